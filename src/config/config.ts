@@ -1,0 +1,178 @@
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { ConfigError } from "../errors.js";
+import { type LogFormat, type LogLevel, logFormats, logLevels } from "../logging.js";
+import { EnvironmentReader, type RawEnvironment } from "./environment.js";
+import {
+  anyText,
+  flag,
+  hostAndPort,
+  hostName,
+  type ListenAddress,
+  listenAddress,
+  oneOf,
+  peerList,
+  portList,
+  positiveNumber,
+  urlPath,
+  wholeNumber,
+} from "./readers.js";
+
+/** Everything that can be set, checked and frozen. Durations are in seconds, sizes in bytes. */
+export interface Config {
+  /** The secret that all instances share. */
+  readonly sshPass?: string;
+  readonly scrapeInterval: number;
+  readonly metricsPath: string;
+  /** The ports to try, in order, each once: 80, 8080, 9100, then those of PORTS. */
+  readonly ports: readonly number[];
+  readonly scrapeTimeout: number;
+  readonly scrapeConcurrency: number;
+  /** The inflated size of one exposition. */
+  readonly scrapeMaxBytes: number;
+  readonly staleAfter: number;
+  readonly cacheDir: string;
+  readonly listen: ListenAddress;
+  readonly targetsFile?: string;
+  readonly docker: DockerConfig;
+  /** Where containers in the host's network are reached; unset means the default gateway. */
+  readonly hostAddress?: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  /** What is allowed but deserves a word in the log. */
+  readonly warnings: readonly string[];
+}
+
+/** The Docker client's own settings; without a host the local socket. */
+export interface DockerConfig {
+  readonly host?: string;
+  readonly tlsVerify: boolean;
+  readonly certPath?: string;
+}
+
+const wellKnownPorts = [80, 8080, 9100];
+const recommendedSecretLength = 12;
+
+/** Of the contract, but without an effect yet: checked all the same, so that a mistake shows early. */
+const notYetUsed = ["SSH_LISTEN_ADDRESS", "PEERS", "REPLICATE_TO", "ADVERTISE_ADDRESS"] as const;
+
+/**
+ * Makes the configuration out of the environment.
+ *
+ * @param raw the environment; unknown variables are ignored.
+ * @param terminal whether a person reads the log, which then is `pretty` unless LOG_FORMAT says otherwise.
+ * @throws ConfigError with one line for each bad value, all of them at once.
+ */
+export function readConfig(raw: RawEnvironment, terminal = false): Config {
+  const env = new EnvironmentReader(raw);
+  const scrapeInterval = env.read("SCRAPE_INTERVAL", wholeNumber(1, 3600, "seconds"), 10);
+  const scrapeTimeout = env.read(
+    "SCRAPE_TIMEOUT",
+    positiveNumber(3600, "seconds"),
+    Math.min(5, scrapeInterval),
+  );
+  if (scrapeTimeout > scrapeInterval) {
+    env.problem(
+      "SCRAPE_TIMEOUT",
+      `${raw["SCRAPE_TIMEOUT"]}`,
+      `at most SCRAPE_INTERVAL, which is ${scrapeInterval} s`,
+    );
+  }
+  const staleAfter = env.read("STALE_AFTER", positiveNumber(7 * 86_400, "seconds"), 3 * scrapeInterval);
+  if (staleAfter < scrapeInterval) {
+    env.problem(
+      "STALE_AFTER",
+      `${raw["STALE_AFTER"]}`,
+      `at least SCRAPE_INTERVAL, which is ${scrapeInterval} s`,
+    );
+  }
+  const sshPass = env.readSecret("SSHPASS");
+  checkNotYetUsed(env);
+
+  const config: Config = {
+    ...defined("sshPass", sshPass),
+    scrapeInterval,
+    metricsPath: env.read("METRICS_PATH", urlPath, "/metrics"),
+    ports: [...new Set([...wellKnownPorts, ...env.read("PORTS", portList, [])])],
+    scrapeTimeout,
+    scrapeConcurrency: env.read("SCRAPE_CONCURRENCY", wholeNumber(1, 10_000, "targets"), 64),
+    scrapeMaxBytes: env.read("SCRAPE_MAX_BYTES", wholeNumber(1024, 2 ** 30, "bytes"), 64 * 1024 * 1024),
+    staleAfter,
+    cacheDir: env.read("CACHE_DIR", anyText, join(tmpdir(), "app-metrics-proxy")),
+    listen: env.read("LISTEN_ADDRESS", listenAddress, { port: 2137 }),
+    ...defined("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
+    docker: {
+      ...defined("host", env.read("DOCKER_HOST", anyText, undefined)),
+      tlsVerify: env.read("DOCKER_TLS_VERIFY", flag, false),
+      ...defined("certPath", env.read("DOCKER_CERT_PATH", anyText, undefined)),
+    },
+    ...defined("hostAddress", env.read("HOST_ADDRESS", hostName, undefined)),
+    logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
+    logFormat: env.read("LOG_FORMAT", oneOf(logFormats), terminal ? "pretty" : "json"),
+    warnings: warningsFor(raw, sshPass),
+  };
+  if (env.problems.length > 0) throw new ConfigError(env.problems);
+  return deepFreeze(config);
+}
+
+/** The configuration as `name: value` pairs for a person; secrets are hidden. */
+export function describeConfig(config: Config): Record<string, string> {
+  const { host, port } = config.listen;
+  return {
+    SSHPASS: config.sshPass === undefined ? "" : "[hidden]",
+    SCRAPE_INTERVAL: String(config.scrapeInterval),
+    METRICS_PATH: config.metricsPath,
+    PORTS: config.ports.join(" "),
+    SCRAPE_TIMEOUT: String(config.scrapeTimeout),
+    SCRAPE_CONCURRENCY: String(config.scrapeConcurrency),
+    SCRAPE_MAX_BYTES: String(config.scrapeMaxBytes),
+    STALE_AFTER: String(config.staleAfter),
+    CACHE_DIR: config.cacheDir,
+    LISTEN_ADDRESS: `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`,
+    TARGETS_FILE: config.targetsFile ?? "",
+    DOCKER_HOST: config.docker.host ?? "",
+    DOCKER_TLS_VERIFY: config.docker.tlsVerify ? "1" : "0",
+    DOCKER_CERT_PATH: config.docker.certPath ?? "",
+    HOST_ADDRESS: config.hostAddress ?? "",
+    LOG_LEVEL: config.logLevel,
+    LOG_FORMAT: config.logFormat,
+  };
+}
+
+function checkNotYetUsed(env: EnvironmentReader): void {
+  env.read("SSH_LISTEN_ADDRESS", listenAddress, undefined);
+  env.read("PEERS", peerList, undefined);
+  env.read("REPLICATE_TO", oneOf(["all", "managers"]), undefined);
+  env.read("ADVERTISE_ADDRESS", hostAndPort, undefined);
+  // To serve without the protection that this file asks for would be worse than not to start.
+  env.read(
+    "WEB_CONFIG_FILE",
+    () => ({ allowed: "nothing: this version knows no TLS and no authentication yet" }),
+    0,
+  );
+}
+
+function warningsFor(raw: RawEnvironment, sshPass: string | undefined): string[] {
+  const warnings: string[] = [];
+  if (sshPass !== undefined && sshPass.length < recommendedSecretLength) {
+    warnings.push(
+      `SSHPASS is shorter than ${recommendedSecretLength} characters: whoever guesses it reads all metrics`,
+    );
+  }
+  for (const name of notYetUsed) {
+    if (raw[name]?.trim())
+      warnings.push(`${name} is set, but this version does not replicate yet: it has no effect`);
+  }
+  return warnings;
+}
+
+function defined<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === "object" && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}

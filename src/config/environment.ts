@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { codeOf } from "../errors.js";
+import type { Reader } from "./readers.js";
+
+/** The environment as the process got it. */
+export type RawEnvironment = Readonly<Record<string, string | undefined>>;
+
+/** Secrets in files are short; a longer file is a mistake, such as a device or the wrong path. */
+const maxSecretBytes = 64 * 1024;
+
+/**
+ * Reads variables one by one and collects what is wrong with them, so that all of it can be told at once.
+ * An empty variable counts as unset, as stack files often pass them on empty.
+ */
+export class EnvironmentReader {
+  readonly problems: string[] = [];
+
+  constructor(private readonly raw: RawEnvironment) {}
+
+  /** The variable's value, or `fallback` where it is unset or (then a problem is noted) cannot be used. */
+  read<T, F>(name: string, reader: Reader<T>, fallback: F): T | F {
+    const text = this.raw[name]?.trim();
+    if (text === undefined || text === "") return fallback;
+    const reading = reader(text);
+    if ("value" in reading) return reading.value;
+    this.problem(name, text, reading.allowed);
+    return fallback;
+  }
+
+  /** A secret: the variable itself, or the file that its `_FILE` twin names. Its value never shows in a problem. */
+  readSecret(name: string): string | undefined {
+    const value = this.raw[name];
+    const file = this.raw[`${name}_FILE`]?.trim();
+    if (file === undefined || file === "") return value === "" ? undefined : value;
+    if (value !== undefined && value !== "") {
+      this.problems.push(`${name} and ${name}_FILE are both set: set only one of them`);
+      return undefined;
+    }
+    try {
+      const bytes = readFileSync(file);
+      if (bytes.length > maxSecretBytes) throw new Error(`it is longer than ${maxSecretBytes} bytes`);
+      const secret = bytes.toString("utf8").replace(/\r?\n$/, "");
+      if (secret === "") throw new Error("it is empty");
+      return secret;
+    } catch (error) {
+      const why = codeOf(error) ?? (error as Error).message;
+      this.problem(`${name}_FILE`, file, `the path of a readable file that holds the secret (${why})`);
+      return undefined;
+    }
+  }
+
+  /** Notes a bad value in the one form that all of them have. */
+  problem(name: string, value: string, allowed: string): void {
+    this.problems.push(`${name}=${JSON.stringify(value)} cannot be used: allowed is ${allowed}`);
+  }
+}

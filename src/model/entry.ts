@@ -1,0 +1,59 @@
+import { type Identity, instanceOf } from "./target.js";
+
+/** The last good exposition of one target. An entry is never changed, only replaced by its successor. */
+export interface Entry extends Identity {
+  /** Id of the target on its origin, such as `docker:<container id>`. */
+  readonly id: string;
+  /** Hostname of the node that scraped it. */
+  readonly origin: string;
+  /** The exposition as it is stored and served: one gzip stream. */
+  readonly gzip: Buffer;
+  /** A valid Content-Type for what is inside. */
+  readonly contentType: string;
+  /** Inflated size in bytes. */
+  readonly size: number;
+  readonly samples: number;
+  /** Where it was fetched. */
+  readonly url: string;
+  /** When the scrape began, by the origin's wall clock, in milliseconds since the epoch. */
+  readonly scrapedAt: number;
+  /** How long the scrape took, in seconds. */
+  readonly duration: number;
+  /** When the target was started, in milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** The moment of the scrape on this process's monotonic clock: an age is counted from here. */
+  readonly measuredAt: number;
+}
+
+/** The age of an entry in seconds, never below 0, whatever the wall clocks say. */
+export function ageOf(entry: Pick<Entry, "measuredAt">, monotonic: number): number {
+  return Math.max(0, (monotonic - entry.measuredAt) / 1000);
+}
+
+/**
+ * Of entries for one job and instance only one counts, or its samples would be there twice: the one whose target
+ * was started later, among equals the fresher. That leaves out the old container of a task that moved.
+ *
+ * @returns those that count, ordered by instance.
+ */
+export function onePerInstance(entries: readonly Entry[]): Entry[] {
+  const winners = new Map<string, Entry>();
+  for (const entry of entries) {
+    const instance = instanceOf(entry);
+    const other = winners.get(instance);
+    if (other === undefined || supersedes(entry, other)) winners.set(instance, entry);
+  }
+  return [...winners.entries()].sort(([a], [b]) => compareNaturally(a, b)).map(([, entry]) => entry);
+}
+
+function supersedes(entry: Entry, other: Entry): boolean {
+  if (entry.startedAt !== other.startedAt) return entry.startedAt > other.startedAt;
+  return entry.measuredAt > other.measuredAt;
+}
+
+/** Orders `web.2` before `web.10`, the same on every machine. */
+function compareNaturally(a: string, b: string): number {
+  return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+}
+
+const collator = new Intl.Collator("en", { numeric: true });

@@ -1,0 +1,169 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describeConfig, readConfig } from "../../src/config/config.js";
+import { ConfigError } from "../../src/errors.js";
+
+function problemsOf(raw: Record<string, string>): readonly string[] {
+  try {
+    readConfig(raw);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+describe("the configuration", () => {
+  it("has the defaults of the contract where nothing is set", () => {
+    const config = readConfig({});
+    expect(config).toMatchObject({
+      scrapeInterval: 10,
+      metricsPath: "/metrics",
+      ports: [80, 8080, 9100],
+      scrapeTimeout: 5,
+      scrapeConcurrency: 64,
+      scrapeMaxBytes: 67_108_864,
+      staleAfter: 30,
+      cacheDir: join(tmpdir(), "app-metrics-proxy"),
+      listen: { port: 2137 },
+      logLevel: "info",
+      logFormat: "json",
+    });
+    expect(config.sshPass).toBeUndefined();
+  });
+
+  it("derives the time-out and the staleness from the interval", () => {
+    expect(readConfig({ SCRAPE_INTERVAL: "2" })).toMatchObject({ scrapeTimeout: 2, staleAfter: 6 });
+    expect(readConfig({ SCRAPE_INTERVAL: "60" })).toMatchObject({ scrapeTimeout: 5, staleAfter: 180 });
+  });
+
+  it("is pretty on a terminal unless it is told otherwise", () => {
+    expect(readConfig({}, true).logFormat).toBe("pretty");
+    expect(readConfig({ LOG_FORMAT: "json" }, true).logFormat).toBe("json");
+  });
+
+  it("puts the ports of PORTS behind the well-known ones, each once, separated by spaces or commas", () => {
+    expect(readConfig({ PORTS: "443 1201" }).ports).toEqual([80, 8080, 9100, 443, 1201]);
+    expect(readConfig({ PORTS: "8080,3000, 3000" }).ports).toEqual([80, 8080, 9100, 3000]);
+  });
+
+  it("takes an empty variable as unset and ignores unknown ones", () => {
+    expect(readConfig({ SCRAPE_INTERVAL: "", PORTS: " ", SSHPASS: "", SOMETHING: "else" })).toEqual(
+      readConfig({}),
+    );
+  });
+
+  it("is frozen, all the way down", () => {
+    const config = readConfig({});
+    expect(Object.isFrozen(config)).toBe(true);
+    expect(Object.isFrozen(config.listen)).toBe(true);
+    expect(Object.isFrozen(config.ports)).toBe(true);
+  });
+
+  it.each([
+    [":2137", { port: 2137 }],
+    ["127.0.0.1:0", { host: "127.0.0.1", port: 0 }],
+    ["[::1]:2137", { host: "::1", port: 2137 }],
+    ["localhost:80", { host: "localhost", port: 80 }],
+  ])("listens on %s", (text, listen) => {
+    expect(readConfig({ LISTEN_ADDRESS: text }).listen).toEqual(listen);
+  });
+});
+
+describe("bad values", () => {
+  it.each([
+    ["SCRAPE_INTERVAL", "abc"],
+    ["SCRAPE_INTERVAL", "0"],
+    ["SCRAPE_INTERVAL", "3601"],
+    ["SCRAPE_INTERVAL", "1.5"],
+    ["SCRAPE_INTERVAL", "1e3"],
+    ["SCRAPE_TIMEOUT", "0"],
+    ["SCRAPE_TIMEOUT", "-1"],
+    ["SCRAPE_TIMEOUT", "11"],
+    ["SCRAPE_CONCURRENCY", "0"],
+    ["SCRAPE_MAX_BYTES", "64M"],
+    ["STALE_AFTER", "0"],
+    ["STALE_AFTER", "9"],
+    ["METRICS_PATH", "metrics"],
+    ["PORTS", "99999"],
+    ["PORTS", "80;81"],
+    ["LISTEN_ADDRESS", "2137"],
+    ["LISTEN_ADDRESS", ":70000"],
+    ["SSH_LISTEN_ADDRESS", "22"],
+    ["PEERS", "a/b"],
+    ["REPLICATE_TO", "some"],
+    ["ADVERTISE_ADDRESS", "node1"],
+    ["HOST_ADDRESS", "http://host"],
+    ["WEB_CONFIG_FILE", "/etc/web.yml"],
+    ["DOCKER_TLS_VERIFY", "maybe"],
+    ["LOG_LEVEL", "loud"],
+    ["LOG_FORMAT", "xml"],
+  ])("%s=%s is told with its name, its value and what is allowed", (name, value) => {
+    const problems = problemsOf({ [name]: value });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(`${name}=${JSON.stringify(value)}`);
+    expect(problems[0]).toMatch(/allowed is .+/);
+  });
+
+  it("are all told at once, a line each", () => {
+    expect(problemsOf({ SCRAPE_INTERVAL: "abc", PORTS: "99999" })).toHaveLength(2);
+  });
+
+  it("never end in anything but a configuration or a ConfigError", () => {
+    const names = ["SCRAPE_INTERVAL", "PORTS", "LISTEN_ADDRESS", "SCRAPE_TIMEOUT", "METRICS_PATH", "PEERS"];
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...names), fc.string()), (raw) => {
+        for (const problem of problemsOf(raw)) expect(problem).not.toContain("\n");
+      }),
+    );
+  });
+});
+
+describe("secrets", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "config-test-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  const secretFile = (content: string) => {
+    const file = join(folder, "secret");
+    writeFileSync(file, content);
+    return file;
+  };
+
+  it("come from the variable as they are, spaces and all", () => {
+    expect(readConfig({ SSHPASS: " correct horse battery " }).sshPass).toBe(" correct horse battery ");
+  });
+
+  it("come from the file of the _FILE twin, without its last line end", () => {
+    expect(readConfig({ SSHPASS_FILE: secretFile("correct horse battery\n") }).sshPass).toBe(
+      "correct horse battery",
+    );
+  });
+
+  it("are an error when given both ways, without showing them", () => {
+    const problems = problemsOf({ SSHPASS: "correct horse", SSHPASS_FILE: secretFile("battery staple") });
+    expect(problems).toEqual(["SSHPASS and SSHPASS_FILE are both set: set only one of them"]);
+  });
+
+  it("are an error when the file is missing or empty", () => {
+    expect(problemsOf({ SSHPASS_FILE: join(folder, "none") })[0]).toMatch(/SSHPASS_FILE=.*ENOENT/);
+    expect(problemsOf({ SSHPASS_FILE: secretFile("") })[0]).toMatch(/it is empty/);
+  });
+
+  it("are a warning when they are short", () => {
+    expect(readConfig({ SSHPASS: "short" }).warnings).toHaveLength(1);
+    expect(readConfig({ SSHPASS: "short" }).warnings[0]).not.toContain("short ");
+    expect(readConfig({ SSHPASS: "long enough for this" }).warnings).toEqual([]);
+  });
+
+  it("are hidden where the configuration is shown", () => {
+    const shown = JSON.stringify(describeConfig(readConfig({ SSHPASS: "correct horse battery" })));
+    expect(shown).not.toContain("correct horse");
+    expect(shown).toContain("[hidden]");
+  });
+});
