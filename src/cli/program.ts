@@ -1,0 +1,50 @@
+import { Command } from "commander";
+import { type Config, describeConfig, readConfig } from "../config/config.js";
+import type { Surroundings } from "../daemon.js";
+import { createDockerClient } from "../discovery/docker/client.js";
+import { createLogger } from "../logging.js";
+import { healthcheck } from "./healthcheck.js";
+import { scan } from "./scan.js";
+import { serve } from "./serve.js";
+import { readVersion } from "./version.js";
+
+/** The command line; all settings come from the environment. */
+export function createProgram(): Command {
+  const version = readVersion();
+  const print = (line: string) => void process.stdout.write(`${line}\n`);
+  const program = new Command("app-metrics-proxy")
+    .description("Prometheus metrics of every container of a Docker Swarm through one port per node")
+    .version(version)
+    .showHelpAfterError()
+    .addHelpText("after", "\nSettings come from environment variables; check-config shows them.");
+
+  program
+    .command("serve", { isDefault: true })
+    .description("run the proxy (the default)")
+    .action(() => serve(surroundings(version)));
+  program
+    .command("scan")
+    .description("scan once and print what was found, and why not")
+    .action(() => scan(surroundings(version, "error"), print));
+  program
+    .command("check-config")
+    .description("check the environment variables and print what they mean")
+    .action(() => {
+      const config = readConfig(process.env);
+      createDockerClient(config.docker);
+      for (const [name, value] of Object.entries(describeConfig(config))) print(`${name}=${value}`);
+      for (const warning of config.warnings) print(`warning: ${warning}`);
+    });
+  program
+    .command("healthcheck")
+    .description("ask the proxy on this machine whether it is healthy; exit 1 where it is not")
+    .action(() => healthcheck(readConfig(process.env)));
+  return program;
+}
+
+function surroundings(version: string, level?: Config["logLevel"]): Surroundings {
+  const config = readConfig(process.env, process.stderr.isTTY);
+  const secrets = config.sshPass === undefined ? [] : [config.sshPass];
+  const logger = createLogger({ level: level ?? config.logLevel, format: config.logFormat, secrets });
+  return { config, logger, version };
+}

@@ -1,0 +1,208 @@
+import { existsSync } from "node:fs";
+import { hostname } from "node:os";
+import { Cache } from "./cache/cache.js";
+import { DiskStore } from "./cache/disk-store.js";
+import type { Config } from "./config/config.js";
+import { createDockerClient } from "./discovery/docker/client.js";
+import { createEngineApi, type EngineApi } from "./discovery/docker/engine-api.js";
+import { createDockerProvider } from "./discovery/docker/provider.js";
+import { createFileProvider } from "./discovery/file/provider.js";
+import type { TargetProvider } from "./discovery/provider.js";
+import { describeError } from "./errors.js";
+import type { Logger } from "./logging.js";
+import { systemClock } from "./model/clock.js";
+import { type TargetStatus, targetStates } from "./model/target-status.js";
+import { startCron } from "./scan/cron.js";
+import { createHttpScraper } from "./scan/http-scraper.js";
+import { Scanner } from "./scan/scanner.js";
+import { startHttpServer } from "./server/http-server.js";
+import { createTelemetry, type TargetFigures } from "./telemetry.js";
+
+/** What every part is made from. */
+export interface Surroundings {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly version: string;
+}
+
+/** The proxy at work. */
+export interface Daemon {
+  /** The port of the HTTP server. */
+  readonly port: number;
+  /** Ends everything in the reverse order of its start; what is cached is on disk then. */
+  stop(): Promise<void>;
+}
+
+const clock = systemClock;
+const defaultSocket = "/var/run/docker.sock";
+
+/** Builds the parts in the order of the flow: discover → scrape → cache → serve. */
+export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
+  const { config, logger, version } = surroundings;
+  for (const warning of config.warnings) logger.warn(warning);
+  const stopping = new AbortController();
+  const { signal } = stopping;
+
+  const store = new DiskStore({ folder: config.cacheDir, clock, logger, maxBytes: config.scrapeMaxBytes });
+  const cache = new Cache({ clock, staleAfter: config.staleAfter, store });
+  const scanning = createScanning(surroundings, cache, signal);
+  const { scanner, scraper, telemetry, node } = scanning;
+  const restored = cache.restore(await store.load());
+  if (restored > 0) logger.info("serving what the cache on disk still has fresh", { entries: restored });
+
+  let scanned = false;
+  telemetry.observe({
+    states: targetStates,
+    targets: () => scanner.statuses().map(figuresOf),
+    cache: () => ({ ...cache.totals, diskFailing: store.failing }),
+  });
+  const server = await startHttpServer(config.listen, {
+    version,
+    cache,
+    clock,
+    logger,
+    telemetry,
+    node,
+    targets: () => scanner.statuses(),
+    providers: () => scanner.providerStatuses(),
+    ready: () => scanned,
+  });
+  logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
+
+  const watching = scanner.watch();
+  const stopCron = startCron({
+    interval: config.scrapeInterval,
+    clock,
+    run: async () => {
+      await scanning.cycle();
+      scanned = true;
+    },
+    onSkip: () => {
+      telemetry.scansSkipped.inc();
+      logger.debug("a scan is left out: the one before is not done yet");
+    },
+  });
+
+  return {
+    port: server.port,
+    async stop() {
+      await stopCron();
+      await server.stop();
+      stopping.abort();
+      await watching;
+      await scraper.close();
+      await store.flush();
+      logger.info("stopped");
+    },
+  };
+}
+
+/** What one cycle found, for a look without a server. */
+export interface ScanReport {
+  readonly targets: readonly TargetStatus[];
+  readonly cache: Cache;
+  /** What the providers that could not list say, and whether any could. */
+  readonly failures: readonly { readonly provider: string; readonly reason: string }[];
+  readonly anyListed: boolean;
+}
+
+/** Runs a single cycle; nothing is written to disk. */
+export async function scanOnce(surroundings: Surroundings): Promise<ScanReport> {
+  const stopping = new AbortController();
+  const cache = new Cache({ clock, staleAfter: surroundings.config.staleAfter });
+  const { cycle, scanner, scraper } = createScanning(surroundings, cache, stopping.signal);
+  await cycle();
+  stopping.abort();
+  await scraper.close();
+  const providers = scanner.providerStatuses();
+  return {
+    targets: scanner.statuses(),
+    cache,
+    failures: providers.flatMap(({ name, failing }) =>
+      failing === undefined ? [] : [{ provider: name, reason: failing.reason }],
+    ),
+    anyListed: providers.some(({ failing }) => failing === undefined),
+  };
+}
+
+/** The parts of discovering and scraping, wired up. */
+function createScanning({ config, logger, version }: Surroundings, cache: Cache, signal: AbortSignal) {
+  const telemetry = createTelemetry(version);
+  const engine = usesDocker(config) ? createEngine(config) : undefined;
+  let nodeName = hostname();
+  let nodeNameKnown = engine === undefined;
+  const learnNodeName = async () => {
+    if (engine === undefined || nodeNameKnown) return;
+    try {
+      nodeName = await engine.nodeHostname(signal);
+      nodeNameKnown = true;
+    } catch (error) {
+      logger.debug("the engine does not say the name of this node", { error: describeError(error) });
+    }
+  };
+  const scraper = createHttpScraper({
+    timeout: config.scrapeTimeout,
+    keepAlive: config.scrapeInterval + config.scrapeTimeout,
+    maxBytes: config.scrapeMaxBytes,
+    userAgent: `app-metrics-proxy/${version}`,
+  });
+  const scanner = new Scanner({
+    providers: createProviders(config, logger, engine),
+    scraper,
+    cache,
+    clock,
+    logger,
+    telemetry,
+    interval: config.scrapeInterval,
+    concurrency: config.scrapeConcurrency,
+    node: () => nodeName,
+    signal,
+  });
+  const cycle = async () => {
+    await learnNodeName();
+    await scanner.cycle();
+  };
+  return { scanner, scraper, telemetry, cycle, node: () => nodeName };
+}
+
+/** Docker is left out only where a targets file is given and there is no sign of an engine. */
+function usesDocker({ targetsFile, docker }: Config): boolean {
+  return targetsFile === undefined || docker.host !== undefined || existsSync(defaultSocket);
+}
+
+/** An engine that hangs must not use up the cycle: its calls get half of it, within 2 to 10 s. */
+function createEngine({ docker, scrapeInterval }: Config): EngineApi {
+  const timeoutMs = Math.min(Math.max(scrapeInterval / 2, 2), 10) * 1000;
+  return createEngineApi(createDockerClient(docker), timeoutMs);
+}
+
+function createProviders(config: Config, logger: Logger, engine: EngineApi | undefined): TargetProvider[] {
+  const providers: TargetProvider[] = [];
+  if (engine !== undefined) {
+    providers.push(
+      createDockerProvider({
+        engine,
+        ports: config.ports,
+        path: config.metricsPath,
+        ...(config.hostAddress === undefined ? {} : { hostAddress: config.hostAddress }),
+        ownListenPort: config.listen.port,
+        logger,
+      }),
+    );
+  }
+  if (config.targetsFile !== undefined) {
+    providers.push(createFileProvider({ path: config.targetsFile, defaultPath: config.metricsPath }));
+  }
+  return providers;
+}
+
+function figuresOf({ target, state, lastSuccess, lastDuration }: TargetStatus): TargetFigures {
+  return {
+    name: target.job,
+    replica: target.replica,
+    state,
+    hasMetrics: state === "up" || state === "down",
+    ...(lastSuccess === undefined ? {} : { lastSuccess }),
+    ...(lastDuration === undefined ? {} : { lastDuration }),
+  };
+}

@@ -1,0 +1,155 @@
+import type Dockerode from "dockerode";
+import { z } from "zod";
+import { DiscoveryError } from "../../errors.js";
+import type { DockerClient } from "./client.js";
+import { withDeadline } from "./deadline.js";
+
+/** A network that a container is on. */
+export interface ContainerNetwork {
+  readonly name: string;
+  readonly id: string;
+  /** The container's address there: IPv4, else IPv6, else (not connected yet, or a network without) undefined. */
+  readonly address?: string;
+}
+
+/** What the engine's list says of a running container. */
+export interface EngineContainer {
+  readonly id: string;
+  /** Without the leading slash. */
+  readonly name: string;
+  readonly image: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** `default`, `bridge`, `host`, `none`, `container:<id>` or a network's name. */
+  readonly networkMode: string;
+  /** Ordered by name. */
+  readonly networks: readonly ContainerNetwork[];
+}
+
+/** Asks one engine, each call within a time limit: dockerode itself would wait for ever. */
+export interface EngineApi {
+  readonly docker: Dockerode;
+  /**
+   * The running containers (GET /containers/json), neither paused nor restarting ones.
+   * @throws DiscoveryError
+   */
+  containers(signal: AbortSignal): Promise<readonly EngineContainer[]>;
+  /**
+   * Driver of each network by network id (GET /networks).
+   * @throws DiscoveryError
+   */
+  networkDrivers(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /**
+   * The node's hostname as the engine knows it (field Name of GET /info); asked until it is known, then
+   * remembered.
+   * @throws DiscoveryError
+   */
+  nodeHostname(signal: AbortSignal): Promise<string>;
+}
+
+/** @param timeoutMs limit of one call, in milliseconds; 10 s unless told. */
+export function createEngineApi(client: DockerClient, timeoutMs = 10_000): EngineApi {
+  const { docker, endpoint } = client;
+  let knownHostname: string | undefined;
+
+  const ask = async <T>(
+    what: string,
+    signal: AbortSignal,
+    call: (abortSignal: AbortSignal) => Promise<unknown>,
+    schema: z.ZodType<T>,
+  ): Promise<T> => {
+    let answer: unknown;
+    try {
+      answer = await withDeadline(timeoutMs, signal, call);
+    } catch (cause) {
+      throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}`, { cause });
+    }
+    const checked = schema.safeParse(answer);
+    if (checked.success) return checked.data;
+    throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}: unexpected answer`, {
+      cause: new Error(z.prettifyError(checked.error)),
+    });
+  };
+
+  return {
+    docker,
+
+    async containers(signal) {
+      const what = "list its containers";
+      const list = await ask(
+        what,
+        signal,
+        (abortSignal) => docker.listContainers({ abortSignal }),
+        z.array(containerSchema),
+      );
+      return list.filter(({ State }) => State === undefined || State === "running").map(toContainer);
+    },
+
+    async networkDrivers(signal) {
+      const what = "list its networks";
+      const list = await ask(
+        what,
+        signal,
+        (abortSignal) => docker.listNetworks({ abortSignal } as Dockerode.NetworkListOptions),
+        z.array(z.object({ Id: z.string(), Driver: z.string() })),
+      );
+      return new Map(list.map(({ Id, Driver }) => [Id, Driver]));
+    },
+
+    async nodeHostname(signal) {
+      // The types of dockerode know no options here; the function takes them.
+      const info = docker.info.bind(docker) as (options: { abortSignal: AbortSignal }) => Promise<unknown>;
+      knownHostname ??= (
+        await ask(
+          "tell its node's hostname",
+          signal,
+          (abortSignal) => info({ abortSignal }),
+          z.object({ Name: z.string().min(1) }),
+        )
+      ).Name;
+      return knownHostname;
+    },
+  };
+}
+
+const optionalText = z
+  .string()
+  .nullish()
+  .transform((text) => text || undefined);
+
+const networkSchema = z.object({
+  NetworkID: optionalText,
+  IPAddress: optionalText,
+  GlobalIPv6Address: optionalText,
+});
+
+/** The fields that are used, of what the Engine API calls ContainerSummary; engines leave out empty ones. */
+const containerSchema = z.object({
+  Id: z.string().regex(/^[0-9a-f]{12,64}$/),
+  Names: z.array(z.string()).nullish(),
+  Image: optionalText,
+  Created: z.number(),
+  Labels: z.record(z.string(), z.string()).nullish(),
+  State: optionalText,
+  HostConfig: z.object({ NetworkMode: optionalText }).nullish(),
+  NetworkSettings: z.object({ Networks: z.record(z.string(), networkSchema.nullable()).nullish() }).nullish(),
+});
+
+function toContainer(raw: z.infer<typeof containerSchema>): EngineContainer {
+  const networks = Object.entries(raw.NetworkSettings?.Networks ?? {}).map(([name, network]) => {
+    const address = network?.IPAddress ?? network?.GlobalIPv6Address;
+    return { name, id: network?.NetworkID ?? name, ...(address !== undefined && { address }) };
+  });
+  // Further names are those that links of other containers gave, such as `/other/alias`.
+  const name = raw.Names?.find((candidate) => candidate.lastIndexOf("/") === 0)?.slice(1);
+  return {
+    id: raw.Id,
+    name: name || raw.Id.slice(0, 12),
+    image: raw.Image ?? "",
+    labels: raw.Labels ?? {},
+    createdAt: raw.Created * 1000,
+    networkMode: raw.HostConfig?.NetworkMode ?? "default",
+    networks: networks.sort((a, b) => (a.name < b.name ? -1 : 1)),
+  };
+}

@@ -1,0 +1,97 @@
+import { describeError } from "../../errors.js";
+import type { Logger } from "../../logging.js";
+import type { Target } from "../../model/target.js";
+import type { TargetProvider } from "../provider.js";
+import { type NodeSettings, targetOf } from "./container-target.js";
+import { defaultGateway } from "./default-gateway.js";
+import type { EngineApi, EngineContainer } from "./engine-api.js";
+import { type Machine, readMachine } from "./machine.js";
+import { findOwnContainer } from "./own-container.js";
+import { looksFromHost, reachOf, type Viewpoint } from "./reach.js";
+import { defaultWatchTimings, type WatchTimings, watchEvents } from "./watch.js";
+
+export interface DockerProviderOptions extends Omit<NodeSettings, "nodeHostname"> {
+  readonly engine: EngineApi;
+  /** HOST_ADDRESS; else the default gateway where the proxy runs in a container, and loopback on the host. */
+  readonly hostAddress?: string;
+  readonly logger: Logger;
+  readonly timings?: Partial<WatchTimings>;
+  /** What `/proc` says of this process; read from there unless told. */
+  readonly machine?: Machine;
+}
+
+/**
+ * The running containers of one Docker engine, without the one that the proxy itself runs in. A list takes one
+ * request, whatever the number of containers (on the host a second one when a network is new).
+ */
+export function createDockerProvider(options: DockerProviderOptions): TargetProvider {
+  const { engine, logger } = options;
+  /** When containers were started, by id, as events told: the list knows only when they were created. */
+  const startTimes = new Map<string, number>();
+  let drivers: ReadonlyMap<string, string> = new Map();
+
+  return {
+    name: "docker",
+
+    async list(signal) {
+      const askedAt = Date.now();
+      const machine = options.machine ?? (await readMachine());
+      const nodeHostname = await engine.nodeHostname(signal);
+      const containers = await engine.containers(signal);
+      const byId = new Map(containers.map((container) => [container.id, container]));
+      const view = viewOf(byId, machine);
+      if (looksFromHost(view)) await learnDrivers(containers, signal);
+      forgetStartsBefore(askedAt, byId);
+
+      const targets: Target[] = [];
+      for (const container of byId.values()) {
+        if (container.id === view.own?.id) continue;
+        const startedAt = Math.max(container.createdAt, startTimes.get(container.id) ?? 0);
+        targets.push(targetOf(container, reachOf(container, view), startedAt, { ...options, nodeHostname }));
+      }
+      return targets.sort(byTitle);
+    },
+
+    watch(listener, signal) {
+      const tell = (event: Parameters<Parameters<typeof watchEvents>[1]>[0]) => {
+        if (event === "missed") return listener({ kind: "changed" });
+        if (event.startedContainer !== undefined) {
+          startTimes.set(event.startedContainer, Math.floor(event.atMicroseconds / 1000));
+        }
+        listener(event.change);
+      };
+      return watchEvents(engine.docker, tell, signal, logger, { ...defaultWatchTimings, ...options.timings });
+    },
+  };
+
+  function viewOf(byId: ReadonlyMap<string, EngineContainer>, machine: Machine): Viewpoint {
+    const own = findOwnContainer(byId, machine);
+    const all = [...byId.values()];
+    const find = (text: string) =>
+      byId.get(text) ?? all.find(({ id, name }) => name === text || id.startsWith(text));
+    const gateway = looksFromHost({ own, find }) ? undefined : defaultGateway(machine.routes);
+    return { own, find, hostAddress: options.hostAddress ?? gateway, driverOf: (id) => drivers.get(id) };
+  }
+
+  /** Which networks the host is on. Not knowing it costs time-outs, not targets: so a failure is no error. */
+  async function learnDrivers(containers: readonly EngineContainer[], signal: AbortSignal): Promise<void> {
+    if (containers.every(({ networks }) => networks.every(({ id }) => drivers.has(id)))) return;
+    try {
+      drivers = await engine.networkDrivers(signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      logger.debug("the drivers of the Docker networks are not known", { reason: describeError(error) });
+    }
+  }
+
+  function forgetStartsBefore(time: number, running: ReadonlyMap<string, unknown>): void {
+    for (const [id, startedAt] of startTimes) {
+      if (startedAt < time && !running.has(id)) startTimes.delete(id);
+    }
+  }
+}
+
+function byTitle(a: Target, b: Target): number {
+  if (a.title !== b.title) return a.title < b.title ? -1 : 1;
+  return a.id < b.id ? -1 : 1;
+}

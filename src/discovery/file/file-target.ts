@@ -1,0 +1,112 @@
+import { parsePath, parsePort, parseScheme } from "../../model/label-settings.js";
+import { isEncodableSegment, quoted } from "../../model/path-segment.js";
+import type { Fetch, Target } from "../../model/target.js";
+import { candidateUrls } from "../candidates.js";
+import type { TargetGroup } from "./file-sd.js";
+
+/** An address as Prometheus takes it: `host`, `host:port`, `[IPv6]` or `[IPv6]:port`. */
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * The targets of a group. The labels `job` (else the host) and `instance` (else `host:port`) name each; job and
+ * instance may contain slashes. `__scheme__`, `__metrics_path__` and `__param_*` make the URL as in Prometheus,
+ * without a port that of the scheme counts. Labels that begin with `__` end here, the others stay.
+ *
+ * A target whose address or labels cannot be used is there all the same, unreachable, with the reason.
+ * @param defaultPath path where no label names one; begins with a slash.
+ */
+export function targetsOf(group: TargetGroup, defaultPath: string): readonly Target[] {
+  return group.targets.map((written) => targetOf(written, group.labels, defaultPath));
+}
+
+function targetOf(written: string, labels: Readonly<Record<string, string>>, defaultPath: string): Target {
+  const problems: string[] = [];
+  const scheme = parseScheme(labels["__scheme__"] || "http");
+  const address = parseAddress(written, scheme === "https" ? 443 : 80);
+  const fetch = fetchOf(written, address, scheme, labels, defaultPath);
+
+  const named = (label: string, otherwise: string) => {
+    const value = labels[label];
+    if (!value) return otherwise;
+    if (isEncodableSegment(value)) return value;
+    problems.push(`label ${label}=${quoted(value)} is ignored: it cannot be one segment of a path`);
+    return otherwise;
+  };
+  const safe = isEncodableSegment(written) ? written : "target";
+  const job = named("job", address?.host ?? safe);
+  const replica = named("instance", address ? hostAndPort(address) : safe);
+
+  return {
+    id: `file:${job}:${replica}:${fetch.kind === "http" ? fetch.urls[0] : written}`,
+    provider: "file",
+    title: address ? hostAndPort(address) : written,
+    names: [job],
+    job,
+    replica,
+    scope: "local",
+    labels: ownLabels(labels, problems),
+    fetch,
+    expected: true,
+    startedAt: 0,
+    problems,
+  };
+}
+
+function fetchOf(
+  written: string,
+  address: Address | undefined,
+  scheme: "http" | "https" | undefined,
+  labels: Readonly<Record<string, string>>,
+  defaultPath: string,
+): Fetch {
+  const path = parsePath(labels["__metrics_path__"] || defaultPath);
+  const refuse = (reason: string): Fetch => ({ kind: "none", state: "unreachable", reason });
+  if (scheme === undefined)
+    return refuse(`label __scheme__=${quoted(labels["__scheme__"] ?? "")}: http or https`);
+  if (path === undefined) return refuse(`label __metrics_path__=${quoted(labels["__metrics_path__"] ?? "")}`);
+  const [url] =
+    address === undefined
+      ? []
+      : candidateUrls({ addresses: [address.host], ports: [address.port], path, scheme });
+  if (url === undefined)
+    return refuse(`target ${quoted(written)}: must be host:port, an IPv6 host in brackets`);
+  return { kind: "http", urls: [withParameters(url, labels)] };
+}
+
+function withParameters(url: string, labels: Readonly<Record<string, string>>): string {
+  const result = new URL(url);
+  for (const [label, value] of Object.entries(labels)) {
+    if (label.startsWith("__param_") && label !== "__param_") {
+      result.searchParams.set(label.slice("__param_".length), value);
+    }
+  }
+  return result.href;
+}
+
+/** Labels that go on to whoever reads `/discovery`: Prometheus would refuse the whole list for an odd name. */
+function ownLabels(
+  labels: Readonly<Record<string, string>>,
+  problems: string[],
+): Readonly<Record<string, string>> {
+  const kept = Object.entries(labels).filter(([name]) => {
+    if (name.startsWith("__") || name === "job" || name === "instance") return false;
+    const valid = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
+    if (!valid) problems.push(`label ${quoted(name)} is ignored: it is no valid label name`);
+    return valid;
+  });
+  return Object.fromEntries(kept);
+}
+
+function parseAddress(text: string, defaultPort: number): Address | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/?#@[\]\\]+))(?::(\d+))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = match?.[3] === undefined ? defaultPort : parsePort(match[3]);
+  return host === undefined || port === undefined ? undefined : { host, port };
+}
+
+function hostAndPort({ host, port }: Address): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,157 @@
+import { isUtf8 } from "node:buffer";
+import {
+  BRACE_OPEN,
+  classes,
+  HASH,
+  isOneOf,
+  LINE_FEED,
+  NAME_START,
+  NUL,
+  QUOTE,
+  SPACE,
+  startsWith,
+  UNDERSCORE,
+} from "./bytes.js";
+import { scanFamilyName } from "./family-name.js";
+import { LabelSetScanner } from "./label-set.js";
+import { scanFloat, scanValue } from "./number.js";
+import { FAULT, type RecordScanner } from "./record-scanner.js";
+import { SeriesScanner } from "./series-scanner.js";
+
+const types = ["counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"];
+
+/**
+ * OpenMetrics 1.0 as Prometheus reads it: parts are parted by exactly one space, nothing but HELP, TYPE, UNIT and
+ * `# EOF` may follow a `#`, and the text ends with `# EOF`. What the specification asks beyond that (order,
+ * suffixes, families in one piece) Prometheus does not check. Exemplars may be on every sample.
+ */
+export class OpenMetricsScanner implements RecordScanner {
+  readonly lines = 1;
+  samples = 0;
+  complete = false;
+  ended = false;
+  reason = "";
+  private utf8 = true;
+  private readonly series = new SeriesScanner({
+    loose: false,
+    lineFeedInQuotes: false,
+    nulInQuotes: true,
+    series: true,
+  });
+  private readonly exemplarLabels = new LabelSetScanner({
+    loose: false,
+    lineFeedInQuotes: false,
+    nulInQuotes: false,
+    series: false,
+  });
+
+  begin(bytes: Buffer, utf8: boolean): void {
+    this.utf8 = utf8;
+    this.series.begin(bytes, utf8);
+    this.exemplarLabels.knownUtf8 = utf8;
+  }
+
+  scan(bytes: Buffer, start: number, end: number): number {
+    const first = bytes[start]!;
+    if (this.complete) return this.scanRemains(first, end);
+    if ((classes[first]! & NAME_START) !== 0) return this.scanSample(bytes, start, end);
+    if (first === HASH) return this.scanMetadata(bytes, start);
+    if (first === BRACE_OPEN) return this.scanSample(bytes, start, end);
+    return this.fault(first === LINE_FEED ? "a blank line" : "neither a sample nor metadata");
+  }
+
+  /** Nothing may follow `# EOF`; but a NUL is where Prometheus stops to look. */
+  private scanRemains(first: number, end: number): number {
+    if (first !== NUL) return this.fault("something after # EOF");
+    this.ended = true;
+    return end;
+  }
+
+  private scanSample(bytes: Buffer, start: number, end: number): number {
+    let pos = this.series.scan(bytes, start, end);
+    if (pos < 0) return this.fault(this.series.reason);
+    pos = this.scanSampleValue(bytes, pos);
+    if (pos < 0) return pos;
+    if (bytes[pos] === SPACE && !startsWith(bytes, pos, " # {")) {
+      pos = this.scanTimestamp(bytes, pos);
+      if (pos < 0) return pos;
+    }
+    if (startsWith(bytes, pos, " # {")) {
+      pos = this.scanExemplar(bytes, pos + 4, end);
+      if (pos < 0) return pos;
+    }
+    if (bytes[pos] !== LINE_FEED) return this.fault("something after the sample");
+    this.samples++;
+    return pos + 1;
+  }
+
+  /** Reads the labels, the value and the timestamp of an exemplar; `start` is behind its `{`. */
+  private scanExemplar(bytes: Buffer, start: number, end: number): number {
+    let pos = this.exemplarLabels.scan(bytes, start, end);
+    if (pos < 0) return this.fault(`exemplar: ${this.exemplarLabels.reason}`);
+    pos = this.scanSampleValue(bytes, pos);
+    return pos >= 0 && bytes[pos] === SPACE ? this.scanTimestamp(bytes, pos) : pos;
+  }
+
+  /** Reads a space and a value. */
+  private scanSampleValue(bytes: Buffer, start: number): number {
+    if (bytes[start] === LINE_FEED) return this.fault("a sample without a value");
+    if (bytes[start] !== SPACE) return this.fault("no space before the value");
+    const pos = scanValue(bytes, start + 1);
+    return endsWord(bytes, pos) ? pos : this.fault("a value that is not a number");
+  }
+
+  /** Reads a space and a time in seconds. */
+  private scanTimestamp(bytes: Buffer, start: number): number {
+    const pos = scanFloat(bytes, start + 1);
+    return endsWord(bytes, pos) ? pos : this.fault("a timestamp that is not in seconds");
+  }
+
+  private scanMetadata(bytes: Buffer, start: number): number {
+    const lineEnd = bytes.indexOf(LINE_FEED, start);
+    if (startsWith(bytes, start, "# EOF")) {
+      if (lineEnd !== start + 5) return this.fault("something after # EOF");
+      this.complete = true;
+      return lineEnd + 1;
+    }
+    const isHelp = startsWith(bytes, start, "# HELP ");
+    const isType = startsWith(bytes, start, "# TYPE ");
+    if (!isHelp && !isType && !startsWith(bytes, start, "# UNIT ")) {
+      return this.fault("a comment that is none of HELP, TYPE, UNIT and EOF");
+    }
+    const nameEnd = scanFamilyName(bytes, start + 7);
+    if (nameEnd < 0) return this.fault("metadata without a metric name");
+    if (bytes[nameEnd] !== SPACE) return this.fault("no space after the metric name");
+    const textStart = nameEnd + 1;
+    if (isType) {
+      if (!isOneOf(bytes, textStart, lineEnd, types)) return this.fault("an unknown type");
+    } else if (isHelp) {
+      if (!this.utf8 && !isUtf8(bytes.subarray(textStart, lineEnd))) return this.fault("not UTF-8 in HELP");
+    } else if (!isUnitOf(bytes, start + 7, nameEnd, textStart, lineEnd)) {
+      return this.fault("a unit that the metric name does not end with");
+    }
+    return lineEnd + 1;
+  }
+
+  private fault(reason: string): number {
+    this.reason = reason;
+    return FAULT;
+  }
+}
+
+/** Whether a word was read and ends at `pos`. */
+function endsWord(bytes: Buffer, pos: number): boolean {
+  return pos >= 0 && (bytes[pos] === SPACE || bytes[pos] === LINE_FEED);
+}
+
+/** Whether the name ends with `_` and the unit; an empty unit says nothing. */
+function isUnitOf(bytes: Buffer, nameStart: number, nameEnd: number, start: number, end: number): boolean {
+  if (start === end) return true;
+  const bareEnd = bytes[nameStart] === QUOTE ? nameEnd - 1 : nameEnd;
+  const unitStart = bareEnd - (end - start);
+  return (
+    unitStart > nameStart &&
+    bytes[unitStart - 1] === UNDERSCORE &&
+    bytes.compare(bytes, start, end, unitStart, bareEnd) === 0
+  );
+}

@@ -1,0 +1,131 @@
+import { isUtf8 } from "node:buffer";
+import {
+  BLANK,
+  BRACE_OPEN,
+  classes,
+  HASH,
+  isOneOf,
+  LINE_FEED,
+  NAME_START,
+  NUL,
+  startsWith,
+} from "./bytes.js";
+import { scanFamilyName } from "./family-name.js";
+import { skipBlanks } from "./label-set.js";
+import { scanMilliseconds, scanValue } from "./number.js";
+import { FAULT, type RecordScanner } from "./record-scanner.js";
+import { SeriesScanner } from "./series-scanner.js";
+
+const types = ["counter", "gauge", "histogram", "summary", "untyped"];
+
+/**
+ * The text format 0.0.4, exactly as loose as Prometheus reads it: blanks may stand anywhere between two parts
+ * and may be missing where the parts are clear without, comments that are neither HELP nor TYPE say nothing,
+ * HELP and TYPE may come twice, late, or for other families. A NUL at the start of a line ends the text.
+ */
+export class TextScanner implements RecordScanner {
+  readonly complete = true;
+  lines = 1;
+  samples = 0;
+  ended = false;
+  reason = "";
+  private utf8 = true;
+  private readonly series = new SeriesScanner({
+    loose: true,
+    lineFeedInQuotes: true,
+    nulInQuotes: true,
+    series: true,
+  });
+
+  begin(bytes: Buffer, utf8: boolean): void {
+    this.utf8 = utf8;
+    this.series.begin(bytes, utf8);
+  }
+
+  scan(bytes: Buffer, start: number, end: number): number {
+    this.lines = 1;
+    const first = bytes[start]!;
+    if ((classes[first]! & NAME_START) !== 0) return this.scanSample(bytes, start, end);
+    if (first === HASH) return this.scanComment(bytes, start, end);
+    if (first === BRACE_OPEN) return this.scanSample(bytes, start, end);
+    if (first === LINE_FEED) return start + 1;
+    if (first === NUL) return this.finish(end);
+    return this.scanIndented(bytes, start, end);
+  }
+
+  private scanIndented(bytes: Buffer, start: number, end: number): number {
+    const pos = skipBlanks(bytes, start);
+    const first = bytes[pos]!;
+    if (first === LINE_FEED) return pos + 1;
+    if (first === HASH) return this.scanComment(bytes, pos, end);
+    if (first === NUL) return this.finish(end);
+    if (pos > start && (classes[first]! & NAME_START) !== 0) return this.fault("blanks before a sample");
+    return this.fault("neither a sample nor a comment");
+  }
+
+  private scanSample(bytes: Buffer, start: number, end: number): number {
+    let pos = this.series.scan(bytes, start, end);
+    if (pos < 0) {
+      this.reason = this.series.reason;
+      return pos;
+    }
+    this.lines += this.series.lineFeeds;
+    pos = skipBlanks(bytes, pos);
+    if (bytes[pos] === LINE_FEED) return this.fault("a sample without a value");
+    pos = scanValue(bytes, pos);
+    if (pos < 0 || !endsWord(bytes[pos]!)) return this.fault("a value that is not a number");
+    pos = skipBlanks(bytes, pos);
+    if (bytes[pos] !== LINE_FEED) {
+      pos = scanMilliseconds(bytes, pos);
+      if (pos < 0 || !endsWord(bytes[pos]!)) return this.fault("a timestamp that is not in milliseconds");
+      pos = skipBlanks(bytes, pos);
+      if (bytes[pos] !== LINE_FEED) return this.fault("something after the timestamp");
+    }
+    this.samples++;
+    return pos + 1;
+  }
+
+  /** Reads a line that begins with `#`: only HELP and TYPE are bound to a form. */
+  private scanComment(bytes: Buffer, start: number, end: number): number {
+    const lineEnd = bytes.indexOf(LINE_FEED, start);
+    const pos = skipBlanks(bytes, start + 1);
+    if (pos === start + 1) {
+      // A NUL right in such a comment ends the text, where in any other it says nothing.
+      const nul = bytes.subarray(pos, lineEnd).indexOf(NUL);
+      return nul < 0 ? lineEnd + 1 : this.finish(end);
+    }
+    const isHelp = startsWith(bytes, pos, "HELP");
+    const isType = startsWith(bytes, pos, "TYPE");
+    if (!(isHelp || isType) || (classes[bytes[pos + 4]!]! & BLANK) === 0) return lineEnd + 1;
+    return this.scanMetadata(bytes, skipBlanks(bytes, pos + 4), lineEnd, isType);
+  }
+
+  /** Reads the name from `start` on and what follows it. */
+  private scanMetadata(bytes: Buffer, start: number, lineEnd: number, isType: boolean): number {
+    const pos = scanFamilyName(bytes, start);
+    if (pos < 0) return this.fault(isType ? "TYPE without a metric name" : "HELP without a metric name");
+    // One byte parts the name from what is said of it, whatever byte that is.
+    const textStart = Math.min(pos + 1, lineEnd);
+    if (isType) {
+      if (!isOneOf(bytes, textStart, lineEnd, types)) return this.fault("an unknown type");
+    } else if (!this.utf8 && !isUtf8(bytes.subarray(textStart, lineEnd))) {
+      return this.fault("not UTF-8 in HELP");
+    }
+    return lineEnd + 1;
+  }
+
+  private finish(end: number): number {
+    this.ended = true;
+    return end;
+  }
+
+  private fault(reason: string): number {
+    this.reason = reason;
+    return FAULT;
+  }
+}
+
+/** Whether a value or a timestamp ends before `byte`. */
+function endsWord(byte: number): boolean {
+  return byte === LINE_FEED || (classes[byte]! & BLANK) !== 0;
+}

@@ -1,0 +1,156 @@
+import { Agent, request } from "undici";
+import { codeOf, describeError } from "../errors.js";
+import { acceptHeader, contentTypes, formatOfContentType } from "../exposition/format.js";
+import { createUnknownValidator, createValidator } from "../exposition/validator.js";
+import { readExposition } from "./read-exposition.js";
+import { ScrapeError } from "./scrape-error.js";
+
+/** What one scrape brought. */
+export interface Scraped {
+  /** The exposition as one gzip stream. */
+  readonly gzip: Buffer;
+  /** The target's own Content-Type where that is valid, else the one that the text is. */
+  readonly contentType: string;
+  /** Inflated size in bytes. */
+  readonly size: number;
+  readonly samples: number;
+}
+
+/** Fetches and checks one exposition over HTTP. */
+export interface Scraper {
+  /**
+   * @param url where to GET it.
+   * @param signal aborts the scrape.
+   * @throws ScrapeError, always, when anything goes wrong, within the time-out.
+   */
+  scrape(url: string, signal: AbortSignal): Promise<Scraped>;
+  /** Closes all connections. */
+  close(): Promise<void>;
+}
+
+export interface HttpScraperOptions {
+  /** Seconds for one scrape from the first byte to the last. */
+  readonly timeout: number;
+  /** Seconds that an idle connection is kept for the next scrape, where the target agrees. */
+  readonly keepAlive: number;
+  /** Inflated size of one exposition in bytes. */
+  readonly maxBytes: number;
+  readonly userAgent: string;
+}
+
+const maxRedirects = 3;
+const maxHeaderBytes = 16 * 1024;
+const maxContentTypeLength = 256;
+
+/** A scraper with lasting connections. GET only; redirects are followed where they stay on the same host and port. */
+export function createHttpScraper(options: HttpScraperOptions): Scraper {
+  const { timeout, maxBytes } = options;
+  const agent = new Agent({
+    maxHeaderSize: maxHeaderBytes,
+    keepAliveTimeout: options.keepAlive * 1000,
+    keepAliveMaxTimeout: options.keepAlive * 1000,
+    connect: { timeout: timeout * 1000 },
+    // The whole scrape has one deadline of its own.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  });
+  const headers = {
+    accept: acceptHeader,
+    "accept-encoding": "gzip",
+    "user-agent": options.userAgent,
+    "x-prometheus-scrape-timeout-seconds": String(timeout),
+  };
+
+  async function get(url: string, signal: AbortSignal, redirects = 0): Promise<Scraped> {
+    const response = await request(url, { dispatcher: agent, method: "GET", headers, signal });
+    const { statusCode, body } = response;
+    // Whoever reads the body gets its errors; nobody else may be surprised by them.
+    body.on("error", () => undefined);
+    const header = (name: string) => {
+      const value = response.headers[name];
+      return Array.isArray(value) ? value[0] : value;
+    };
+    if (statusCode !== 200) {
+      await body.dump({ limit: maxHeaderBytes, signal });
+      const location = header("location");
+      if (statusCode >= 300 && statusCode < 400 && location !== undefined) {
+        return await get(redirectTarget(url, location, redirects), signal, redirects + 1);
+      }
+      throw new ScrapeError("status", `answered with status ${statusCode}`);
+    }
+    const encoding = header("content-encoding")?.trim().toLowerCase() ?? "identity";
+    const gzipped = encoding === "gzip" || encoding === "x-gzip";
+    if (!gzipped && encoding !== "identity" && encoding !== "") {
+      body.destroy();
+      throw new ScrapeError(
+        "invalid",
+        `answered with the content encoding ${JSON.stringify(encoding)}, not gzip`,
+      );
+    }
+    const contentType = header("content-type");
+    const format = formatOfContentType(contentType);
+    const validator = format === undefined ? createUnknownValidator() : createValidator(format);
+    const { gzip, size, verdict } = await readExposition(body, { gzipped, maxBytes, validator });
+    if (verdict.samples === 0)
+      throw new ScrapeError("no_samples", "answered with an exposition without any sample");
+    const keep =
+      format !== undefined && contentType !== undefined && contentType.length <= maxContentTypeLength;
+    return {
+      gzip,
+      size,
+      samples: verdict.samples,
+      contentType: keep ? contentType : contentTypes[verdict.format],
+    };
+  }
+
+  return {
+    async scrape(url, signal) {
+      const deadline = AbortSignal.timeout(timeout * 1000);
+      const either = AbortSignal.any([signal, deadline]);
+      try {
+        return await get(url, either).catch((error) => {
+          // The target closed a kept connection just as it was used again: that says nothing of the target.
+          if (either.aborted || !isClosedConnection(error)) throw error;
+          return get(url, either);
+        });
+      } catch (error) {
+        if (error instanceof ScrapeError) throw error;
+        if (signal.aborted) throw new ScrapeError("aborted", "the scrape was called off", { cause: error });
+        if (deadline.aborted)
+          throw new ScrapeError("timeout", `no complete answer within ${timeout} s`, { cause: error });
+        throw new ScrapeError("connection", connectionReason(error), { cause: error });
+      }
+    },
+    close: () => agent.destroy(),
+  };
+}
+
+function redirectTarget(from: string, location: string, redirects: number): string {
+  if (redirects >= maxRedirects)
+    throw new ScrapeError("status", `redirected more than ${maxRedirects} times`);
+  const target = URL.canParse(location, from) ? new URL(location, from) : undefined;
+  if (target?.origin !== new URL(from).origin) {
+    throw new ScrapeError("status", `redirected to another host: ${location.slice(0, 200)}`);
+  }
+  return target.href;
+}
+
+function isClosedConnection(error: unknown): boolean {
+  const code = codeOf(error);
+  return code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
+}
+
+function connectionReason(error: unknown): string {
+  const words: Record<string, string> = {
+    ECONNREFUSED: "connection refused",
+    ECONNRESET: "connection reset",
+    EHOSTUNREACH: "host unreachable",
+    ENETUNREACH: "network unreachable",
+    ENOTFOUND: "host name not found",
+    EAI_AGAIN: "host name lookup failed",
+    UND_ERR_SOCKET: "the connection was closed before the answer was complete",
+    UND_ERR_HEADERS_OVERFLOW: `the headers are larger than ${maxHeaderBytes} bytes`,
+    UND_ERR_CONNECT_TIMEOUT: "no connection in time",
+  };
+  return words[codeOf(error) ?? ""] ?? describeError(error);
+}

@@ -1,0 +1,81 @@
+import type { Scraped, Scraper } from "./http-scraper.js";
+import { ScrapeError } from "./scrape-error.js";
+
+/** A good scrape and the candidate that gave it. */
+export interface Probed extends Scraped {
+  readonly url: string;
+}
+
+/**
+ * Scrapes a target of which several URLs may be the right one.
+ *
+ * The one that answered last is asked alone. Where there is none, or it fails, the others are asked at the same
+ * time, so that one that hangs does not use up the others' time, and the first of them in order that is good wins.
+ *
+ * @throws ScrapeError with the reasons of all that were asked.
+ */
+export async function probe(
+  scraper: Scraper,
+  urls: readonly string[],
+  winner: string | undefined,
+  signal: AbortSignal,
+): Promise<Probed> {
+  const failures: { url: string; error: ScrapeError }[] = [];
+  const attempt = async (url: string, attemptSignal: AbortSignal): Promise<Probed> => ({
+    ...(await scraper.scrape(url, attemptSignal)),
+    url,
+  });
+
+  if (winner !== undefined) {
+    try {
+      return await attempt(winner, signal);
+    } catch (error) {
+      failures.push({ url: winner, error: asScrapeError(error) });
+      // The time of this scrape is used up: the others have their turn in the next cycle.
+      if (signal.aborted || failures[0]?.error.outcome === "timeout") throw summary(failures);
+    }
+  }
+
+  const enough = new AbortController();
+  const others = urls.filter((url) => url !== winner);
+  const attempts = others.map((url) => attempt(url, AbortSignal.any([signal, enough.signal])));
+  // Those behind the winner are called off; their rejections say nothing.
+  for (const pending of attempts) pending.catch(() => undefined);
+  try {
+    for (const [index, pending] of attempts.entries()) {
+      try {
+        return await pending;
+      } catch (error) {
+        failures.push({ url: others[index]!, error: asScrapeError(error) });
+      }
+    }
+    throw summary(failures);
+  } finally {
+    enough.abort();
+  }
+}
+
+function asScrapeError(error: unknown): ScrapeError {
+  if (error instanceof ScrapeError) return error;
+  throw error;
+}
+
+/** Of several failures the one that came closest to metrics tells the outcome. */
+const telling: readonly ScrapeError["outcome"][] = [
+  "aborted",
+  "too_large",
+  "no_samples",
+  "invalid",
+  "timeout",
+  "status",
+  "connection",
+];
+
+function summary(failures: readonly { url: string; error: ScrapeError }[]): ScrapeError {
+  const worst = [...failures].sort(
+    (a, b) => telling.indexOf(a.error.outcome) - telling.indexOf(b.error.outcome),
+  )[0]!;
+  if (failures.length === 1) return worst.error;
+  const reason = failures.map(({ url, error }) => `${new URL(url).host}: ${error.message}`).join("; ");
+  return new ScrapeError(worst.error.outcome, reason, { cause: worst.error });
+}

@@ -1,0 +1,118 @@
+import type { Entry } from "../model/entry.js";
+import type { Target } from "../model/target.js";
+import type { TargetState, TargetStatus } from "../model/target-status.js";
+import type { Probed } from "./probe.js";
+import { backoff } from "./schedule.js";
+import type { ScrapeError } from "./scrape-error.js";
+
+/** What the scanner remembers of one target. It only keeps the books; asking and storing is done by others. */
+export class TargetRecord {
+  /** The candidate that answered last, asked first the next time. */
+  winner: string | undefined;
+  /** Set while the target is being scraped: it is asked once at a time. */
+  busy = false;
+  readonly #abort = new AbortController();
+  #hadMetrics = false;
+  #failures = 0;
+  #nextAt = 0;
+  #lastScrape: number | undefined;
+  #lastSuccess: number | undefined;
+  #lastDuration: number | undefined;
+  #reason: string | undefined;
+
+  /** @param entry what the cache holds of the target from an earlier run. */
+  constructor(
+    public target: Target,
+    entry: Entry | undefined,
+  ) {
+    if (entry !== undefined && this.urls.includes(entry.url)) {
+      this.winner = entry.url;
+      this.#hadMetrics = true;
+      this.#lastSuccess = entry.scrapedAt;
+    }
+  }
+
+  /** Aborts when the target is gone. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get urls(): readonly string[] {
+    return this.target.fetch.kind === "http" ? this.target.fetch.urls : [];
+  }
+
+  /** Takes what a newer list says of the target. */
+  update(target: Target): void {
+    const asked = this.urls.join(" ");
+    this.target = target;
+    if (this.urls.join(" ") !== asked) this.askSoon();
+    if (this.winner !== undefined && !this.urls.includes(this.winner)) this.winner = undefined;
+  }
+
+  /** It was started anew: whatever made it wait does not count any more. */
+  askSoon(): void {
+    this.#failures = 0;
+    this.#nextAt = 0;
+  }
+
+  /** Whether it is to be asked in a cycle at this moment of the monotonic clock. */
+  isDue(monotonic: number): boolean {
+    return !this.busy && this.urls.length > 0 && monotonic >= this.#nextAt;
+  }
+
+  /** Whether it answered with metrics ever since it was last started, or should. */
+  get hasMetrics(): boolean {
+    return this.#hadMetrics || this.target.expected;
+  }
+
+  get isUp(): boolean {
+    return this.#hadMetrics && this.#failures === 0 && this.#lastScrape !== undefined;
+  }
+
+  succeeded(scraped: Probed, at: number, duration: number): void {
+    this.winner = scraped.url;
+    this.#hadMetrics = true;
+    this.#failures = 0;
+    this.#nextAt = 0;
+    this.#lastScrape = at;
+    this.#lastSuccess = at;
+    this.#lastDuration = duration;
+    this.#reason = undefined;
+  }
+
+  /** @param interval seconds between cycles. */
+  failed(error: ScrapeError, at: number, duration: number, monotonic: number, interval: number): void {
+    this.winner = undefined;
+    this.#failures++;
+    this.#nextAt = this.hasMetrics ? 0 : monotonic + backoff(this.#failures, interval) * 1000;
+    this.#lastScrape = at;
+    this.#lastDuration = duration;
+    this.#reason = error.message;
+  }
+
+  /** The target is gone: a scrape under way is called off. */
+  end(): void {
+    this.#abort.abort();
+  }
+
+  status(): TargetStatus {
+    const reason = this.target.fetch.kind === "none" ? this.target.fetch.reason : this.#reason;
+    return {
+      target: this.target,
+      state: this.#state(),
+      failures: this.#failures,
+      ...(reason === undefined ? {} : { reason }),
+      ...(this.winner === undefined ? {} : { url: this.winner }),
+      ...(this.#lastScrape === undefined ? {} : { lastScrape: this.#lastScrape }),
+      ...(this.#lastSuccess === undefined ? {} : { lastSuccess: this.#lastSuccess }),
+      ...(this.#lastDuration === undefined ? {} : { lastDuration: this.#lastDuration }),
+    };
+  }
+
+  #state(): TargetState {
+    if (this.target.fetch.kind === "none") return this.target.fetch.state;
+    if (this.#lastScrape === undefined) return "pending";
+    if (this.#failures === 0) return "up";
+    return this.hasMetrics ? "down" : "no metrics";
+  }
+}

@@ -1,0 +1,58 @@
+import express, { type Express, type NextFunction, type Request, type Response } from "express";
+import { describeError } from "../errors.js";
+import type { ServerContext } from "./context.js";
+import { observeRequests } from "./observe-requests.js";
+import { healthRoutes } from "./routes/health.js";
+import { indexPageRoute } from "./routes/index-page.js";
+import { ownMetricsRoute } from "./routes/own-metrics.js";
+import { serviceMetricsRoutes } from "./routes/service-metrics.js";
+import { targetsRoute } from "./routes/targets.js";
+import { sendText } from "./send.js";
+
+/** The HTTP face: one route a file, in front of them what holds for all. */
+export function createApp(context: ServerContext): Express {
+  const app = express();
+  app.disable("x-powered-by");
+  app.disable("etag");
+  app.enable("strict routing");
+  app.enable("case sensitive routing");
+  app.use(observeRequests(context.telemetry));
+  app.use(onlyReading);
+  // The busiest first; its paths have two segments or more, so it hides nothing but the health routes.
+  app.use(healthRoutes(context));
+  app.use(serviceMetricsRoutes(context));
+  app.use(ownMetricsRoute(context));
+  app.use(targetsRoute(context));
+  app.use(indexPageRoute(context));
+  app.use((_request: Request, response: Response) => {
+    sendText(response, 404, "not found; / lists what there is");
+  });
+  app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    const status = statusOf(error);
+    if (status === 500) {
+      context.logger.error("a request failed", {
+        url: request.url.slice(0, 500),
+        error: describeError(error),
+      });
+    }
+    if (response.headersSent) response.destroy();
+    else sendText(response, status, status === 500 ? "internal error; the log says more" : "bad request");
+  });
+  return app;
+}
+
+function onlyReading(request: Request, response: Response, next: NextFunction): void {
+  response.setHeader("X-Content-Type-Options", "nosniff");
+  if (request.method === "GET" || request.method === "HEAD") {
+    next();
+    return;
+  }
+  response.setHeader("Allow", "GET, HEAD");
+  sendText(response, 405, "only GET and HEAD");
+}
+
+/** Express marks what the client did wrong, such as a path that cannot be decoded, with a status of its own. */
+function statusOf(error: unknown): number {
+  const status = typeof error === "object" && error !== null && "status" in error ? error.status : undefined;
+  return typeof status === "number" && status >= 400 && status < 500 ? status : 500;
+}

@@ -1,0 +1,63 @@
+import { Router } from "express";
+import { ageOf } from "../../model/entry.js";
+import { instanceOf } from "../../model/target.js";
+import type { ProviderStatus, TargetStatus } from "../../model/target-status.js";
+import type { ServerContext } from "../context.js";
+
+/** `/targets`: everything that is known of this node's targets and where they come from, as JSON. */
+export function targetsRoute(context: ServerContext): Router {
+  const router = Router({ caseSensitive: true, strict: true });
+  router.get("/targets", (_request, response) => {
+    response.json({
+      node: context.node(),
+      version: context.version,
+      providers: context.providers().map(providerJson),
+      targets: context.targets().map((status) => targetJson(context, status)),
+    });
+  });
+  return router;
+}
+
+function providerJson({ name, failing }: ProviderStatus): object {
+  return failing === undefined
+    ? { name, ok: true }
+    : { name, ok: false, failingSince: isoTime(failing.since), reason: failing.reason };
+}
+
+function targetJson({ cache, clock }: ServerContext, status: TargetStatus): object {
+  const { target } = status;
+  const entry = cache.get(target.id);
+  return {
+    id: target.id,
+    provider: target.provider,
+    title: target.title,
+    image: target.image,
+    names: target.names,
+    job: target.job,
+    replica: target.replica,
+    instance: instanceOf(target),
+    stack: target.stack,
+    scope: target.scope,
+    state: status.state,
+    reason: status.reason,
+    problems: target.problems.length === 0 ? undefined : target.problems,
+    url: status.url,
+    lastScrape: isoTime(status.lastScrape),
+    lastSuccess: isoTime(status.lastSuccess),
+    lastDurationSeconds: status.lastDuration,
+    failures: status.failures,
+    entry: entry && {
+      fresh: cache.isFresh(entry),
+      ageSeconds: Math.round(ageOf(entry, clock.monotonic()) * 1000) / 1000,
+      contentType: entry.contentType,
+      samples: entry.samples,
+      bytes: entry.size,
+      gzipBytes: entry.gzip.length,
+    },
+    labels: target.labels,
+  };
+}
+
+function isoTime(milliseconds: number | undefined): string | undefined {
+  return milliseconds === undefined ? undefined : new Date(milliseconds).toISOString();
+}

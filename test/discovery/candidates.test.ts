@@ -1,0 +1,38 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { candidateUrls } from "../../src/discovery/candidates.js";
+
+const parts = { addresses: ["10.0.0.1"], ports: [80], path: "/metrics", scheme: "http" } as const;
+
+describe("the candidate URLs of a target", () => {
+  it("are every port in order, each once", () => {
+    expect(candidateUrls({ ...parts, ports: [80, 8080, 9100, 8080] })).toEqual([
+      "http://10.0.0.1/metrics",
+      "http://10.0.0.1:8080/metrics",
+      "http://10.0.0.1:9100/metrics",
+    ]);
+  });
+
+  it("put an IPv6 address into brackets", () => {
+    expect(candidateUrls({ ...parts, addresses: ["fd01::2"], ports: [9100] })).toEqual([
+      "http://[fd01::2]:9100/metrics",
+    ]);
+  });
+
+  it("keep a query string, and the host whatever the path looks like", () => {
+    expect(candidateUrls({ ...parts, path: "/probe?target=a&x=1" })).toEqual([
+      "http://10.0.0.1/probe?target=a&x=1",
+    ]);
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), (path) => {
+        for (const url of candidateUrls({ ...parts, path: `/${path}` })) {
+          expect(new URL(url).host).toBe("10.0.0.1");
+        }
+      }),
+    );
+  });
+
+  it("leave out what makes no URL", () => {
+    expect(candidateUrls({ ...parts, addresses: ["fe80::1%eth0", "a b"] })).toEqual([]);
+  });
+});

@@ -1,0 +1,188 @@
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rename, rm, symlink, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { createFileProvider } from "../../../src/discovery/file/provider.js";
+import { DiscoveryError, describeError } from "../../../src/errors.js";
+import { Changes, describeProvider } from "../provider-suite.js";
+
+const timings = { poll: 60_000, settle: 20 };
+
+describeProvider("the file provider", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "targets-"));
+  const path = join(folder, "targets.json");
+  const names = new Set<string>();
+  const write = () =>
+    writeFile(path, JSON.stringify([...names].map((name) => ({ targets: [`${name}:9100`] }))));
+  await write();
+  return {
+    provider: createFileProvider({ path, defaultPath: "/metrics", timings }),
+    add: (name) => {
+      names.add(name);
+      return write();
+    },
+    remove: (name) => {
+      names.delete(name);
+      return write();
+    },
+    breakSource: () => rm(path),
+    mendSource: write,
+    close: () => rm(folder, { recursive: true }),
+  };
+});
+
+describe("the file provider", () => {
+  let folder: string;
+  let path: string;
+  let stop: AbortController;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), "targets-"));
+    path = join(folder, "targets.yml");
+    stop = new AbortController();
+  });
+  afterEach(async () => {
+    stop.abort();
+    await rm(folder, { recursive: true });
+  });
+
+  const providerOf = (changes: Partial<typeof timings> = {}) =>
+    createFileProvider({ path, defaultPath: "/metrics", timings: { ...timings, ...changes } });
+  const failure = async () => {
+    const error = await providerOf()
+      .list(stop.signal)
+      .catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(DiscoveryError);
+    return describeError(error);
+  };
+
+  it("lists each target once, and tells of two that bear one name", async () => {
+    await writeFile(
+      path,
+      "- targets: [a:1, a:1, b:1]\n- targets: [c:1, d:1]\n  labels: {job: x, instance: y}",
+    );
+    const targets = await providerOf().list(stop.signal);
+    expect(targets.map(({ job, replica }) => [job, replica])).toEqual([
+      ["a", "a:1"],
+      ["b", "b:1"],
+      ["x", "y"],
+      ["x", "y"],
+    ]);
+    expect(targets[0]?.problems).toEqual([]);
+    expect(targets[2]?.problems).toEqual(["another target of the file has the same job and instance"]);
+  });
+
+  it("reads a file again only when it has changed", async () => {
+    await writeFile(path, "- targets: [a:1]");
+    // Until then a second write could bear the same time.
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    const provider = providerOf();
+    const first = await provider.list(stop.signal);
+    expect(await provider.list(stop.signal)).toBe(first);
+    await writeFile(path, "- targets: [b:1]");
+    expect((await provider.list(stop.signal)).map(({ job }) => job)).toEqual(["b"]);
+  });
+
+  it("takes a file with a byte order mark", async () => {
+    await writeFile(path, "\ufeff[]");
+    expect(await providerOf().list(stop.signal)).toEqual([]);
+  });
+
+  it("says why a file cannot be used", async () => {
+    expect(await failure()).toMatch(/^TARGETS_FILE .* cannot be used: ENOENT/);
+    await writeFile(path, "- targets: a");
+    expect(await failure()).toMatch(/cannot be used: group 1: targets must be a list$/);
+    await writeFile(path, Buffer.from([0x2d, 0x20, 0xff]));
+    expect(await failure()).toMatch(/it is not UTF-8/);
+    await truncate(path, 17 * 1024 * 1024);
+    expect(await failure()).toMatch(/it is larger than 16 MiB$/);
+    await rm(path);
+    await mkdir(path);
+    expect(await failure()).toMatch(/it is not a regular file$/);
+    await rm(path, { recursive: true });
+    execFileSync("mkfifo", [path]);
+    expect(await failure()).toMatch(/it is not a regular file$/);
+  });
+
+  describe("tells a change", () => {
+    let changes: Changes;
+    let watching: Promise<void> | undefined;
+    const watch = async (poll = timings.poll) => {
+      changes = new Changes();
+      const provider = providerOf({ poll });
+      await provider.list(stop.signal).catch(() => {});
+      watching = provider.watch(changes.take, stop.signal);
+      await changes.settled();
+    };
+    afterEach(async () => {
+      stop.abort();
+      await watching;
+    });
+    const told = () => changes.next((change) => change.kind === "changed");
+
+    it("when the file is written in place, and once for many writes", async () => {
+      await writeFile(path, "[]");
+      await watch();
+      for (let index = 0; index < 5; index++) await writeFile(path, `[] # ${index}`);
+      await told();
+      await changes.settled();
+      expect(changes.all.length).toBeLessThanOrEqual(2);
+    });
+
+    it("when another file is renamed over it", async () => {
+      await writeFile(path, "[]");
+      await watch();
+      await writeFile(`${path}.new`, "[]");
+      await rename(`${path}.new`, path);
+      await told();
+    });
+
+    it("when a link beside it is swapped, as Kubernetes mounts its maps", async () => {
+      for (const version of ["..1", "..2"]) {
+        await mkdir(join(folder, version));
+        await writeFile(join(folder, version, "targets.yml"), "[]");
+      }
+      await symlink("..1", join(folder, "..data"));
+      await symlink(join("..data", "targets.yml"), path);
+      await watch();
+      await symlink("..2", join(folder, "..data_tmp"));
+      await rename(join(folder, "..data_tmp"), join(folder, "..data"));
+      await told();
+    });
+
+    it("when it appears, goes and appears again", async () => {
+      await watch();
+      await writeFile(path, "[]");
+      await told();
+      await rm(path);
+      await told();
+      await writeFile(path, "[]");
+      await told();
+    });
+
+    it("now and then also where nothing tells: a link into another folder, a folder that comes later", async () => {
+      const elsewhere = await mkdtemp(join(tmpdir(), "elsewhere-"));
+      try {
+        path = join(folder, "later", "targets.yml");
+        await watch(50);
+        await mkdir(join(folder, "later"));
+        await writeFile(join(elsewhere, "real.yml"), "[]");
+        await symlink(join(elsewhere, "real.yml"), path);
+        await told();
+        await changes.settled();
+        await writeFile(join(elsewhere, "real.yml"), "[] # changed");
+        await told();
+      } finally {
+        await rm(elsewhere, { recursive: true });
+      }
+    });
+
+    it("not when something else in the folder changes", async () => {
+      await writeFile(path, "[]");
+      await watch();
+      await writeFile(join(folder, "other"), "x");
+      await changes.settled();
+      expect(changes.all).toEqual([]);
+    });
+  });
+});

@@ -1,0 +1,75 @@
+import { describe, expect, it } from "vitest";
+import { targetsOf } from "../../../src/discovery/file/file-target.js";
+
+function target(written: string, labels: Record<string, string> = {}) {
+  const [only] = targetsOf({ targets: [written], labels }, "/metrics");
+  if (only === undefined) throw new Error("no target");
+  return only;
+}
+
+describe("a target of a file", () => {
+  it("is named by its job and instance, and keeps its other labels", () => {
+    expect(target("db:9100", { job: "node", instance: "db-1", env: "prod", __meta_x: "y" })).toEqual({
+      id: "file:node:db-1:http://db:9100/metrics",
+      provider: "file",
+      title: "db:9100",
+      names: ["node"],
+      job: "node",
+      replica: "db-1",
+      scope: "local",
+      labels: { env: "prod" },
+      fetch: { kind: "http", urls: ["http://db:9100/metrics"] },
+      expected: true,
+      startedAt: 0,
+      problems: [],
+    });
+  });
+
+  it("is otherwise named by its host, and host and port", () => {
+    expect(target("db:9100")).toMatchObject({ names: ["db"], job: "db", replica: "db:9100" });
+    expect(target("db", { job: "" })).toMatchObject({ job: "db", replica: "db:80" });
+    expect(target("[::1]:9100")).toMatchObject({ job: "::1", replica: "[::1]:9100" });
+  });
+
+  it("may have slashes in its job and instance", () => {
+    const { job, replica, problems } = target("db", { job: "team/db", instance: "http://db/" });
+    expect([job, replica, problems]).toEqual(["team/db", "http://db/", []]);
+  });
+
+  it.each([
+    ["db", {}, "http://db/metrics"],
+    ["db", { __scheme__: "https" }, "https://db/metrics"],
+    ["db:443", { __scheme__: "https" }, "https://db/metrics"],
+    ["[::1]", {}, "http://[::1]/metrics"],
+    ["db:9", { __metrics_path__: "/probe" }, "http://db:9/probe"],
+    ["db:9", { __metrics_path__: "probe" }, "http://db:9/probe"],
+    ["db:9", { __metrics_path__: "//evil/x" }, "http://db:9//evil/x"],
+    ["db:9", { __param_target: "a b&c", __param_module: "m" }, "http://db:9/metrics?target=a+b%26c&module=m"],
+  ])("at %s with %j is asked at %s", (written, labels, url) => {
+    expect(target(written, labels as Record<string, string>).fetch).toEqual({ kind: "http", urls: [url] });
+  });
+
+  it.each([
+    ["http://db:9100/metrics", {}],
+    ["::1", {}],
+    ["db:99999", {}],
+    ["db:", {}],
+    ["user@db", {}],
+    ["db", { __scheme__: "ftp" }],
+    ["db", { __metrics_path__: "/a\nb" }],
+  ])("%s with %j cannot be asked, and says why", (written, labels) => {
+    const { fetch } = target(written, labels as Record<string, string>);
+    expect(fetch).toMatchObject({ kind: "none", state: "unreachable" });
+    expect(fetch.kind === "none" && fetch.reason).toMatch(/^(target|label)/);
+  });
+
+  it("tells of labels that cannot be used, and goes on without", () => {
+    const { job, labels, problems } = target("db", { job: "..", "a-b": "1", ok_1: "2" });
+    expect(job).toBe("db");
+    expect(labels).toEqual({ ok_1: "2" });
+    expect(problems).toEqual([
+      'label job=".." is ignored: it cannot be one segment of a path',
+      'label "a-b" is ignored: it is no valid label name',
+    ]);
+  });
+});

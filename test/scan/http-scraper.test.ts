@@ -1,0 +1,312 @@
+import { randomBytes } from "node:crypto";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
+import { ScrapeError } from "../../src/scan/scrape-error.js";
+import {
+  type Answer,
+  answerWith,
+  closedPort,
+  startTarget,
+  startTcpTarget,
+  textType,
+} from "../support/target-server.js";
+
+const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+function scraper(options: { timeout?: number; maxBytes?: number } = {}): Scraper {
+  const made = createHttpScraper({
+    timeout: 2,
+    maxBytes: 8 * 1024 * 1024,
+    keepAlive: 10,
+    userAgent: "app-metrics-proxy/test",
+    ...options,
+  });
+  onTestFinished(() => made.close());
+  return made;
+}
+
+const never = new AbortController().signal;
+
+async function scrapeOf(answer: Answer, options?: { timeout?: number; maxBytes?: number }) {
+  const target = await startTarget(answer);
+  return await scraper(options).scrape(target.url, never);
+}
+
+async function failureOf(
+  answer: Answer,
+  options?: { timeout?: number; maxBytes?: number },
+): Promise<ScrapeError> {
+  const failure = await scrapeOf(answer, options).then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(failure).toBeInstanceOf(ScrapeError);
+  return failure as ScrapeError;
+}
+
+/** Many lines of about 25 bytes. */
+function bigText(bytes: number): string {
+  let text = "";
+  for (let index = 0; text.length < bytes; index++) text += `a_metric{index="${index}"} ${index}\n`;
+  return text;
+}
+
+describe("a scrape", () => {
+  it("brings the exposition, its size and its samples, packed as gzip", async () => {
+    const scraped = await scrapeOf(answerWith("# TYPE up gauge\nup 1\nup_too 2\n"));
+    expect(gunzipSync(scraped.gzip).toString()).toBe("# TYPE up gauge\nup 1\nup_too 2\n");
+    expect(scraped).toMatchObject({ samples: 2, size: 30, contentType: textType });
+  });
+
+  it("asks with GET for both formats, gzip and within its time-out", async () => {
+    let headers = {};
+    await scrapeOf((request, response) => {
+      headers = { method: request.method, ...request.headers };
+      answerWith("up 1\n")(request, response);
+    });
+    expect(headers).toMatchObject({
+      method: "GET",
+      "accept-encoding": "gzip",
+      "user-agent": "app-metrics-proxy/test",
+      "x-prometheus-scrape-timeout-seconds": "2",
+    });
+    expect(headers).toHaveProperty(
+      "accept",
+      expect.stringMatching(/openmetrics-text;version=1\.0\.0.*text\/plain;version=0\.0\.4/),
+    );
+  });
+
+  it("keeps the gzip bytes of a target that sends gzip", async () => {
+    const bytes = gzipSync("up 1\n", { level: 9 });
+    const scraped = await scrapeOf((_request, response) => {
+      response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
+      response.end(bytes);
+    });
+    expect(scraped.gzip).toEqual(bytes);
+    expect(scraped.size).toBe(5);
+  });
+
+  it.each([
+    ["in one piece", 100_000],
+    ["in many pieces", 5_000_000],
+  ])("brings a large text %s the same, gzip or not", async (_title, bytes) => {
+    const text = bigText(bytes);
+    const plain = await scrapeOf(answerWith(text));
+    expect(gunzipSync(plain.gzip).toString() === text).toBe(true);
+    const packed = gzipSync(text);
+    const gzipped = await scrapeOf((_request, response) => {
+      response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
+      response.end(packed);
+    });
+    expect(gzipped.gzip.equals(packed)).toBe(true);
+    expect(gzipped.size).toBe(text.length);
+    expect(gzipped.samples).toBe(plain.samples);
+  });
+
+  it("keeps OpenMetrics as OpenMetrics", async () => {
+    const scraped = await scrapeOf(answerWith("# TYPE a gauge\na 1\n# EOF\n", openMetricsType));
+    expect(scraped.contentType).toBe(openMetricsType);
+  });
+
+  it.each([
+    ["up 1\n", textType],
+    ["# TYPE a gauge\na 1\n# EOF\n", openMetricsType],
+  ])("settles an unknown content type by what the text is: %j", async (text, contentType) => {
+    expect((await scrapeOf(answerWith(text, "application/octet-stream"))).contentType).toBe(contentType);
+  });
+
+  it("follows a redirect that stays on the same host and port", async () => {
+    const scraped = await scrapeOf((request, response) => {
+      if (request.url === "/metrics") response.writeHead(301, { location: "/metrics/" }).end();
+      else answerWith("up 1\n")(request, response);
+    });
+    expect(scraped.samples).toBe(1);
+  });
+
+  it("goes on where a kept connection was closed between two scrapes", async () => {
+    const target = await startTarget((_request, response) => {
+      response.writeHead(200, { "content-type": textType });
+      response.end("up 1\n", () => setTimeout(() => response.socket?.destroy(), 20));
+    });
+    const { scrape } = scraper();
+    for (let round = 0; round < 3; round++) {
+      expect((await scrape(target.url, never)).samples).toBe(1);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+  });
+});
+
+describe("a scrape fails, and says why, when the target", () => {
+  it("is not there", async () => {
+    const url = `http://127.0.0.1:${await closedPort()}/metrics`;
+    await expect(scraper().scrape(url, never)).rejects.toMatchObject({
+      outcome: "connection",
+      message: "connection refused",
+    });
+  });
+
+  it("answers with its index page", async () => {
+    const error = await failureOf(answerWith("<!doctype html>\n<html></html>\n", "text/html"));
+    expect(error).toMatchObject({
+      outcome: "invalid",
+      message: expect.stringMatching(/^not a valid exposition: line 1: ./),
+    });
+  });
+
+  it("answers with half an exposition", async () => {
+    const error = await failureOf(answerWith("up 1\nup_too{a=", textType));
+    expect(error.message).toMatch(/line 2/);
+  });
+
+  it("answers OpenMetrics without its end", async () => {
+    expect((await failureOf(answerWith("a 1\n", openMetricsType))).outcome).toBe("invalid");
+  });
+
+  it("has no sample to tell", async () => {
+    expect((await failureOf(answerWith("# nothing here\n"))).outcome).toBe("no_samples");
+    expect((await failureOf(answerWith(""))).outcome).toBe("no_samples");
+  });
+
+  it.each([204, 301, 401, 404, 500])("answers with status %i", async (status) => {
+    const error = await failureOf(answerWith(status === 204 ? "" : "up 1\n", textType, status));
+    expect(error).toMatchObject({ outcome: "status", message: `answered with status ${status}` });
+  });
+
+  it("redirects elsewhere, or in circles", async () => {
+    const elsewhere = await failureOf((_request, response) =>
+      response.writeHead(302, { location: "http://127.0.0.2/" }).end(),
+    );
+    expect(elsewhere.message).toMatch(/another host/);
+    const circles = await failureOf((_request, response) =>
+      response.writeHead(302, { location: "/metrics" }).end(),
+    );
+    expect(circles.message).toMatch(/more than 3 times/);
+  });
+
+  it("closes before its answer is complete", async () => {
+    const target = await startTcpTarget((socket) => {
+      socket.end("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nup 1\n");
+    });
+    await expect(scraper().scrape(target.url, never)).rejects.toMatchObject({ outcome: "connection" });
+  });
+
+  it("speaks something else than HTTP", async () => {
+    const target = await startTcpTarget((socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n"));
+    await expect(scraper().scrape(target.url, never)).rejects.toBeInstanceOf(ScrapeError);
+  });
+
+  it("sends headers without end", async () => {
+    const target = await startTcpTarget((socket) => {
+      socket.write("HTTP/1.1 200 OK\r\n");
+      const timer = setInterval(() => socket.write(`X-Header: ${"x".repeat(8000)}\r\n`), 5);
+      socket.on("close", () => clearInterval(timer));
+    });
+    await expect(scraper().scrape(target.url, never)).rejects.toMatchObject({
+      message: expect.stringMatching(/headers/),
+    });
+  });
+
+  it("packs it in a way that was not asked for", async () => {
+    const error = await failureOf((_request, response) => {
+      response.writeHead(200, { "content-encoding": "br" }).end("x");
+    });
+    expect(error.message).toMatch(/content encoding "br"/);
+  });
+
+  it.each([
+    ["cut off", (gzip: Buffer) => gzip.subarray(0, -5)],
+    ["followed by something else", (gzip: Buffer) => Buffer.concat([gzip, Buffer.from("garbage")])],
+    ["no gzip at all", () => Buffer.from("up 1\n")],
+  ])("says gzip, and the stream is %s", async (_title, damage) => {
+    for (const size of [10, 6_000_000]) {
+      const body = damage(gzipSync(bigText(size)));
+      const error = await failureOf((_request, response) => {
+        response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" }).end(body);
+      });
+      expect(error).toMatchObject({
+        outcome: "invalid",
+        message: expect.stringMatching(/gzip stream is damaged/),
+      });
+    }
+  });
+});
+
+describe("a hostile target is stopped", () => {
+  it("that accepts and never answers: within the time-out", async () => {
+    const target = await startTcpTarget(() => undefined);
+    await expect(scraper({ timeout: 0.2 }).scrape(target.url, never)).rejects.toMatchObject({
+      outcome: "timeout",
+      message: "no complete answer within 0.2 s",
+    });
+  });
+
+  it("that drips a byte at a time: within the time-out", async () => {
+    const error = await failureOf(
+      (_request, response) => {
+        response.writeHead(200, { "content-type": textType });
+        const timer = setInterval(() => response.write("a 1\n"), 20);
+        response.on("close", () => clearInterval(timer));
+      },
+      { timeout: 0.3 },
+    );
+    expect(error.outcome).toBe("timeout");
+  });
+
+  it("that sends without end: at the limit", async () => {
+    let sent = 0;
+    const chunk = Buffer.from("a 1\n".repeat(16_384));
+    const error = await failureOf(
+      (_request, response) => {
+        response.writeHead(200, { "content-type": textType });
+        const more = () => {
+          while (!response.destroyed && response.write(chunk)) sent += chunk.length;
+        };
+        response.on("drain", more);
+        more();
+      },
+      { maxBytes: 4 * 1024 * 1024, timeout: 10 },
+    );
+    expect(error.outcome).toBe("too_large");
+    expect(sent).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  it("that sends rubbish without end: at the first fault", async () => {
+    const error = await failureOf(
+      (_request, response) => {
+        response.writeHead(200, { "content-type": textType });
+        const more = () => {
+          while (!response.destroyed && response.write(randomBytes(65_536)));
+        };
+        response.on("drain", more);
+        more();
+      },
+      { maxBytes: 512 * 1024 * 1024, timeout: 10 },
+    );
+    expect(error.outcome).toBe("invalid");
+  });
+
+  it.each([
+    ["small", 1],
+    ["large", 40],
+  ])("that sends a gzip bomb, %s on the wire: at the limit", async (_title, times) => {
+    const megabytes = gzipSync("a 1\n".repeat((64 * 1024 * 1024) / 4), { level: 9 });
+    const bomb = Buffer.concat(Array.from({ length: times }, () => megabytes));
+    const before = process.memoryUsage().rss;
+    const error = await failureOf((_request, response) => {
+      response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
+      response.end(bomb);
+    });
+    expect(error.outcome).toBe("too_large");
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
+  });
+
+  it("while it is called off: at once", async () => {
+    const target = await startTcpTarget(() => undefined);
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), 50);
+    await expect(scraper({ timeout: 5 }).scrape(target.url, abort.signal)).rejects.toMatchObject({
+      outcome: "aborted",
+    });
+  });
+});

@@ -1,0 +1,317 @@
+import { gunzipSync } from "node:zlib";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
+import { Cache } from "../../src/cache/cache.js";
+import type { Logger } from "../../src/logging.js";
+import type { Target } from "../../src/model/target.js";
+import { createHttpScraper } from "../../src/scan/http-scraper.js";
+import { Scanner } from "../../src/scan/scanner.js";
+import { createTelemetry } from "../../src/telemetry.js";
+import { entryFor, manualClock } from "../support/entries.js";
+import { fakeProvider } from "../support/fake-provider.js";
+import {
+  type Answer,
+  answerWith,
+  closedPort,
+  startTarget,
+  startTcpTarget,
+  targetAt,
+} from "../support/target-server.js";
+
+const metrics = answerWith("up 1\n");
+const indexPage = answerWith("<html></html>\n", "text/html");
+
+function setUp(...targets: Target[]) {
+  const provider = fakeProvider(...targets);
+  const clock = manualClock();
+  const cache = new Cache({ clock, staleAfter: 30 });
+  const stopping = new AbortController();
+  const scraper = createHttpScraper({ timeout: 1, keepAlive: 10, maxBytes: 1024 * 1024, userAgent: "test" });
+  const log: string[] = [];
+  const say = (message: string) => void log.push(message);
+  const logger: Logger = { error: say, warn: say, info: say, debug: () => undefined };
+  const telemetry = createTelemetry("0.0.0");
+  const scanner = new Scanner({
+    providers: [provider],
+    scraper,
+    cache,
+    clock,
+    logger,
+    telemetry,
+    interval: 10,
+    concurrency: 64,
+    node: () => "node1",
+    signal: stopping.signal,
+  });
+  onTestFinished(async () => {
+    stopping.abort();
+    await scraper.close();
+  });
+  const status = (id = "test:1") => scanner.statuses().find(({ target }) => target.id === id);
+  const text = (name = "web") => cache.named(name).map((entry) => gunzipSync(entry.gzip).toString());
+  return { provider, clock, cache, scanner, log, telemetry, status, text, stopping };
+}
+
+describe("a scan cycle", () => {
+  it("puts what a target says into the cache, with who it is and when that was", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, cache, clock, status } = setUp(targetAt(target.url, { stack: "shop" }));
+    await scanner.cycle();
+    expect(cache.get("test:1")).toMatchObject({
+      names: ["web"],
+      job: "web",
+      replica: "1",
+      stack: "shop",
+      origin: "node1",
+      samples: 1,
+      url: target.url,
+      scrapedAt: clock.now(),
+    });
+    expect(status()).toMatchObject({ state: "up", url: target.url, failures: 0, lastSuccess: clock.now() });
+  });
+
+  it("takes the first candidate in order that has metrics, and remembers it", async () => {
+    const page = await startTarget(indexPage);
+    const first = await startTarget(metrics);
+    const second = await startTarget(metrics);
+    const { scanner, status } = setUp(targetAt([page.url, first.url, second.url]));
+    await scanner.cycle();
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(status()?.url).toBe(first.url);
+    expect(page.requests).toHaveLength(1);
+    expect(first.requests).toEqual(["GET /metrics", "GET /metrics", "GET /metrics"]);
+  });
+
+  it("is not held up by a candidate that never answers", async () => {
+    const silent = await startTcpTarget(() => undefined);
+    const good = await startTarget(metrics);
+    const { scanner, status } = setUp(targetAt([silent.url, good.url]));
+    await scanner.cycle();
+    expect(status()).toMatchObject({ state: "up", url: good.url });
+  });
+
+  it("looks for the port again in the same cycle when the remembered one is closed", async () => {
+    const moved = await startTarget(metrics);
+    const old = await startTarget(metrics);
+    const { scanner, status } = setUp(targetAt([old.url, moved.url]));
+    await scanner.cycle();
+    expect(status()?.url).toBe(old.url);
+    await old.close();
+    await scanner.cycle();
+    expect(status()).toMatchObject({ state: "up", url: moved.url });
+  });
+
+  it("never takes a text without samples for metrics", async () => {
+    const empty = await startTarget(answerWith("# nothing yet\n"));
+    const good = await startTarget(metrics);
+    const { scanner, status } = setUp(targetAt([empty.url, good.url]));
+    await scanner.cycle();
+    expect(status()?.url).toBe(good.url);
+  });
+
+  it("keeps the last good exposition while the target fails, and says why it fails", async () => {
+    let answer: Answer = metrics;
+    const target = await startTarget((request, response) => answer(request, response));
+    const { scanner, clock, status, text, log } = setUp(targetAt(target.url));
+    await scanner.cycle();
+    answer = answerWith("broken", "text/plain", 500);
+    for (let seconds = 0; seconds < 30; seconds += 10) {
+      clock.advance(10);
+      await scanner.cycle();
+      expect(text()).toEqual(["up 1\n"]);
+    }
+    clock.advance(1);
+    expect(text()).toEqual([]);
+    expect(status()).toMatchObject({ state: "down", reason: "answered with status 500", failures: 3 });
+    expect(log.filter((line) => line.includes("went well before"))).toHaveLength(1);
+  });
+
+  it("tells of each candidate why it is not it", async () => {
+    const page = await startTarget(indexPage);
+    const closed = await closedPort();
+    const { scanner, status } = setUp(targetAt([page.url, `http://127.0.0.1:${closed}/metrics`]));
+    await scanner.cycle();
+    expect(status()?.state).toBe("no metrics");
+    expect(status()?.reason).toMatch(
+      new RegExp(
+        `^127.0.0.1:${page.port}: not a valid exposition: line 1: .*; 127.0.0.1:${closed}: connection refused$`,
+      ),
+    );
+  });
+
+  it("does not ask what cannot be asked, and says why", async () => {
+    const fetch = { kind: "none", state: "unreachable", reason: "no shared network (it is on: db)" } as const;
+    const { scanner, status } = setUp(targetAt([], { fetch }));
+    await scanner.cycle();
+    expect(status()).toMatchObject({ state: "unreachable", reason: "no shared network (it is on: db)" });
+  });
+
+  it("counts its scrapes by outcome", async () => {
+    const good = await startTarget(metrics);
+    const page = await startTarget(indexPage);
+    const { scanner, telemetry } = setUp(targetAt(good.url), targetAt(page.url, { id: "test:2" }));
+    await scanner.cycle();
+    const { text } = await telemetry.expose();
+    expect(text).toContain('app_metrics_proxy_scrapes_total{outcome="success"} 1');
+    expect(text).toContain('app_metrics_proxy_scrapes_total{outcome="invalid"} 1');
+  });
+});
+
+describe("targets without metrics", () => {
+  it("are asked less and less often, but at least every five minutes", async () => {
+    const page = await startTarget(indexPage);
+    const { scanner, clock } = setUp(targetAt(page.url));
+    const asked: number[] = [];
+    for (let seconds = 0; seconds <= 1300; seconds += 10) {
+      const before = page.requests.length;
+      await scanner.cycle();
+      if (page.requests.length > before) asked.push(seconds);
+      clock.advance(10);
+    }
+    expect(asked).toEqual([0, 10, 30, 70, 150, 310, 610, 910, 1210]);
+  });
+
+  it("are asked in every cycle where somebody said that they have some", async () => {
+    const page = await startTarget(indexPage);
+    const { scanner, clock, status } = setUp(targetAt(page.url, { expected: true }));
+    for (let cycle = 0; cycle < 5; cycle++) {
+      await scanner.cycle();
+      clock.advance(10);
+    }
+    expect(page.requests).toHaveLength(5);
+    expect(status()?.state).toBe("down");
+  });
+
+  it("are asked in every cycle where they had some before", async () => {
+    let answer: Answer = metrics;
+    const target = await startTarget((request, response) => answer(request, response));
+    const { scanner, clock } = setUp(targetAt(target.url));
+    await scanner.cycle();
+    answer = indexPage;
+    for (let cycle = 0; cycle < 5; cycle++) {
+      clock.advance(10);
+      await scanner.cycle();
+    }
+    expect(target.requests).toHaveLength(6);
+  });
+});
+
+describe("when the list of targets", () => {
+  it("loses one, its entry is gone with it", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, cache } = setUp(targetAt(target.url));
+    await scanner.cycle();
+    provider.targets = [];
+    await scanner.cycle();
+    expect(scanner.statuses()).toEqual([]);
+    expect(cache.all()).toEqual([]);
+  });
+
+  it("fails, the known ones go on being scraped and nothing is forgotten; it is said once, and once that it is over", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, text, log, clock } = setUp(targetAt(target.url));
+    await scanner.cycle();
+    provider.failure = "the engine is away";
+    const since = clock.now();
+    for (let cycle = 0; cycle < 3; cycle++) {
+      await scanner.cycle();
+      clock.advance(10);
+    }
+    expect(text()).toEqual(["up 1\n"]);
+    expect(target.requests).toHaveLength(4);
+    expect(scanner.providerStatuses()).toEqual([
+      { name: "test", failing: { since, reason: "the engine is away" } },
+    ]);
+    provider.failure = undefined;
+    await scanner.cycle();
+    expect(scanner.providerStatuses()).toEqual([{ name: "test" }]);
+    expect(log.filter((line) => line.startsWith("the list of targets"))).toEqual([
+      "the list of targets cannot be had: the known ones go on being scraped",
+      "the list of targets is there again",
+    ]);
+  });
+
+  it("no longer has what an earlier run has left in the cache, that goes; the rest waits for its scrape", async () => {
+    const closed = `http://127.0.0.1:${await closedPort()}/metrics`;
+    const { scanner, cache, clock, status } = setUp(targetAt(closed));
+    cache.restore([
+      entryFor(clock, { id: "test:1", url: closed }),
+      entryFor(clock, { id: "test:gone", replica: "2" }),
+      entryFor(clock, { id: "file:other", replica: "3" }),
+    ]);
+    await scanner.cycle();
+    expect(cache.all().map(({ id }) => id)).toEqual(["test:1", "file:other"]);
+    expect(status()).toMatchObject({ state: "down", reason: "connection refused" });
+  });
+
+  it("brings a label that cannot be used, that is said once", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, log } = setUp(targetAt(target.url, { problems: ['metrics.port="abc"'] }));
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(log.filter((line) => line.includes("label"))).toHaveLength(1);
+  });
+});
+
+describe("between two cycles", () => {
+  it("a target that starts is scraped at once, and again until it listens", async () => {
+    const port = await closedPort();
+    const { scanner, provider, text } = setUp();
+    void scanner.watch();
+    await scanner.cycle();
+    provider.targets = [targetAt(`http://127.0.0.1:${port}/metrics`)];
+    provider.tell({ kind: "started", id: "test:1" });
+    await vi.waitFor(() => expect(scanner.statuses()).toHaveLength(1), { timeout: 1000 });
+    await startTarget(metrics, port);
+    await vi.waitFor(() => expect(text()).toEqual(["up 1\n"]), { timeout: 3000 });
+  });
+
+  it("a target that stops is gone at once, and a list that was asked for before does not bring it back", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, cache } = setUp(targetAt(target.url));
+    void scanner.watch();
+    await scanner.cycle();
+    let answer: (targets: Target[]) => void = () => undefined;
+    provider.list = () => new Promise((resolve) => (answer = resolve));
+    const cycle = scanner.cycle();
+    provider.tell({ kind: "stopped", id: "test:1" });
+    expect(cache.all()).toEqual([]);
+    answer(provider.targets);
+    await cycle;
+    expect(scanner.statuses()).toEqual([]);
+  });
+
+  it("many changes at once are answered with one list", async () => {
+    const { scanner, provider } = setUp();
+    void scanner.watch();
+    for (let change = 0; change < 100; change++) provider.tell({ kind: "changed" });
+    await vi.waitFor(() => expect(provider.lists).toBe(1), { timeout: 1000 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(provider.lists).toBe(1);
+  });
+
+  it("what a target says after it stopped does not count", async () => {
+    let finish: () => void = () => undefined;
+    const target = await startTarget((request, response) => {
+      finish = () => metrics(request, response);
+    });
+    const { scanner, provider, cache } = setUp(targetAt(target.url));
+    void scanner.watch();
+    const cycle = scanner.cycle();
+    await vi.waitFor(() => expect(target.requests).toHaveLength(1));
+    provider.tell({ kind: "stopped", id: "test:1" });
+    finish();
+    await cycle;
+    expect(cache.all()).toEqual([]);
+  });
+
+  it("nothing is left under way after the end", async () => {
+    const { scanner, provider, stopping } = setUp();
+    const watching = scanner.watch();
+    provider.tell({ kind: "started", id: "test:1" });
+    stopping.abort();
+    await watching;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(provider.lists).toBe(0);
+  });
+});
