@@ -21,7 +21,12 @@ export function createProgram(): Command {
   program
     .command("serve", { isDefault: true })
     .description("run the proxy (the default)")
-    .action(() => serve(surroundings(version)));
+    // As the default it also gets every word that is no command; only here can that be told.
+    .allowExcessArguments()
+    .action((_options: object, command: Command) => {
+      if (command.args[0] !== undefined) program.error(`error: unknown command '${command.args[0]}'`);
+      return serve(surroundings(version));
+    });
   program
     .command("scan")
     .description("scan once and print what was found, and why not")

@@ -1,4 +1,4 @@
-import { BACKSLASH, classes, LINE_FEED, NAME_PART, NAME_START, QUOTE } from "./bytes.js";
+import { BACKSLASH, LINE_FEED, QUOTE, skipName, startsName } from "./bytes.js";
 
 /**
  * Reads the metric name of a HELP, TYPE or UNIT line, bare or in quotes. There is a line feed behind it.
@@ -14,7 +14,5 @@ export function scanFamilyName(bytes: Uint8Array, start: number): number {
     }
     return pos + 1;
   }
-  if ((classes[bytes[pos]!]! & NAME_START) === 0) return -1;
-  while ((classes[bytes[pos]!]! & NAME_PART) !== 0) pos++;
-  return pos;
+  return startsName(bytes[pos]!) ? skipName(bytes, pos) : -1;
 }

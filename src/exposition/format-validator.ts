@@ -30,17 +30,18 @@ export class FormatValidator implements Validator {
   push(chunk: Uint8Array): boolean {
     const bytes = asBuffer(chunk);
     let pos = 0;
-    while (pos < bytes.length && this.verdict === undefined) {
+    while (pos < bytes.length && this.verdict === undefined && !this.scanner.ended) {
       if (this.rest.length === 0) {
         pos = this.scan(bytes, pos);
         this.keep(bytes.subarray(pos));
         break;
       }
-      const newline = bytes.indexOf(LINE_FEED, pos);
+      const wanted = Math.max(this.nextLook - this.rest.length, 1);
+      const newline = bytes.indexOf(LINE_FEED, pos + wanted - 1);
       const next = newline < 0 ? bytes.length : newline + 1;
       this.keep(bytes.subarray(pos, next));
       pos = next;
-      if (newline >= 0 && this.rest.length >= this.nextLook) this.scanRest();
+      if (newline >= 0) this.scanRest();
     }
     return this.verdict === undefined;
   }

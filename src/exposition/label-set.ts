@@ -1,17 +1,16 @@
 import { isUtf8 } from "node:buffer";
 import {
   BACKSLASH,
-  BLANK,
   BRACE_CLOSE,
   COMMA,
-  classes,
   EQUALS,
-  LABEL_PART,
-  LABEL_START,
   LINE_FEED,
   NUL,
   QUOTE,
-  QUOTED_STOP,
+  skipBlanks,
+  skipLabel,
+  skipPlain,
+  startsLabel,
   UNDERSCORE,
 } from "./bytes.js";
 import { FAULT, INCOMPLETE } from "./record-scanner.js";
@@ -86,9 +85,8 @@ export class LabelSetScanner {
         nameEnd = pos - 1;
         escapedName = this.escaped;
       } else {
-        if ((classes[bytes[pos]!]! & LABEL_START) === 0) return this.fault(noLabelName(bytes[pos]!));
-        do pos++;
-        while ((classes[bytes[pos]!]! & LABEL_PART) !== 0);
+        if (!startsLabel(bytes[pos]!)) return this.fault(noLabelName(bytes[pos]!));
+        pos = skipLabel(bytes, pos);
         nameEnd = pos;
       }
       if (loose) pos = skipBlanks(bytes, pos);
@@ -128,7 +126,7 @@ export class LabelSetScanner {
     let pos = start;
     this.escaped = false;
     for (;;) {
-      while ((classes[bytes[pos]!]! & QUOTED_STOP) === 0) pos++;
+      pos = skipPlain(bytes, pos);
       const byte = bytes[pos];
       if (byte === QUOTE) break;
       this.plain = false;
@@ -211,13 +209,6 @@ export class LabelSetScanner {
     this.reason = reason;
     return FAULT;
   }
-}
-
-/** The position of the first byte from `start` on that is neither space nor tab. */
-export function skipBlanks(bytes: Buffer, start: number): number {
-  let pos = start;
-  while ((classes[bytes[pos]!]! & BLANK) !== 0) pos++;
-  return pos;
 }
 
 function noLabelName(byte: number): string {

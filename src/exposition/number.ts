@@ -1,4 +1,4 @@
-import { asBuffer, DOT, isDigit, LOWER_E, MINUS, PLUS, ZERO } from "./bytes.js";
+import { asBuffer, DOT, LOWER_E, MINUS, PLUS, skipDigits, ZERO } from "./bytes.js";
 
 /*
  * Numbers as Prometheus reads them (Go's strconv, without hexadecimal floats and underscores), told valid or
@@ -20,25 +20,19 @@ export function scanValue(bytes: Uint8Array, start: number): number {
 
 /** A finite float: sign, digits with at most one point among them, exponent. One beyond float64 is refused. */
 export function scanFloat(bytes: Uint8Array, start: number): number {
-  let pos = start;
-  let byte = bytes[pos]!;
-  if (byte === PLUS || byte === MINUS) byte = bytes[++pos]!;
-  const first = pos;
-  while (isDigit(byte)) byte = bytes[++pos]!;
-  let digits = pos - first;
-  if (byte === DOT) {
+  const whole = skipSign(bytes, start);
+  let pos = skipDigits(bytes, whole);
+  let digits = pos - whole;
+  if (bytes[pos] === DOT) {
     const fraction = pos + 1;
-    do byte = bytes[++pos]!;
-    while (isDigit(byte));
+    pos = skipDigits(bytes, fraction);
     digits += pos - fraction;
   }
   if (digits === 0) return -1;
   let exponentDigits = 0;
-  if ((byte | 0x20) === LOWER_E) {
-    byte = bytes[++pos]!;
-    if (byte === PLUS || byte === MINUS) byte = bytes[++pos]!;
-    const exponent = pos;
-    while (isDigit(byte)) byte = bytes[++pos]!;
+  if ((bytes[pos]! | 0x20) === LOWER_E) {
+    const exponent = skipSign(bytes, pos + 1);
+    pos = skipDigits(bytes, exponent);
     exponentDigits = pos - exponent;
     if (exponentDigits === 0) return -1;
   }
@@ -48,22 +42,24 @@ export function scanFloat(bytes: Uint8Array, start: number): number {
 
 /** A time in the text format: milliseconds, digits only, at most 2^63 - 1. */
 export function scanMilliseconds(bytes: Uint8Array, start: number): number {
-  let pos = start;
-  while (bytes[pos] === ZERO) pos++;
-  const significant = pos;
-  while (isDigit(bytes[pos]!)) pos++;
+  let significant = start;
+  while (bytes[significant] === ZERO) significant++;
+  const pos = skipDigits(bytes, significant);
   const digits = pos - significant;
   if (pos === start || digits > 19) return -1;
   if (digits < 19) return pos;
   return asBuffer(bytes).toString("latin1", significant, pos) <= "9223372036854775807" ? pos : -1;
 }
 
+function skipSign(bytes: Uint8Array, start: number): number {
+  return bytes[start] === PLUS || bytes[start] === MINUS ? start + 1 : start;
+}
+
 function scanWord(bytes: Uint8Array, start: number): number {
-  const signed = bytes[start] === PLUS || bytes[start] === MINUS;
-  const word = signed ? start + 1 : start;
+  const word = skipSign(bytes, start);
   if (isWord(bytes, word, "infinity")) return word + 8;
   if (isWord(bytes, word, "inf")) return word + 3;
-  return !signed && isWord(bytes, word, "nan") ? word + 3 : -1;
+  return word === start && isWord(bytes, word, "nan") ? word + 3 : -1;
 }
 
 function isWord(bytes: Uint8Array, start: number, word: string): boolean {

@@ -1,14 +1,12 @@
 import { isUtf8 } from "node:buffer";
 import {
   BRACE_OPEN,
-  classes,
   HASH,
   isOneOf,
   LINE_FEED,
-  NAME_START,
-  NUL,
   QUOTE,
   SPACE,
+  startsName,
   startsWith,
   UNDERSCORE,
 } from "./bytes.js";
@@ -29,7 +27,7 @@ export class OpenMetricsScanner implements RecordScanner {
   readonly lines = 1;
   samples = 0;
   complete = false;
-  ended = false;
+  readonly ended = false;
   reason = "";
   private utf8 = true;
   private readonly series = new SeriesScanner({
@@ -52,19 +50,12 @@ export class OpenMetricsScanner implements RecordScanner {
   }
 
   scan(bytes: Buffer, start: number, end: number): number {
+    if (this.complete) return this.fault("something after # EOF");
     const first = bytes[start]!;
-    if (this.complete) return this.scanRemains(first, end);
-    if ((classes[first]! & NAME_START) !== 0) return this.scanSample(bytes, start, end);
+    if (startsName(first)) return this.scanSample(bytes, start, end);
     if (first === HASH) return this.scanMetadata(bytes, start);
     if (first === BRACE_OPEN) return this.scanSample(bytes, start, end);
     return this.fault(first === LINE_FEED ? "a blank line" : "neither a sample nor metadata");
-  }
-
-  /** Nothing may follow `# EOF`; but a NUL is where Prometheus stops to look. */
-  private scanRemains(first: number, end: number): number {
-    if (first !== NUL) return this.fault("something after # EOF");
-    this.ended = true;
-    return end;
   }
 
   private scanSample(bytes: Buffer, start: number, end: number): number {
@@ -89,8 +80,10 @@ export class OpenMetricsScanner implements RecordScanner {
   private scanExemplar(bytes: Buffer, start: number, end: number): number {
     let pos = this.exemplarLabels.scan(bytes, start, end);
     if (pos < 0) return this.fault(`exemplar: ${this.exemplarLabels.reason}`);
+    if (bytes[pos] === LINE_FEED) return this.fault("an exemplar without a value");
     pos = this.scanSampleValue(bytes, pos);
-    return pos >= 0 && bytes[pos] === SPACE ? this.scanTimestamp(bytes, pos) : pos;
+    if (pos >= 0 && bytes[pos] === SPACE) pos = this.scanTimestamp(bytes, pos);
+    return pos < 0 ? this.fault(`exemplar: ${this.reason}`) : pos;
   }
 
   /** Reads a space and a value. */

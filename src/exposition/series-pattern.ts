@@ -1,4 +1,4 @@
-import { BACKSLASH, LINE_FEED, NUL, QUOTE } from "./bytes.js";
+import { QUOTE, skipPlain } from "./bytes.js";
 
 /** Series with more labels or bytes are not worth remembering. */
 const maxPatternLabels = 32;
@@ -72,10 +72,8 @@ export class SeriesPattern {
     }
     for (; ; piece++) {
       if (piece > 0) {
-        let byte = bytes[pos]!;
-        while (byte !== QUOTE && byte !== BACKSLASH && byte !== LINE_FEED && byte !== NUL)
-          byte = bytes[++pos]!;
-        if (byte !== QUOTE) break;
+        pos = skipPlain(bytes, pos);
+        if (bytes[pos] !== QUOTE) break;
         valueEnds[piece - 1] = pos - start;
       }
       if (!this.hasWords(pos, wordStarts[piece]!, wordStarts[piece + 1]!)) break;
@@ -94,7 +92,8 @@ export class SeriesPattern {
   /** How many bytes are the same from both positions on, in steps of eight. */
   private commonPrefix(last: number, start: number): number {
     const { view } = this;
-    const end = Math.min(view.byteLength - 8, 2 * start - last) - start;
+    // Behind the last value there is nothing to gain.
+    const end = Math.min(this.valueEnds[this.labels - 1]!, view.byteLength - start) - 8;
     let length = 0;
     // Eight bytes compared as a float are the same bits unless all are zero, and a plain series has no NUL.
     while (length <= end && view.getFloat64(last + length, true) === view.getFloat64(start + length, true)) {

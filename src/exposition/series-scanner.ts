@@ -1,5 +1,5 @@
-import { BRACE_OPEN, classes, NAME_PART } from "./bytes.js";
-import { type LabelDialect, LabelSetScanner, skipBlanks } from "./label-set.js";
+import { BRACE_OPEN, skipBlanks, skipName } from "./bytes.js";
+import { type LabelDialect, LabelSetScanner } from "./label-set.js";
 import { FAULT } from "./record-scanner.js";
 import { SeriesPattern } from "./series-pattern.js";
 
@@ -37,8 +37,7 @@ export class SeriesScanner {
 
   private scanThoroughly(bytes: Buffer, start: number, end: number): number {
     const { labels } = this;
-    let pos = start;
-    while ((classes[bytes[pos]!]! & NAME_PART) !== 0) pos++;
+    let pos = skipName(bytes, start);
     const bare = pos > start;
     const brace = this.dialect.loose ? skipBlanks(bytes, pos) : pos;
     if (bytes[brace] !== BRACE_OPEN) return pos;

@@ -1,17 +1,17 @@
 import { isUtf8 } from "node:buffer";
 import {
-  BLANK,
   BRACE_OPEN,
-  classes,
+  FIRST_BEYOND_ASCII,
   HASH,
+  isBlank,
   isOneOf,
   LINE_FEED,
-  NAME_START,
   NUL,
+  skipBlanks,
+  startsName,
   startsWith,
 } from "./bytes.js";
 import { scanFamilyName } from "./family-name.js";
-import { skipBlanks } from "./label-set.js";
 import { scanMilliseconds, scanValue } from "./number.js";
 import { FAULT, type RecordScanner } from "./record-scanner.js";
 import { SeriesScanner } from "./series-scanner.js";
@@ -45,7 +45,7 @@ export class TextScanner implements RecordScanner {
   scan(bytes: Buffer, start: number, end: number): number {
     this.lines = 1;
     const first = bytes[start]!;
-    if ((classes[first]! & NAME_START) !== 0) return this.scanSample(bytes, start, end);
+    if (startsName(first)) return this.scanSample(bytes, start, end);
     if (first === HASH) return this.scanComment(bytes, start, end);
     if (first === BRACE_OPEN) return this.scanSample(bytes, start, end);
     if (first === LINE_FEED) return start + 1;
@@ -59,7 +59,7 @@ export class TextScanner implements RecordScanner {
     if (first === LINE_FEED) return pos + 1;
     if (first === HASH) return this.scanComment(bytes, pos, end);
     if (first === NUL) return this.finish(end);
-    if (pos > start && (classes[first]! & NAME_START) !== 0) return this.fault("blanks before a sample");
+    if (pos > start && startsName(first)) return this.fault("blanks before a sample");
     return this.fault("neither a sample nor a comment");
   }
 
@@ -96,7 +96,7 @@ export class TextScanner implements RecordScanner {
     }
     const isHelp = startsWith(bytes, pos, "HELP");
     const isType = startsWith(bytes, pos, "TYPE");
-    if (!(isHelp || isType) || (classes[bytes[pos + 4]!]! & BLANK) === 0) return lineEnd + 1;
+    if (!(isHelp || isType) || !isBlank(bytes[pos + 4]!)) return lineEnd + 1;
     return this.scanMetadata(bytes, skipBlanks(bytes, pos + 4), lineEnd, isType);
   }
 
@@ -104,11 +104,14 @@ export class TextScanner implements RecordScanner {
   private scanMetadata(bytes: Buffer, start: number, lineEnd: number, isType: boolean): number {
     const pos = scanFamilyName(bytes, start);
     if (pos < 0) return this.fault(isType ? "TYPE without a metric name" : "HELP without a metric name");
-    // One byte parts the name from what is said of it, whatever byte that is.
+    // One byte parts the name from what is said of it, whatever byte that is: even the first of a character.
     const textStart = Math.min(pos + 1, lineEnd);
     if (isType) {
       if (!isOneOf(bytes, textStart, lineEnd, types)) return this.fault("an unknown type");
-    } else if (!this.utf8 && !isUtf8(bytes.subarray(textStart, lineEnd))) {
+    } else if (
+      !(this.utf8 && bytes[pos]! < FIRST_BEYOND_ASCII) &&
+      !isUtf8(bytes.subarray(textStart, lineEnd))
+    ) {
       return this.fault("not UTF-8 in HELP");
     }
     return lineEnd + 1;
@@ -127,5 +130,5 @@ export class TextScanner implements RecordScanner {
 
 /** Whether a value or a timestamp ends before `byte`. */
 function endsWord(byte: number): boolean {
-  return byte === LINE_FEED || (classes[byte]! & BLANK) !== 0;
+  return byte === LINE_FEED || isBlank(byte);
 }

@@ -15,7 +15,8 @@ export type Verdict =
  * Where Prometheus 3 takes more than 2.42 does, that is valid too: names in quotes, exemplars on every sample of
  * an OpenMetrics text, a comma behind its last label. Beyond what a server refuses there are limits: a line of
  * maxLineBytes, a sample of 65,536 labels; and a label that is there twice is refused whatever it is called,
- * although a server may come to replace both (`job`, `instance`).
+ * although a server may come to replace both (`job`, `instance`);
+ * and a NUL that is the only byte behind `# EOF`.
  */
 export interface Validator {
   /**

@@ -10,7 +10,7 @@ const maxNameLength = 256;
 export function closeNames(name: string, known: Iterable<string>): string[] {
   if (name.length > maxNameLength) return [];
   const asked = name.toLowerCase();
-  const allowed = Math.max(1, Math.floor(asked.length / 3));
+  const allowed = Math.max(2, Math.floor(asked.length / 3));
   return [...new Set(known)]
     .map((candidate) => {
       const text = candidate.toLowerCase();

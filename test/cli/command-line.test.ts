@@ -1,0 +1,176 @@
+import { execFile, spawn } from "node:child_process";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { request } from "undici";
+import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { answerWith, closedPort, startTarget } from "../support/target-server.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+const program = join(import.meta.dirname, "../../dist/main.js");
+
+beforeAll(() => {
+  if (!existsSync(program)) throw new Error("these tests run the built program: npm run build comes first");
+});
+
+interface Ended {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The environment of a run: nothing of this machine's, and no Docker engine. */
+function environment(settings: Record<string, string>): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env["PATH"],
+    CACHE_DIR: tempFolder(),
+    DOCKER_HOST: "unix:///nowhere/docker.sock",
+    ...settings,
+  };
+}
+
+function run(args: string[], settings: Record<string, string> = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program, ...args], { env: environment(settings) }, (error, out, err) => {
+      resolve({ code: error === null ? 0 : Number(error.code), out, err });
+    });
+  });
+}
+
+function targetsFile(...targets: string[]): string {
+  const file = join(tempFolder(), "targets.json");
+  writeFileSync(
+    file,
+    JSON.stringify(
+      targets.map((target) => ({ targets: [target], labels: { job: "app", instance: target } })),
+    ),
+  );
+  return file;
+}
+
+/** Starts the proxy and waits until it is ready. */
+async function start(settings: Record<string, string>) {
+  const port = await closedPort();
+  const env = environment({ LISTEN_ADDRESS: `127.0.0.1:${port}`, ...settings });
+  const child = spawn(process.execPath, [program], { env, stdio: ["ignore", "ignore", "pipe"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let log = "";
+  child.stderr.on("data", (chunk) => (log += chunk));
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const get = async (path: string) => {
+    const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`);
+    return { status: statusCode, text: await body.text() };
+  };
+  await vi.waitFor(async () => expect((await get("/-/ready")).status).toBe(200), {
+    timeout: 10_000,
+    interval: 50,
+  });
+  return { get, port, child, ended, log: () => log };
+}
+
+describe("a start that fails", () => {
+  it("tells all bad settings at once, a line each, and exits with 1", async () => {
+    const { code, out, err } = await run([], { SCRAPE_INTERVAL: "abc", PORTS: "99999" });
+    expect(code).toBe(1);
+    expect(out).toBe("");
+    const lines = err.trimEnd().split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(/^SCRAPE_INTERVAL="abc" cannot be used: allowed is .*1 to 3600/);
+    expect(lines[1]).toMatch(/^PORTS="99999" cannot be used: allowed is .*1 to 65535/);
+  });
+
+  it("says which address is taken", async () => {
+    const target = await startTarget(answerWith("up 1\n"));
+    const { code, err } = await run(["serve"], { LISTEN_ADDRESS: `127.0.0.1:${target.port}` });
+    expect(code).toBe(1);
+    expect(err).toMatch(/LISTEN_ADDRESS .* another program listens there already/);
+  });
+});
+
+describe("serve", () => {
+  it("scrapes, serves, and ends in order on SIGTERM", async () => {
+    const target = await startTarget(answerWith("up 1\n"));
+    const { get, child, ended, log } = await start({ TARGETS_FILE: targetsFile(`127.0.0.1:${target.port}`) });
+    expect(await get("/app/metrics")).toEqual({ status: 200, text: "up 1\n" });
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+    const lines = log()
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line).message);
+    expect(lines.at(-1)).toBe("stopped");
+  });
+
+  it("serves what a killed process has cached before its first scan ends", async () => {
+    const cache = tempFolder();
+    const target = await startTarget(answerWith("up 1\n"));
+    const file = targetsFile(`127.0.0.1:${target.port}`);
+    const first = await start({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
+    await vi.waitFor(() => expect(readdirSync(cache).some((name) => name.endsWith(".gz"))).toBe(true));
+    first.child.kill("SIGKILL");
+    await first.ended;
+    await target.close();
+    const second = await start({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
+    expect((await second.get("/app/metrics")).text).toBe("up 1\n");
+    expect(JSON.parse((await second.get("/targets")).text).targets[0]).toMatchObject({
+      state: "down",
+      reason: "connection refused",
+    });
+  });
+
+  it("shows no secret in its log, its pages or its check-config", async () => {
+    const secret = "a-secret-that-never-shows";
+    const { get, log } = await start({ SSHPASS: secret, LOG_LEVEL: "debug" });
+    const pages = await Promise.all(
+      ["/", "/targets", "/metrics"].map(async (path) => (await get(path)).text),
+    );
+    const { out } = await run(["check-config"], { SSHPASS: secret });
+    expect(out).toContain("SSHPASS=[hidden]");
+    expect([...pages, log(), out].join("")).not.toContain(secret);
+  });
+});
+
+describe("scan", () => {
+  it("prints what was found, and why not, and exits with 0", async () => {
+    const target = await startTarget(answerWith("up 1\n"));
+    const closed = await closedPort();
+    const file = targetsFile(`127.0.0.1:${target.port}`, `127.0.0.1:${closed}`);
+    const { code, out } = await run(["scan"], { TARGETS_FILE: file });
+    expect(code).toBe(0);
+    expect(out).toMatch(/^NAME +REPLICA +STATE +SAMPLES +WHERE OR WHY NOT\n/);
+    expect(out).toMatch(
+      new RegExp(`app +127.0.0.1:${target.port} +up +1 +http://127.0.0.1:${target.port}/metrics\n`),
+    );
+    expect(out).toMatch(new RegExp(`app +127.0.0.1:${closed} +down +connection refused\n`));
+  });
+
+  it("exits with 1 and the reasons where nothing could be listed", async () => {
+    const { code, out, err } = await run(["scan"], { TARGETS_FILE: "/nowhere/targets.json" });
+    expect(code).toBe(1);
+    expect(out).toBe("");
+    expect(err).toMatch(/nothing could be listed: docker: .*; file: TARGETS_FILE \/nowhere\/targets.json/);
+  });
+});
+
+describe("healthcheck", () => {
+  it("exits with 0 where the proxy answers and with 1 where it does not", async () => {
+    const { port } = await start({});
+    expect((await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${port}` })).code).toBe(0);
+    const nobody = await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${await closedPort()}` });
+    expect(nobody.code).toBe(1);
+    expect(nobody.err).toMatch(/^not healthy: .*ECONNREFUSED/);
+  });
+});
+
+describe("the command line", () => {
+  it("tells its version and its commands", async () => {
+    expect((await run(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const { out } = await run(["--help"]);
+    for (const command of ["serve", "scan", "check-config", "healthcheck"]) expect(out).toContain(command);
+  });
+
+  it("refuses what it does not know", async () => {
+    const { code, err } = await run(["frobnicate"]);
+    expect(code).toBe(1);
+    expect(err).toContain("unknown command 'frobnicate'");
+  });
+});
