@@ -63,7 +63,11 @@ export class OpenMetricsScanner implements RecordScanner {
     if (pos < 0) return this.fault(this.series.reason);
     pos = this.scanSampleValue(bytes, pos);
     if (pos < 0) return pos;
-    if (bytes[pos] === SPACE && !startsWith(bytes, pos, " # {")) {
+    if (bytes[pos] === LINE_FEED) {
+      this.samples++;
+      return pos + 1;
+    }
+    if (!startsWith(bytes, pos, " # {")) {
       pos = this.scanTimestamp(bytes, pos);
       if (pos < 0) return pos;
     }

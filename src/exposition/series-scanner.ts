@@ -3,6 +3,9 @@ import { type LabelDialect, LabelSetScanner } from "./label-set.js";
 import { FAULT } from "./record-scanner.js";
 import { SeriesPattern } from "./series-pattern.js";
 
+/** So many patterns are kept: as many as a histogram has kinds of samples, with `_created`. */
+const maxPatterns = 4;
+
 /** Reads the series of a sample: the metric's name and its labels. */
 export class SeriesScanner {
   /** See RecordScanner. */
@@ -10,7 +13,11 @@ export class SeriesScanner {
   /** The line feeds that were seen in quotes. */
   lineFeeds = 0;
   private readonly labels: LabelSetScanner;
-  private readonly pattern = new SeriesPattern();
+  /** The patterns of the series that were read last, for the samples of a histogram take turns. */
+  private readonly patterns: SeriesPattern[] = [];
+  /** The index of the pattern that matched last. */
+  private current = 0;
+  private view: DataView = new DataView(new ArrayBuffer(0));
   private utf8 = true;
 
   constructor(private readonly dialect: LabelDialect) {
@@ -21,7 +28,8 @@ export class SeriesScanner {
   begin(bytes: Buffer, utf8: boolean): void {
     this.utf8 = utf8;
     this.labels.knownUtf8 = utf8;
-    this.pattern.begin(bytes);
+    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (const pattern of this.patterns) pattern.begin();
   }
 
   /**
@@ -31,8 +39,28 @@ export class SeriesScanner {
    */
   scan(bytes: Buffer, start: number, end: number): number {
     this.lineFeeds = 0;
-    const behind = this.utf8 ? this.pattern.match(bytes, start) : -1;
+    const behind = this.utf8 ? this.matchPattern(bytes, start) : -1;
     return behind >= 0 ? behind : this.scanThoroughly(bytes, start, end);
+  }
+
+  private matchPattern(bytes: Buffer, start: number): number {
+    const { patterns } = this;
+    for (let turn = 0, index = this.current; turn < patterns.length; turn++) {
+      const behind = patterns[index]!.match(bytes, this.view, start);
+      if (behind >= 0) {
+        this.current = index;
+        return behind;
+      }
+      index = index + 1 < patterns.length ? index + 1 : 0;
+    }
+    return -1;
+  }
+
+  private learnPattern(start: number, end: number): void {
+    const { patterns } = this;
+    this.current = (this.current + 1) % maxPatterns;
+    if (this.current >= patterns.length) this.current = patterns.push(new SeriesPattern()) - 1;
+    patterns[this.current]!.learn(this.view, start, end, this.labels.bounds, this.labels.count);
   }
 
   private scanThoroughly(bytes: Buffer, start: number, end: number): number {
@@ -51,7 +79,7 @@ export class SeriesScanner {
       return FAULT;
     }
     this.lineFeeds = labels.lineFeeds;
-    if (labels.plain) this.pattern.learn(start, pos, labels.bounds, labels.count);
+    if (labels.plain && labels.count > 0) this.learnPattern(start, pos);
     return pos;
   }
 }

@@ -13,10 +13,9 @@ export type Verdict =
  *
  * The measure is a Prometheus server: what it takes from a target is valid, what it fails a scrape for is not.
  * Where Prometheus 3 takes more than 2.42 does, that is valid too: names in quotes, exemplars on every sample of
- * an OpenMetrics text, a comma behind its last label. Beyond what a server refuses there are limits: a line of
- * maxLineBytes, a sample of 65,536 labels; and a label that is there twice is refused whatever it is called,
- * although a server may come to replace both (`job`, `instance`);
- * and a NUL that is the only byte behind `# EOF`.
+ * an OpenMetrics text, a comma behind its last label. Refused although a server may take it: a line longer than
+ * maxLineBytes, a sample with more than maxLabels labels, a label that is there twice but is replaced by the
+ * server because of its name (`job`, `instance`), and a NUL as the only byte behind `# EOF`.
  */
 export interface Validator {
   /**

@@ -1,0 +1,221 @@
+import { describe, expect, it } from "vitest";
+import {
+  createUnknownValidator,
+  createValidator,
+  maxLineBytes,
+  type Validator,
+  validate,
+  validateUnknown,
+} from "../../src/exposition/validator.js";
+
+const text = (content: string) => validate(Buffer.from(content), "text");
+const openmetrics = (content: string) => validate(Buffer.from(content), "openmetrics");
+const unknown = (content: string) => validateUnknown(Buffer.from(content));
+
+describe("a valid exposition", () => {
+  it("tells its format and counts its samples", () => {
+    expect(text('# HELP a b\n# TYPE a counter\na 1\na{b="c"} 2\n\n# end\nd NaN 5\n')).toEqual({
+      ok: true,
+      format: "text",
+      samples: 3,
+    });
+    expect(openmetrics('# TYPE a counter\na_total 1 # {id="x"} 1\n# EOF\n')).toEqual({
+      ok: true,
+      format: "openmetrics",
+      samples: 1,
+    });
+  });
+
+  it("may have no sample at all", () => {
+    expect(text("")).toEqual({ ok: true, format: "text", samples: 0 });
+    expect(text("# only words\n")).toEqual({ ok: true, format: "text", samples: 0 });
+    expect(openmetrics("# EOF\n")).toEqual({ ok: true, format: "openmetrics", samples: 0 });
+  });
+});
+
+describe("a fault tells its line and its reason", () => {
+  it.each([
+    ["<!DOCTYPE html>\n<html></html>\n", 1, "neither a sample nor a comment"],
+    ["a 1\nb\n", 2, "a sample without a value"],
+    ['a 1\n\n# c\nb{c="d"}\n', 4, "a sample without a value"],
+    ["a 1e\n", 1, "a value that is not a number"],
+    ["a 1\nb 1 soon\n", 2, "a timestamp that is not in milliseconds"],
+    ["a 1 5 5\n", 1, "something after the timestamp"],
+    ["a 1\n b 1\n", 2, "blanks before a sample"],
+    ["# TYPE a thing\n", 1, "an unknown type"],
+    ["# TYPE 1 counter\n", 1, "TYPE without a metric name"],
+    ["# HELP 1 counter\n", 1, "HELP without a metric name"],
+    ["a{1} 1\n", 1, "not a label name"],
+    ["a{\n", 1, "a brace is not closed"],
+    ["a{b} 1\n", 1, "a label without ="],
+    ["a{b=c} 1\n", 1, "a label value without quotes"],
+    ['a{b="c"; 1\n', 1, "not a label name"],
+    ['a{b="c",b="d"} 1\n', 1, "a label is there twice"],
+    ['a{"b"="c",b="d"} 1\n', 1, "a label is there twice"],
+    ['a{"b\\n"="c","b\\n"="d"} 1\n', 1, "a label is there twice"],
+    ['a{__name__="c"} 1\n', 1, "a label is called __name__"],
+    ['a{""="c"} 1\n', 1, "empty label name"],
+    ['{""} 1\n', 1, "empty metric name"],
+    ['{a="b"} 1\n', 1, "a sample without a metric name"],
+    ['{"a","b"} 1\n', 1, "the metric has a second name"],
+    ['a{"b"} 1\n', 1, "the metric has a second name"],
+    ['a 1\nb{c="d} 1\ne 1\nf 1\n', 2, "a quote is not closed"],
+    ['a{b="c\\\n"} 1\n', 1, "a backslash at the end of a line"],
+    ['a{b="\n\n"} 1\nb\n', 4, "a sample without a value"],
+  ])("text: %j", (content, line, reason) => {
+    expect(text(content)).toEqual({ ok: false, line, reason });
+  });
+
+  it.each([
+    ["", 1, "the text does not end with # EOF"],
+    ["a 1\nb 1\n", 3, "the text does not end with # EOF"],
+    ["a 1\nb 1", 2, "the text does not end with # EOF"],
+    ["a 1\n# EOF\nb 1\n", 3, "something after # EOF"],
+    ["# EOF\n\n", 2, "something after # EOF"],
+    ["a 1\n\n# EOF\n", 2, "a blank line"],
+    ["# a\n# EOF\n", 1, "a comment that is none of HELP, TYPE, UNIT and EOF"],
+    ["# TYPE a untyped\n# EOF\n", 1, "an unknown type"],
+    ["# HELP 1 a\n# EOF\n", 1, "metadata without a metric name"],
+    ["# HELP a\n# EOF\n", 1, "no space after the metric name"],
+    ["# UNIT a b\n# EOF\n", 1, "a unit that the metric name does not end with"],
+    ["a\n# EOF\n", 1, "a sample without a value"],
+    ["a\t1\n# EOF\n", 1, "no space before the value"],
+    ["a  1\n# EOF\n", 1, "a value that is not a number"],
+    ["a 1 soon\n# EOF\n", 1, "a timestamp that is not in seconds"],
+    ["a 1 1 1\n# EOF\n", 1, "something after the sample"],
+    ['a{b="c" d="e"} 1\n# EOF\n', 1, "neither comma nor closing brace after a label"],
+    ['a{b="c\n"} 1\n# EOF\n', 1, "a quote is not closed"],
+    ['a 1\na_total 1 # {b="c} 1\n# EOF\n', 2, "exemplar: a quote is not closed"],
+    ['a_total 1 # {b="c"}\n# EOF\n', 1, "an exemplar without a value"],
+    ['a_total 1 # {b="c"} one\n# EOF\n', 1, "exemplar: a value that is not a number"],
+  ])("OpenMetrics: %j", (content, line, reason) => {
+    expect(openmetrics(content)).toEqual({ ok: false, line, reason });
+  });
+
+  it("also for bytes that are not UTF-8", () => {
+    const verdict = validate(Buffer.from('a 1\nb{c="\u00ff"} 1\n', "latin1"), "text");
+    expect(verdict).toEqual({ ok: false, line: 2, reason: "not UTF-8 in quotes" });
+  });
+});
+
+describe("a series like the one before it", () => {
+  // Series that share names and values with their predecessor take a short way; it must not be a blind one.
+  const family = (second: string) => text(`a{b="same value",c="1",d="tail"} 1\n${second}\nz 1\n`);
+
+  it.each([
+    'a{b="same value",c="2",d="tail"} 1',
+    'a{b="same value",c="1",d="tail"} 1',
+    'a{b="same value that goes on",c="",d="tail"} 1',
+    'a{b="same va",c="1",d="tail"} 1',
+    'a{b="same va\\"lue",c="1",d="tail"} 1',
+    'a{b="same value",c="1"} 1',
+    'a{b="same value",c="1",d="tail",e="f"} 1',
+    'a{b="same value",c="1",d="tail" } 1',
+    "a 1",
+  ])("is valid: %s", (line) => {
+    expect(family(line)).toEqual({ ok: true, format: "text", samples: 3 });
+  });
+
+  it.each([
+    'a{b="same value",c="1",d="tail} 1',
+    'a{b="same value",c="1",d="tail" 1',
+    'a{b="same value",c="1",d="tail"}',
+    'a{b="same value",c=1,d="tail"} 1',
+    'a{b="same value",c="1",c="tail"} 1',
+    'a{b="same value","c"="1",c="tail"} 1',
+    'a{b="same value"',
+    "a{b",
+  ])("is a fault: %s", (line) => {
+    expect(family(line)).toMatchObject({ ok: false, line: 2 });
+  });
+
+  it("does not take empty labels for a pattern", () => {
+    expect(text('a{b="",b="c"} 1\na{b="",b="c"} 1\n')).toMatchObject({ ok: true });
+    expect(text('a{b="",b="c"} 1\na{b="x",b="c"} 1\n')).toMatchObject({ ok: false, line: 2 });
+  });
+
+  it("does not trust a buffer that was filled anew", () => {
+    const buffer = Buffer.from('a{b="0123456789abcdef"} 1\n');
+    const validator = createValidator("text");
+    expect(validator.push(buffer)).toBe(true);
+    buffer.write('a{b="0123456789\\"ef"} 1\n', 0);
+    expect(validator.push(buffer.subarray(0, -2))).toBe(true);
+    buffer.write('a{b="0123456789"""f"} 1\n', 0);
+    expect(validator.push(buffer)).toBe(false);
+  });
+
+  it("is checked for UTF-8 all the same", () => {
+    const bytes = Buffer.from('a{b="x"} 1\na{b="\u00ff"} 1\n', "latin1");
+    expect(validate(bytes, "text")).toEqual({ ok: false, line: 2, reason: "not UTF-8 in quotes" });
+  });
+});
+
+describe("a text that comes in pieces", () => {
+  it("is refused as soon as a fault is certain", () => {
+    const validator = createValidator("text");
+    expect(validator.push(Buffer.from("a 1\nb"))).toBe(true);
+    expect(validator.push(Buffer.from("\nc 1\n"))).toBe(false);
+    expect(validator.push(Buffer.from("d 1\n"))).toBe(false);
+    expect(validator.end()).toEqual({ ok: false, line: 2, reason: "a sample without a value" });
+  });
+
+  it("is refused when a line does not end", () => {
+    const tooLong = { ok: false, line: 1, reason: "a line longer than 16777216 bytes" };
+    const chunk = Buffer.alloc(1024 * 1024, "#");
+    const validator = createValidator("text");
+    let chunks = 0;
+    while (validator.push(chunk)) chunks++;
+    expect(chunks).toBe(16);
+    expect(validator.end()).toEqual(tooLong);
+    expect(validate(Buffer.alloc(maxLineBytes + 1, "#"), "text")).toEqual(tooLong);
+    expect(validate(Buffer.concat([Buffer.alloc(maxLineBytes + 1, "#"), Buffer.from("\n")]), "text")).toEqual(
+      tooLong,
+    );
+  });
+
+  it("is refused when a quote that goes on over lines does not end, without reading it again and again", () => {
+    const validator = createValidator("text");
+    validator.push(Buffer.from('a{b="'));
+    const lines = Buffer.from("\n".repeat(64 * 1024));
+    let accepted = 0;
+    while (validator.push(lines)) accepted += lines.length;
+    expect(accepted).toBeGreaterThan(maxLineBytes - 128 * 1024);
+    expect(validator.end()).toMatchObject({ ok: false, line: 1 });
+  });
+
+  it("is refused when a sample has too many labels", () => {
+    const labels = Array.from({ length: 70_000 }, (_, index) => `l${index}="v"`).join(",");
+    expect(text(`a{${labels}} 1\n`)).toEqual({ ok: false, line: 1, reason: "more than 65536 labels" });
+  });
+});
+
+describe("a text of unknown type", () => {
+  it("is OpenMetrics when it is that to its end", () => {
+    expect(unknown("a 1 1700000000.5\n# EOF\n")).toEqual({ ok: true, format: "openmetrics", samples: 1 });
+    expect(unknown("a 1\n# EOF\n")).toEqual({ ok: true, format: "openmetrics", samples: 1 });
+  });
+
+  it("is else the text format", () => {
+    expect(unknown("a 1\n")).toEqual({ ok: true, format: "text", samples: 1 });
+    expect(unknown("# a comment\na 1\n# EOF\n")).toEqual({ ok: true, format: "text", samples: 1 });
+  });
+
+  it("gets the fault of the format that it followed further", () => {
+    expect(unknown("<html>\n")).toEqual({ ok: false, line: 1, reason: "neither a sample nor a comment" });
+    expect(unknown("# words\na\n")).toEqual({ ok: false, line: 2, reason: "a sample without a value" });
+    expect(unknown('a_total 1 # {b="c"} 1\nb 1\n')).toEqual({
+      ok: false,
+      line: 3,
+      reason: "the text does not end with # EOF",
+    });
+  });
+
+  it("is read on while it may be either, and not a chunk longer", () => {
+    const push = (validator: Validator, content: string) => validator.push(Buffer.from(content));
+    const validator = createUnknownValidator();
+    expect(push(validator, "# no OpenMetrics comment\n")).toBe(true);
+    expect(push(validator, "a 1\n")).toBe(true);
+    expect(push(validator, "no text either\n")).toBe(false);
+    expect(validator.end()).toMatchObject({ ok: false, line: 3 });
+  });
+});
