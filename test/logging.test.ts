@@ -1,6 +1,7 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { createLogger, type LogFormat } from "../src/logging.js";
+import { createLogger } from "../src/logging/create-logger.js";
+import type { LogFormat } from "../src/logging.js";
 
 async function logged(
   format: LogFormat,

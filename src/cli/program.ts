@@ -1,14 +1,13 @@
 import { Command } from "commander";
 import { type Config, describeConfig, readConfig } from "../config/config.js";
 import type { Surroundings } from "../daemon.js";
-import { createDockerClient } from "../discovery/docker/client.js";
-import { createLogger } from "../logging.js";
 import { healthcheck } from "./healthcheck.js";
-import { scan } from "./scan.js";
-import { serve } from "./serve.js";
 import { readVersion } from "./version.js";
 
-/** The command line; all settings come from the environment. */
+/**
+ * The command line; all settings come from the environment. What only one command needs is loaded when that command
+ * runs: loading all of it takes half a second of CPU, and the image's health check runs every few seconds.
+ */
 export function createProgram(): Command {
   const version = readVersion();
   const print = (line: string) => void process.stdout.write(`${line}\n`);
@@ -23,19 +22,24 @@ export function createProgram(): Command {
     .description("run the proxy (the default)")
     // As the default it also gets every word that is no command; only here can that be told.
     .allowExcessArguments()
-    .action((_options: object, command: Command) => {
+    .action(async (_options: object, command: Command) => {
       if (command.args[0] !== undefined) program.error(`error: unknown command '${command.args[0]}'`);
-      return serve(surroundings(version));
+      const { serve } = await import("./serve.js");
+      await serve(await surroundings(version));
     });
   program
     .command("scan")
     .description("scan once and print what was found, and why not")
-    .action(() => scan(surroundings(version, "error"), print));
+    .action(async () => {
+      const { scan } = await import("./scan.js");
+      await scan(await surroundings(version, "error"), print);
+    });
   program
     .command("check-config")
     .description("check the environment variables and print what they mean")
-    .action(() => {
+    .action(async () => {
       const config = readConfig(process.env);
+      const { createDockerClient } = await import("../discovery/docker/client.js");
       createDockerClient(config.docker);
       for (const [name, value] of Object.entries(describeConfig(config))) print(`${name}=${value}`);
       for (const warning of config.warnings) print(`warning: ${warning}`);
@@ -47,7 +51,8 @@ export function createProgram(): Command {
   return program;
 }
 
-function surroundings(version: string, level?: Config["logLevel"]): Surroundings {
+async function surroundings(version: string, level?: Config["logLevel"]): Promise<Surroundings> {
+  const { createLogger } = await import("../logging/create-logger.js");
   const config = readConfig(process.env, process.stderr.isTTY);
   const secrets = config.sshPass === undefined ? [] : [config.sshPass];
   const logger = createLogger({ level: level ?? config.logLevel, format: config.logFormat, secrets });

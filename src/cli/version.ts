@@ -1,10 +1,7 @@
-import { readFileSync } from "node:fs";
-import { z } from "zod";
-
-const manifest = z.object({ version: z.string() });
+import { createRequire } from "node:module";
 
 /** The version of this program, from the package.json beside it. */
 export function readVersion(): string {
-  const file = new URL("../../package.json", import.meta.url);
-  return manifest.parse(JSON.parse(readFileSync(file, "utf8"))).version;
+  const manifest: { readonly version: string } = createRequire(import.meta.url)("../../package.json");
+  return manifest.version;
 }

@@ -11,13 +11,19 @@ export interface TargetBookOptions {
 }
 
 /**
+ * Milliseconds for which the word that a target stopped outweighs lists that still have it: an engine tells the
+ * end of a container up to a few tenths of a second before its list drops it.
+ */
+const stopHolds = 10_000;
+
+/**
  * The targets that are known, as the providers' lists and events tell them. What is gone is forgotten together
  * with its cache entry; a list that failed changes nothing, as it never gets here.
  */
 export class TargetBook {
   readonly #options: TargetBookOptions;
   readonly #records = new Map<string, TargetRecord>();
-  /** When an id was last told to have stopped: a list that began earlier does not bring it back. */
+  /** When an id was last told to have stopped: until it starts again no list of the next moments brings it back. */
   readonly #stopped = new Map<string, number>();
 
   constructor(options: TargetBookOptions) {
@@ -44,10 +50,11 @@ export class TargetBook {
    * @returns the records that are new.
    */
   takeList(provider: string, targets: readonly Target[], begun: number): TargetRecord[] {
+    this.#forgetStopsBefore(begun - stopHolds);
     const added: TargetRecord[] = [];
     const listed = new Set<string>();
     for (const target of targets) {
-      if ((this.#stopped.get(target.id) ?? Number.NEGATIVE_INFINITY) >= begun) continue;
+      if (this.#stopped.has(target.id)) continue;
       listed.add(target.id);
       const known = this.#records.get(target.id);
       if (known !== undefined) known.update(target);
@@ -60,7 +67,6 @@ export class TargetBook {
     for (const entry of this.#options.cache.all()) {
       if (entry.id.startsWith(`${provider}:`) && !listed.has(entry.id)) this.#options.cache.remove(entry.id);
     }
-    this.#forgetOldStops(begun);
     return added;
   }
 
@@ -94,8 +100,7 @@ export class TargetBook {
     this.#options.cache.remove(id);
   }
 
-  #forgetOldStops(begun: number): void {
-    const minute = 60_000;
-    for (const [id, at] of this.#stopped) if (at < begun - minute) this.#stopped.delete(id);
+  #forgetStopsBefore(moment: number): void {
+    for (const [id, at] of this.#stopped) if (at < moment) this.#stopped.delete(id);
   }
 }

@@ -281,6 +281,30 @@ describe("between two cycles", () => {
     expect(scanner.statuses()).toEqual([]);
   });
 
+  it("a target that stops stays away although the next lists still have it, until it starts again", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, clock, text } = setUp(targetAt(target.url));
+    void scanner.watch();
+    await scanner.cycle();
+    provider.tell({ kind: "stopped", id: "test:1" });
+    clock.advance(0.1);
+    await scanner.cycle();
+    expect(scanner.statuses()).toEqual([]);
+    provider.tell({ kind: "started", id: "test:1" });
+    await vi.waitFor(() => expect(text()).toEqual(["up 1\n"]), { timeout: 2000 });
+  });
+
+  it("a target that was told to have stopped comes back with the lists when no word of its start arrives", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, clock, text } = setUp(targetAt(target.url));
+    void scanner.watch();
+    await scanner.cycle();
+    provider.tell({ kind: "stopped", id: "test:1" });
+    clock.advance(11);
+    await scanner.cycle();
+    expect(text()).toEqual(["up 1\n"]);
+  });
+
   it("many changes at once are answered with one list", async () => {
     const { scanner, provider } = setUp();
     void scanner.watch();
