@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { codeOf, describeError } from "../errors.js";
@@ -8,10 +8,12 @@ import type { Clock } from "../model/clock.js";
 import type { Entry } from "../model/entry.js";
 import type { EntryStore } from "./cache.js";
 import { decodeEntryFile, encodeEntryFile, maxFileBytes } from "./entry-file.js";
+import { overwrite } from "./overwrite.js";
 
 const fileSuffix = ".metrics.gz";
-const temporarySuffix = ".tmp";
 const filesAtOnce = 8;
+/** Files of one entry: the newest and the one before. */
+const filesKept = 2;
 
 export interface DiskStoreOptions {
   readonly folder: string;
@@ -22,8 +24,12 @@ export interface DiskStoreOptions {
 }
 
 /**
- * Entries as files, one each, written beside and renamed, so that a file is whole or not there. Writing goes on
- * in the background, of one entry only the newest; a disk that fails is told once, and once when it is well again.
+ * Entries as files, two each that take turns: the older is written over while the newer stays whole, and a file
+ * that is not whole is told by its checksum. Making, renaming and removing files instead takes a multiple of the
+ * time, and where one is renamed over another, ext4 writes it to the disk at once.
+ *
+ * Writing goes on in the background, of one entry only the newest; a disk that fails is told once, and once when
+ * it is well again.
  */
 export class DiskStore implements EntryStore {
   readonly #options: DiskStoreOptions;
@@ -31,7 +37,8 @@ export class DiskStore implements EntryStore {
   /** What is to be done for each id: the entry to write, or null to remove its file. */
   readonly #pending = new Map<string, Entry | null>();
   readonly #busy = new Map<string, Promise<void>>();
-  readonly #files = new Map<string, string>();
+  /** The names of each entry's files, the newest last. */
+  readonly #files = new Map<string, readonly string[]>();
   #failing = false;
 
   constructor(options: DiskStoreOptions) {
@@ -44,8 +51,9 @@ export class DiskStore implements EntryStore {
   }
 
   /**
-   * Reads every whole entry. Torn files, and what a killed process left half written, are removed and counted
-   * in the log. A folder that cannot be read is told and gives nothing: the program goes on from memory.
+   * Reads every entry that is whole in one of its files at least. Torn files, such as a killed process leaves, are
+   * removed and counted in the log. A folder that cannot be read is told and gives nothing: the program goes on
+   * from memory.
    */
   async load(): Promise<Entry[]> {
     const { folder, logger } = this.#options;
@@ -58,29 +66,28 @@ export class DiskStore implements EntryStore {
       return [];
     }
     let dropped = 0;
-    const drop = async (path: string) => {
-      dropped++;
-      await rm(path, { force: true });
-    };
-    const read = async (name: string): Promise<Entry | undefined> => {
+    const read = async (name: string) => {
       const path = join(folder, name);
       try {
-        const ours = name.endsWith(fileSuffix) || name.endsWith(temporarySuffix);
-        const entry = name.endsWith(fileSuffix) ? await this.#read(path) : undefined;
-        if (entry !== undefined) this.#files.set(entry.id, name);
-        else if (ours) await drop(path);
-        return entry;
+        const entry = await this.#read(path);
+        if (entry !== undefined) return [{ name, entry }];
+        dropped++;
+        await rm(path, { force: true });
       } catch (error) {
         logger.warn("a cache file cannot be read and is passed over", {
           file: path,
           error: describeError(error),
         });
-        return undefined;
       }
+      return [];
     };
-    const entries = await Promise.all(names.map((name) => this.#limit(() => read(name))));
+    const ours = names.filter((name) => name.endsWith(fileSuffix));
+    const files = (await Promise.all(ours.map((name) => this.#limit(() => read(name))))).flat();
     if (dropped > 0) logger.info("dropped unfinished cache files", { folder, files: dropped });
-    return entries.filter((entry) => entry !== undefined);
+
+    files.sort((a, b) => a.entry.measuredAt - b.entry.measuredAt);
+    for (const { name, entry } of files) this.#files.set(entry.id, [...this.#namesOf(entry.id), name]);
+    return [...new Map(files.map(({ entry }) => [entry.id, entry])).values()];
   }
 
   save(entry: Entry): void {
@@ -120,33 +127,33 @@ export class DiskStore implements EntryStore {
   }
 
   async #write(entry: Entry): Promise<void> {
-    const name = fileNameOf(entry);
+    const before = this.#namesOf(entry.id);
+    const [one, other] = fileNamesOf(entry);
+    const name = before.at(-1) === one ? other : one;
     const path = join(this.#options.folder, name);
-    const temporary = path + temporarySuffix;
     const bytes = encodeEntryFile(entry);
-    try {
-      await writeFile(temporary, bytes, { mode: 0o600 }).catch(async (error) => {
-        if (codeOf(error) !== "ENOENT") throw error;
-        // Somebody cleaned up the temporary folder under us.
-        await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
-        await writeFile(temporary, bytes, { mode: 0o600 });
-      });
-      await rename(temporary, path);
-    } catch (error) {
-      await rm(temporary, { force: true }).catch(() => undefined);
-      throw error;
-    }
-    const before = this.#files.get(entry.id);
-    this.#files.set(entry.id, name);
-    if (before !== undefined && before !== name)
-      await rm(join(this.#options.folder, before), { force: true });
+    await overwrite(path, bytes).catch(async (error) => {
+      if (codeOf(error) !== "ENOENT") throw error;
+      // Somebody cleaned up the temporary folder under us.
+      await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+      await overwrite(path, bytes);
+    });
+    const names = [...before.filter((old) => old !== name), name];
+    this.#files.set(entry.id, names.slice(-filesKept));
+    for (const old of names.slice(0, -filesKept)) await this.#unlink(old);
   }
 
   async #delete(id: string): Promise<void> {
-    const name = this.#files.get(id);
-    if (name === undefined) return;
-    await rm(join(this.#options.folder, name), { force: true });
+    for (const name of this.#namesOf(id)) await this.#unlink(name);
     this.#files.delete(id);
+  }
+
+  async #unlink(name: string): Promise<void> {
+    await rm(join(this.#options.folder, name), { force: true });
+  }
+
+  #namesOf(id: string): readonly string[] {
+    return this.#files.get(id) ?? [];
   }
 
   async #read(path: string): Promise<Entry | undefined> {
@@ -170,9 +177,10 @@ export class DiskStore implements EntryStore {
   }
 }
 
-/** A name that tells a person what is inside, made unique by the id. */
-function fileNameOf(entry: Entry): string {
+/** Two names that tell a person what is inside, made unique by the id. */
+function fileNamesOf(entry: Entry): [one: string, other: string] {
   const readable = `${entry.job}.${entry.replica}`.replace(/[^A-Za-z0-9._-]+/g, "_").replace(/^\./, "_");
   const unique = createHash("sha256").update(entry.id).digest("hex").slice(0, 12);
-  return `${readable.slice(0, 120)}-${unique}${fileSuffix}`;
+  const name = `${readable.slice(0, 120)}-${unique}`;
+  return [`${name}-a${fileSuffix}`, `${name}-b${fileSuffix}`];
 }

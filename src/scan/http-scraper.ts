@@ -1,7 +1,8 @@
-import { Agent, request } from "undici";
+import { type Dispatcher, request } from "undici";
 import { codeOf, describeError } from "../errors.js";
 import { acceptHeader, contentTypes, formatOfContentType } from "../exposition/format.js";
 import { createUnknownValidator, createValidator } from "../exposition/validator.js";
+import { createConnections } from "./connections.js";
 import { readExposition } from "./read-exposition.js";
 import { ScrapeError } from "./scrape-error.js";
 
@@ -45,7 +46,7 @@ const maxContentTypeLength = 256;
 /** A scraper with lasting connections. GET only; redirects are followed where they stay on the same host and port. */
 export function createHttpScraper(options: HttpScraperOptions): Scraper {
   const { timeout, maxBytes } = options;
-  const agent = new Agent({
+  const connections = createConnections({
     maxHeaderSize: maxHeaderBytes,
     keepAliveTimeout: options.keepAlive * 1000,
     keepAliveMaxTimeout: options.keepAlive * 1000,
@@ -61,8 +62,13 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
     "x-prometheus-scrape-timeout-seconds": String(timeout),
   };
 
-  async function get(url: string, signal: AbortSignal, redirects = 0): Promise<Scraped> {
-    const response = await request(url, { dispatcher: agent, method: "GET", headers, signal });
+  async function get(
+    dispatcher: Dispatcher,
+    url: string,
+    signal: AbortSignal,
+    redirects = 0,
+  ): Promise<Scraped> {
+    const response = await request(url, { dispatcher, method: "GET", headers, signal });
     const { statusCode, body } = response;
     // Whoever reads the body gets its errors; nobody else may be surprised by them.
     body.on("error", () => undefined);
@@ -74,7 +80,7 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
       await body.dump({ limit: maxHeaderBytes, signal });
       const location = header("location");
       if (statusCode >= 300 && statusCode < 400 && location !== undefined) {
-        return await get(redirectTarget(url, location, redirects), signal, redirects + 1);
+        return await get(dispatcher, redirectTarget(url, location, redirects), signal, redirects + 1);
       }
       throw new ScrapeError("status", `answered with status ${statusCode}`);
     }
@@ -105,23 +111,32 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
 
   return {
     async scrape(url, signal) {
-      const deadline = AbortSignal.timeout(timeout * 1000);
-      const either = AbortSignal.any([signal, deadline]);
+      // A timer that is cleared costs a fraction of AbortSignal.timeout, whose timers all run to their end.
+      const ending = new AbortController();
+      const end = () => ending.abort();
+      const deadline = setTimeout(end, timeout * 1000);
+      signal.addEventListener("abort", end, { once: true });
+      if (signal.aborted) end();
       try {
-        return await get(url, either).catch((error) => {
-          // The target closed a kept connection just as it was used again: that says nothing of the target.
-          if (either.aborted || !isClosedConnection(error)) throw error;
-          return get(url, either);
-        });
+        return await connections.lend(url, (dispatcher) =>
+          get(dispatcher, url, ending.signal).catch((error) => {
+            // The target closed a kept connection just as it was used again: that says nothing of the target.
+            if (ending.signal.aborted || !isClosedConnection(error)) throw error;
+            return get(dispatcher, url, ending.signal);
+          }),
+        );
       } catch (error) {
         if (error instanceof ScrapeError) throw error;
         if (signal.aborted) throw new ScrapeError("aborted", "the scrape was called off", { cause: error });
-        if (deadline.aborted)
+        if (ending.signal.aborted)
           throw new ScrapeError("timeout", `no complete answer within ${timeout} s`, { cause: error });
         throw new ScrapeError("connection", connectionReason(error), { cause: error });
+      } finally {
+        clearTimeout(deadline);
+        signal.removeEventListener("abort", end);
       }
     },
-    close: () => agent.destroy(),
+    close: () => connections.close(),
   };
 }
 

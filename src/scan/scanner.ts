@@ -168,16 +168,15 @@ export class Scanner {
     if (signal.aborted || record.signal.aborted) return;
     const at = clock.now();
     const begun = clock.monotonic();
-    const either = AbortSignal.any([signal, record.signal]);
     let outcome: Probed | ScrapeError;
     try {
-      outcome = await probe(scraper, record.urls, record.winner, either);
+      outcome = await probe(scraper, record.urls, record.winner, record.signal);
     } catch (error) {
       if (!(error instanceof ScrapeError)) throw error;
       outcome = error;
     }
     // The target went away while it was asked: whatever it said does not count.
-    if (either.aborted || !this.#book.holds(record)) return;
+    if (record.signal.aborted || !this.#book.holds(record)) return;
     const duration = (clock.monotonic() - begun) / 1000;
     if (outcome instanceof ScrapeError) {
       telemetry.scrapes.inc({ outcome: outcome.outcome });
@@ -205,6 +204,7 @@ export class Scanner {
   #stop(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
+    for (const record of this.#book.all()) record.end();
   }
 }
 

@@ -17,8 +17,7 @@ import { type Logger, silentLogger } from "../../src/logging.js";
 import { entryFor, manualClock } from "../support/entries.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-function setUp(folder = tempFolder(), logger: Logger = silentLogger) {
-  const clock = manualClock();
+function setUp(folder = tempFolder(), logger: Logger = silentLogger, clock = manualClock()) {
   return { folder, clock, store: new DiskStore({ folder, clock, logger, maxBytes: 1024 * 1024 }) };
 }
 
@@ -102,16 +101,52 @@ describe("the disk store", () => {
     expect(entry?.gzip).toEqual(entryFor(clock, { text: "value 49\n" }).gzip);
   });
 
-  it("drops torn files and what was half written, and leaves the files of others alone", async () => {
+  it("drops torn files, and leaves the files of others alone", async () => {
     const { folder, clock, store } = setUp();
     store.save(entryFor(clock));
     await store.flush();
     const [name] = readdirSync(folder);
     truncateSync(join(folder, name!), 150);
-    writeFileSync(join(folder, "half.metrics.gz.tmp"), "half");
     writeFileSync(join(folder, "README"), "mine");
     expect(await setUp(folder).store.load()).toEqual([]);
     expect(readdirSync(folder)).toEqual(["README"]);
+  });
+
+  it("reads the newer of two files where a process was killed before it removed the older", async () => {
+    const { folder, clock, store } = setUp();
+    const save = async (text: string) => {
+      store.save(entryFor(clock, { text }));
+      await store.flush();
+      const [name] = readdirSync(folder);
+      return { path: join(folder, name!), bytes: readFileSync(join(folder, name!)) };
+    };
+    const older = await save("value 1\n");
+    clock.advance(10);
+    const newer = await save("value 2\n");
+    expect(newer.path).not.toBe(older.path);
+    writeFileSync(older.path, older.bytes);
+    const [entry, ...more] = await setUp(folder, silentLogger, clock).store.load();
+    expect(entry?.gzip).toEqual(entryFor(clock, { text: "value 2\n" }).gzip);
+    expect(more).toEqual([]);
+    expect(readdirSync(folder).map((name) => join(folder, name))).toEqual([newer.path]);
+  });
+
+  it("falls back on the older file where a newer one is torn, and takes the newer one where both are whole", async () => {
+    const { folder, clock, store } = setUp();
+    const older = entryFor(clock, { text: "older 1\n" });
+    store.save(older);
+    await store.flush();
+    const [name] = readdirSync(folder);
+    clock.advance(1);
+    const newer = entryFor(clock, { text: "newer 1\n" });
+    const other = join(folder, name!.replace(/-a\./, "-b."));
+    writeFileSync(other, encodeEntryFile(newer));
+    const both = new DiskStore({ folder, clock, logger: silentLogger, maxBytes: 1024 });
+    expect((await both.load()).map(({ gzip }) => gzip)).toEqual([newer.gzip]);
+    expect(readdirSync(folder)).toHaveLength(1);
+    writeFileSync(join(folder, name!), encodeEntryFile(older));
+    truncateSync(other, 100);
+    expect((await both.load()).map(({ gzip }) => gzip)).toEqual([older.gzip]);
   });
 
   it("removes the file that an earlier process has written", async () => {
