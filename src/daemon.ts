@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { Cache } from "./cache/cache.js";
 import { DiskStore } from "./cache/disk-store.js";
+import { findNameClashes, type NameClash } from "./cache/name-clashes.js";
 import type { Config } from "./config/config.js";
 import { createDockerClient } from "./discovery/docker/client.js";
 import { createEngineApi, type EngineApi } from "./discovery/docker/engine-api.js";
@@ -11,12 +12,14 @@ import type { TargetProvider } from "./discovery/provider.js";
 import { describeError } from "./errors.js";
 import type { Logger } from "./logging.js";
 import { systemClock } from "./model/clock.js";
-import { type TargetStatus, targetStates } from "./model/target-status.js";
+import type { Entry } from "./model/entry.js";
+import { hasMetrics, type TargetStatus, targetStates } from "./model/target-status.js";
 import { startCron } from "./scan/cron.js";
 import { createHttpScraper } from "./scan/http-scraper.js";
 import { Scanner } from "./scan/scanner.js";
 import { startHttpServer } from "./server/http-server.js";
-import { createTelemetry, type TargetFigures } from "./telemetry.js";
+import { PreparedAnswers } from "./server/prepared-answers.js";
+import { createTelemetry, type ServiceFigures, type TargetFigures } from "./telemetry.js";
 
 /** What every part is made from. */
 export interface Surroundings {
@@ -50,19 +53,26 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const restored = cache.restore(await store.load());
   if (restored > 0) logger.info("serving what the cache on disk still has fresh", { entries: restored });
 
+  const answers = new PreparedAnswers((entry) => cache.get(entry.id) === entry);
+  const tellNameClashes = nameClashTeller(logger);
   let scanned = false;
   telemetry.observe({
     states: targetStates,
     targets: () => scanner.statuses().map(figuresOf),
     cache: () => ({ ...cache.totals, diskFailing: store.failing }),
+    services: () => countReplicas(cache.fresh()),
+    nameClashes: () => findNameClashes(cache.fresh()).length,
+    mergeConflicts: async () => (await answers.leftOut()).length,
   });
   const server = await startHttpServer(config.listen, {
     version,
     cache,
+    answers,
     clock,
     logger,
     telemetry,
     node,
+    ...(config.advertiseAddress === undefined ? {} : { advertiseAddress: config.advertiseAddress }),
     targets: () => scanner.statuses(),
     providers: () => scanner.providerStatuses(),
     ready: () => scanned,
@@ -76,6 +86,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     run: async () => {
       await scanning.cycle();
       scanned = true;
+      tellNameClashes(findNameClashes(cache.fresh()));
     },
     onSkip: () => {
       telemetry.scansSkipped.inc();
@@ -196,12 +207,31 @@ function createProviders(config: Config, logger: Logger, engine: EngineApi | und
   return providers;
 }
 
+/** Logs each clash of names once, for as long as it lasts. */
+function nameClashTeller(logger: Logger): (clashes: readonly NameClash[]) => void {
+  let told = new Set<string>();
+  return (clashes) => {
+    const now = new Map(clashes.map((clash) => [JSON.stringify(clash), clash]));
+    for (const [key, { name, jobs }] of now) {
+      if (!told.has(key))
+        logger.warn("several services answer to one name; each has its full name to itself", { name, jobs });
+    }
+    told = new Set(now.keys());
+  };
+}
+
+function countReplicas(entries: readonly Entry[]): ServiceFigures[] {
+  const replicas = new Map<string, number>();
+  for (const { job } of entries) replicas.set(job, (replicas.get(job) ?? 0) + 1);
+  return [...replicas].map(([name, count]) => ({ name, replicas: count }));
+}
+
 function figuresOf({ target, state, lastSuccess, lastDuration }: TargetStatus): TargetFigures {
   return {
     name: target.job,
     replica: target.replica,
     state,
-    hasMetrics: state === "up" || state === "down",
+    hasMetrics: hasMetrics({ state }),
     ...(lastSuccess === undefined ? {} : { lastSuccess }),
     ...(lastDuration === undefined ? {} : { lastDuration }),
   };

@@ -22,11 +22,23 @@ export interface CacheFigures {
   readonly diskFailing: boolean;
 }
 
+/** What the metrics of services are read from. */
+export interface ServiceFigures {
+  readonly name: string;
+  /** Replicas that are served. */
+  readonly replicas: number;
+}
+
 /** Where figures come from that are not counted but looked at, each time that somebody asks. */
 export interface FigureSources {
   readonly states: readonly string[];
   targets(): Iterable<TargetFigures>;
   cache(): CacheFigures;
+  services(): Iterable<ServiceFigures>;
+  /** Short names that several services answer to. */
+  nameClashes(): number;
+  /** Metric families that the merged answers of the moment had to leave out. */
+  mergeConflicts(): Promise<number>;
 }
 
 /** The proxy's own metrics. */
@@ -84,6 +96,7 @@ export function createTelemetry(version: string) {
     observe(sources: FigureSources): void {
       observeTargets(registers, sources);
       observeCache(registers, sources);
+      observeServices(registers, sources);
       collectDefaultMetrics({ register: registry });
       // Gauges whose names end like those of counters; promtool refuses them.
       for (const kind of ["handles", "requests", "resources"])
@@ -160,6 +173,35 @@ function observeCache(registers: Registry[], sources: FigureSources): void {
     registers,
     collect() {
       this.set(sources.cache().diskFailing ? 1 : 0);
+    },
+  });
+}
+
+function observeServices(registers: Registry[], sources: FigureSources): void {
+  new Gauge({
+    name: `${prefix}service_replicas`,
+    help: "Replicas of a service that are served.",
+    labelNames: ["name"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, replicas } of sources.services()) this.set({ name }, replicas);
+    },
+  });
+  new Gauge({
+    name: `${prefix}name_clashes`,
+    help: "Short names that several services answer to.",
+    registers,
+    collect() {
+      this.set(sources.nameClashes());
+    },
+  });
+  new Gauge({
+    name: `${prefix}merge_conflicts`,
+    help: "Metric families of single replicas that the merged answers of the moment had to leave out.",
+    registers,
+    async collect() {
+      this.set(await sources.mergeConflicts());
     },
   });
 }

@@ -73,6 +73,11 @@ export class Cache {
     return entries === undefined ? [] : onePerInstance([...entries].filter((entry) => this.isFresh(entry)));
   }
 
+  /** All fresh entries, one an instance, in a stable order. */
+  fresh(): Entry[] {
+    return onePerInstance(this.all().filter((entry) => this.isFresh(entry)));
+  }
+
   /** Every name that an entry answers to, fresh or not. */
   names(): string[] {
     return [...this.#byName.keys()];

@@ -1,6 +1,7 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { type Config, describeConfig, readConfig } from "../config/config.js";
 import type { Surroundings } from "../daemon.js";
+import { type ConfigStyle, configStyles } from "./config-styles.js";
 import { healthcheck } from "./healthcheck.js";
 import { readVersion } from "./version.js";
 
@@ -48,6 +49,19 @@ export function createProgram(): Command {
     .command("healthcheck")
     .description("ask the proxy on this machine whether it is healthy; exit 1 where it is not")
     .action(() => healthcheck(readConfig(process.env)));
+  program
+    .command("prometheus-config")
+    .description("print a Prometheus scrape configuration for running proxies")
+    .requiredOption("--url <url...>", "where Prometheus reaches the proxies, such as http://node1:2137")
+    .addOption(
+      new Option("--style <style>", "a job a service, one job for everything, or targets from the proxy")
+        .choices(configStyles)
+        .default("static"),
+    )
+    .action(async ({ url, style }: { url: string[]; style: ConfigStyle }) => {
+      const { prometheusConfig } = await import("./prometheus-config.js");
+      process.stdout.write(await prometheusConfig(url, style));
+    });
   return program;
 }
 

@@ -33,6 +33,8 @@ export interface Config {
   readonly staleAfter: number;
   readonly cacheDir: string;
   readonly listen: ListenAddress;
+  /** `host:port` under which Prometheus reaches this node. */
+  readonly advertiseAddress?: string;
   readonly targetsFile?: string;
   readonly docker: DockerConfig;
   /** Where containers in the host's network are reached; unset means the default gateway. */
@@ -54,7 +56,7 @@ const wellKnownPorts = [80, 8080, 9100];
 const recommendedSecretLength = 12;
 
 /** Of the contract, but without an effect yet: checked all the same, so that a mistake shows early. */
-const notYetUsed = ["SSH_LISTEN_ADDRESS", "PEERS", "REPLICATE_TO", "ADVERTISE_ADDRESS"] as const;
+const notYetUsed = ["SSH_LISTEN_ADDRESS", "PEERS", "REPLICATE_TO"] as const;
 
 /**
  * Makes the configuration out of the environment.
@@ -100,6 +102,7 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     staleAfter,
     cacheDir: env.read("CACHE_DIR", anyText, join(tmpdir(), "app-metrics-proxy")),
     listen: env.read("LISTEN_ADDRESS", listenAddress, { port: 2137 }),
+    ...defined("advertiseAddress", env.read("ADVERTISE_ADDRESS", hostAndPort, undefined)),
     ...defined("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
     docker: {
       ...defined("host", env.read("DOCKER_HOST", anyText, undefined)),
@@ -129,6 +132,7 @@ export function describeConfig(config: Config): Record<string, string> {
     STALE_AFTER: String(config.staleAfter),
     CACHE_DIR: config.cacheDir,
     LISTEN_ADDRESS: `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`,
+    ADVERTISE_ADDRESS: config.advertiseAddress ?? "",
     TARGETS_FILE: config.targetsFile ?? "",
     DOCKER_HOST: config.docker.host ?? "",
     DOCKER_TLS_VERIFY: config.docker.tlsVerify ? "1" : "0",
@@ -143,7 +147,6 @@ function checkNotYetUsed(env: EnvironmentReader): void {
   env.read("SSH_LISTEN_ADDRESS", listenAddress, undefined);
   env.read("PEERS", peerList, undefined);
   env.read("REPLICATE_TO", oneOf(["all", "managers"]), undefined);
-  env.read("ADVERTISE_ADDRESS", hostAndPort, undefined);
   // To serve without the protection that this file asks for would be worse than not to start.
   env.read(
     "WEB_CONFIG_FILE",

@@ -27,6 +27,11 @@ export interface TargetStatus {
   readonly failures: number;
 }
 
+/** Whether it has metrics, or should have some. */
+export function hasMetrics({ state }: { readonly state: string }): boolean {
+  return state === "up" || state === "down";
+}
+
 /** How a provider's last list went. */
 export interface ProviderStatus {
   readonly name: string;

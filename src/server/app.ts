@@ -1,7 +1,8 @@
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import { describeError } from "../errors.js";
 import type { ServerContext } from "./context.js";
-import { observeRequests } from "./observe-requests.js";
+import { discoveryRoute } from "./routes/discovery.js";
+import { federateRoutes } from "./routes/federate.js";
 import { healthRoutes } from "./routes/health.js";
 import { indexPageRoute } from "./routes/index-page.js";
 import { ownMetricsRoute } from "./routes/own-metrics.js";
@@ -16,14 +17,18 @@ export function createApp(context: ServerContext): Express {
   app.disable("etag");
   app.enable("strict routing");
   app.enable("case sensitive routing");
-  app.use(observeRequests(context.telemetry));
-  app.use(onlyReading);
-  // The busiest first; its paths have two segments or more, so it hides nothing but the health routes.
-  app.use(healthRoutes(context));
-  app.use(serviceMetricsRoutes(context));
-  app.use(ownMetricsRoute(context));
-  app.use(targetsRoute(context));
-  app.use(indexPageRoute(context));
+  // The busiest first. Its paths have two segments or more and begin with a name, which `-` cannot be.
+  for (const addRoutes of [
+    serviceMetricsRoutes,
+    federateRoutes,
+    discoveryRoute,
+    ownMetricsRoute,
+    targetsRoute,
+    healthRoutes,
+    indexPageRoute,
+  ]) {
+    addRoutes(app, context);
+  }
   app.use((_request: Request, response: Response) => {
     sendText(response, 404, "not found; / lists what there is");
   });
@@ -39,16 +44,6 @@ export function createApp(context: ServerContext): Express {
     else sendText(response, status, status === 500 ? "internal error; the log says more" : "bad request");
   });
   return app;
-}
-
-function onlyReading(request: Request, response: Response, next: NextFunction): void {
-  response.setHeader("X-Content-Type-Options", "nosniff");
-  if (request.method === "GET" || request.method === "HEAD") {
-    next();
-    return;
-  }
-  response.setHeader("Allow", "GET, HEAD");
-  sendText(response, 405, "only GET and HEAD");
 }
 
 /** Express marks what the client did wrong, such as a path that cannot be decoded, with a status of its own. */

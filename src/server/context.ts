@@ -3,11 +3,14 @@ import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
+import type { PreparedAnswers } from "./prepared-answers.js";
 
 /** What the routes answer from. */
 export interface ServerContext {
   readonly version: string;
   readonly cache: Cache;
+  /** What was made of the cache's entries. */
+  readonly answers: PreparedAnswers;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
@@ -15,6 +18,8 @@ export interface ServerContext {
   readonly node: () => string;
   readonly targets: () => readonly TargetStatus[];
   readonly providers: () => readonly ProviderStatus[];
+  /** `host:port` under which others reach this node, where it was told. */
+  readonly advertiseAddress?: string;
   /** Whether the first scan is done. */
   readonly ready: () => boolean;
 }

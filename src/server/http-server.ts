@@ -4,6 +4,7 @@ import type { ListenAddress } from "../config/readers.js";
 import { codeOf, describeError, ListenError } from "../errors.js";
 import { createApp } from "./app.js";
 import type { ServerContext } from "./context.js";
+import { entrance } from "./entrance.js";
 
 /** A server that listens. */
 export interface HttpServer {
@@ -31,7 +32,7 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
       keepAliveTimeout: 75 * second,
       connectionsCheckingInterval: 5 * second,
     },
-    createApp(context),
+    entrance(context.telemetry, createApp(context)),
   );
   server.maxConnections = 10_000;
   await new Promise<void>((resolve, reject) => {

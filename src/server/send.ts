@@ -1,9 +1,4 @@
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
-import type { Request, Response } from "express";
-import { ageOf, type Entry } from "../model/entry.js";
-
-const inflate = promisify(gunzip);
+import type { Response } from "express";
 
 /** Answers with a short text in one line, as a person with curl wants to read it. */
 export function sendText(response: Response, status: number, text: string): void {
@@ -12,20 +7,25 @@ export function sendText(response: Response, status: number, text: string): void
   response.end(`${text}\n`);
 }
 
-/** Answers with an entry's exposition as it came: the cached gzip bytes, or inflated for who takes no gzip. */
-export async function sendEntry(
-  request: Request,
+/** An exposition as it goes out. */
+export interface ExpositionBody {
+  readonly contentType: string;
+  /** Seconds since the scrape; of several sources the oldest counts. */
+  readonly age: number;
+  readonly gzipped: boolean;
+  readonly body: Buffer;
+}
+
+/** Answers with a whole exposition. */
+export function sendExposition(
   response: Response,
-  entry: Entry,
-  monotonic: number,
-): Promise<void> {
+  { contentType, age, gzipped, body }: ExpositionBody,
+): void {
   response.statusCode = 200;
-  response.setHeader("Content-Type", entry.contentType);
-  response.setHeader("Age", String(Math.floor(ageOf(entry, monotonic))));
-  response.setHeader("Vary", "Accept-Encoding");
-  let body = entry.gzip;
-  if (takesGzip(request.headers["accept-encoding"])) response.setHeader("Content-Encoding", "gzip");
-  else body = await inflate(entry.gzip, { maxOutputLength: entry.size });
+  response.setHeader("Content-Type", contentType);
+  response.setHeader("Age", String(Math.floor(age)));
+  response.setHeader("Vary", "Accept, Accept-Encoding");
+  if (gzipped) response.setHeader("Content-Encoding", "gzip");
   response.setHeader("Content-Length", body.length);
   response.end(body);
 }

@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { DiskStore } from "../../src/cache/disk-store.js";
@@ -92,11 +93,15 @@ describe("the disk store", () => {
     expect(await setUp(folder).store.load()).toEqual([kept]);
   });
 
-  it("keeps of one entry only the newest, in one file", async () => {
+  it("reads of one entry only the newest, and keeps two files of it at most", async () => {
     const { folder, clock, store } = setUp();
-    for (let value = 0; value < 50; value++) store.save(entryFor(clock, { text: `value ${value}\n` }));
+    for (let value = 0; value < 50; value++) {
+      clock.advance(1);
+      store.save(entryFor(clock, { text: `value ${value}\n` }));
+      if (value % 7 === 0) await store.flush();
+    }
     await store.flush();
-    expect(readdirSync(folder)).toHaveLength(1);
+    expect(readdirSync(folder)).toHaveLength(2);
     const [entry] = await setUp(folder).store.load();
     expect(entry?.gzip).toEqual(entryFor(clock, { text: "value 49\n" }).gzip);
   });
@@ -112,41 +117,39 @@ describe("the disk store", () => {
     expect(readdirSync(folder)).toEqual(["README"]);
   });
 
-  it("reads the newer of two files where a process was killed before it removed the older", async () => {
+  it("has the entry before where the newest is torn, by a process that was killed while writing", async () => {
     const { folder, clock, store } = setUp();
-    const save = async (text: string) => {
-      store.save(entryFor(clock, { text }));
+    const save = async (value: number) => {
+      const before = new Map(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))]));
+      clock.advance(10);
+      store.save(entryFor(clock, { text: `value ${value}\n`.repeat(value) }));
       await store.flush();
-      const [name] = readdirSync(folder);
-      return { path: join(folder, name!), bytes: readFileSync(join(folder, name!)) };
+      const written = readdirSync(folder).filter(
+        (name) => before.get(name)?.equals(readFileSync(join(folder, name))) !== true,
+      );
+      expect(written).toHaveLength(1);
+      return join(folder, written[0]!);
     };
-    const older = await save("value 1\n");
-    clock.advance(10);
-    const newer = await save("value 2\n");
-    expect(newer.path).not.toBe(older.path);
-    writeFileSync(older.path, older.bytes);
-    const [entry, ...more] = await setUp(folder, silentLogger, clock).store.load();
-    expect(entry?.gzip).toEqual(entryFor(clock, { text: "value 2\n" }).gzip);
-    expect(more).toEqual([]);
-    expect(readdirSync(folder).map((name) => join(folder, name))).toEqual([newer.path]);
+    for (let value = 1; value < 6; value++) {
+      const path = await save(value);
+      const whole = readFileSync(path);
+      truncateSync(path, whole.length - 9);
+      const later = setUp(folder, silentLogger, clock).store;
+      const expected = value === 1 ? [] : [`value ${value - 1}\n`.repeat(value - 1)];
+      expect((await later.load()).map(({ gzip }) => gunzipSync(gzip).toString())).toEqual(expected);
+      writeFileSync(path, whole);
+    }
   });
 
-  it("falls back on the older file where a newer one is torn, and takes the newer one where both are whole", async () => {
+  it("leaves no rest of a longer entry behind a shorter one", async () => {
     const { folder, clock, store } = setUp();
-    const older = entryFor(clock, { text: "older 1\n" });
-    store.save(older);
-    await store.flush();
-    const [name] = readdirSync(folder);
-    clock.advance(1);
-    const newer = entryFor(clock, { text: "newer 1\n" });
-    const other = join(folder, name!.replace(/-a\./, "-b."));
-    writeFileSync(other, encodeEntryFile(newer));
-    const both = new DiskStore({ folder, clock, logger: silentLogger, maxBytes: 1024 });
-    expect((await both.load()).map(({ gzip }) => gzip)).toEqual([newer.gzip]);
-    expect(readdirSync(folder)).toHaveLength(1);
-    writeFileSync(join(folder, name!), encodeEntryFile(older));
-    truncateSync(other, 100);
-    expect((await both.load()).map(({ gzip }) => gzip)).toEqual([older.gzip]);
+    for (const length of [500, 400, 3, 2, 1]) {
+      clock.advance(10);
+      store.save(entryFor(clock, { text: "value 1\n".repeat(length) }));
+      await store.flush();
+      const [entry] = await setUp(folder, silentLogger, clock).store.load();
+      expect(entry?.size).toBe(8 * length);
+    }
   });
 
   it("removes the file that an earlier process has written", async () => {

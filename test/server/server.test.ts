@@ -1,63 +1,15 @@
 import { createConnection } from "node:net";
 import { gunzipSync } from "node:zlib";
-import { request } from "undici";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { Cache } from "../../src/cache/cache.js";
+import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logging.js";
-import type { Entry } from "../../src/model/entry.js";
-import type { Target } from "../../src/model/target.js";
-import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
 import { startHttpServer } from "../../src/server/http-server.js";
 import { createTelemetry } from "../../src/telemetry.js";
-import { entryFor, manualClock } from "../support/entries.js";
-import { closedPort, targetAt } from "../support/target-server.js";
-
-async function setUp(
-  options: { targets?: TargetStatus[]; providers?: ProviderStatus[]; ready?: boolean } = {},
-) {
-  const clock = manualClock();
-  const cache = new Cache({ clock, staleAfter: 30 });
-  const telemetry = createTelemetry("1.2.3");
-  const { targets = [], providers = [{ name: "docker" }], ready = true } = options;
-  const server = await startHttpServer(
-    { host: "127.0.0.1", port: 0 },
-    {
-      version: "1.2.3",
-      cache,
-      clock,
-      logger: silentLogger,
-      telemetry,
-      node: () => "node1",
-      targets: () => targets,
-      providers: () => providers,
-      ready: () => ready,
-    },
-  );
-  onTestFinished(() => server.stop());
-  const get = async (
-    path: string,
-    headers: Record<string, string> = {},
-    method: "GET" | "HEAD" | "POST" = "GET",
-  ) => {
-    const response = await request(`http://127.0.0.1:${server.port}${path}`, { headers, method });
-    const body = Buffer.from(await response.body.arrayBuffer());
-    return { status: response.statusCode, headers: response.headers, body, text: body.toString() };
-  };
-  const put = (fields: Partial<Entry> & { text?: string } = {}) => {
-    const entry = entryFor(clock, fields);
-    cache.put(entry);
-    return entry;
-  };
-  return { clock, cache, get, put, port: server.port };
-}
-
-function statusOf(fields: Partial<TargetStatus> = {}, target: Partial<Target> = {}): TargetStatus {
-  return { target: targetAt("http://127.0.0.1/metrics", target), state: "up", failures: 0, ...fields };
-}
+import { setUpServer, statusOf } from "../support/http-server.js";
+import { closedPort } from "../support/target-server.js";
 
 describe("/<name>/metrics", () => {
   it("answers with the exposition as it came, byte for byte", async () => {
-    const { get, put, clock } = await setUp();
+    const { get, put, clock } = await setUpServer();
     put({ text: "# a comment\nup   1\n\n" });
     clock.advance(7.9);
     const { status, headers, text } = await get("/web/metrics");
@@ -66,14 +18,14 @@ describe("/<name>/metrics", () => {
     expect(headers).toMatchObject({
       "content-type": "text/plain; version=0.0.4; charset=utf-8",
       age: "7",
-      vary: "Accept-Encoding",
+      vary: "Accept, Accept-Encoding",
       "x-content-type-options": "nosniff",
     });
     expect(headers["content-encoding"]).toBeUndefined();
   });
 
   it("sends the cached gzip bytes to who takes gzip", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     const entry = put();
     const { headers, body } = await get("/shop_web/metrics", { "accept-encoding": "gzip, deflate" });
     expect(headers["content-encoding"]).toBe("gzip");
@@ -89,7 +41,7 @@ describe("/<name>/metrics", () => {
     ["gzip;q=0, *", false],
     ["GZIP", true],
   ])("with Accept-Encoding: %s gzip is taken: %s", async (accepted, gzip) => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     put();
     const { headers, body, text } = await get("/web/metrics", { "accept-encoding": accepted });
     expect(headers["content-encoding"]).toBe(gzip ? "gzip" : undefined);
@@ -97,7 +49,7 @@ describe("/<name>/metrics", () => {
   });
 
   it("answers HEAD like GET, without the body", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     put();
     const { status, headers, body } = await get("/web/metrics", {}, "HEAD");
     expect(status).toBe(200);
@@ -106,23 +58,14 @@ describe("/<name>/metrics", () => {
   });
 
   it("keeps the target's content type", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     const contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     put({ contentType });
     expect((await get("/web/metrics")).headers["content-type"]).toBe(contentType);
   });
 
-  it("lists the replicas with 501 where there are several", async () => {
-    const { get, put } = await setUp();
-    put();
-    put({ id: "docker:2", replica: "2" });
-    const { status, text } = await get("/web/metrics");
-    expect(status).toBe(501);
-    expect(text).toMatch(/\/shop_web\/1\/metrics\n\/shop_web\/2\/metrics\n$/);
-  });
-
   it("is 503 with the reason where a known target has nothing fresh", async () => {
-    const { get, put, clock } = await setUp({
+    const { get, put, clock } = await setUpServer({
       targets: [statusOf({ state: "down", reason: "connection refused", lastSuccess: Date.UTC(2026, 0, 1) })],
     });
     put();
@@ -133,7 +76,7 @@ describe("/<name>/metrics", () => {
   });
 
   it("is 503 while the target was not scraped yet", async () => {
-    const { get } = await setUp({ targets: [statusOf({ state: "pending" })] });
+    const { get } = await setUpServer({ targets: [statusOf({ state: "pending" })] });
     expect(await get("/web/metrics")).toMatchObject({
       status: 503,
       text: 'nothing fresh for "web": it was not scraped yet\n',
@@ -141,7 +84,7 @@ describe("/<name>/metrics", () => {
   });
 
   it("is 404 for an unknown name, with those close to it", async () => {
-    const { get, put } = await setUp({ targets: [statusOf({}, { names: ["webshop"] })] });
+    const { get, put } = await setUpServer({ targets: [statusOf({}, { names: ["webshop"] })] });
     put();
     expect(await get("/wbe/metrics")).toMatchObject({
       status: 404,
@@ -154,7 +97,7 @@ describe("/<name>/metrics", () => {
   });
 
   it("repeats a strange name on one line, shortened", async () => {
-    const { get } = await setUp();
+    const { get } = await setUpServer();
     const { status, text } = await get(`/%0aup%201%0a${"x".repeat(5000)}/metrics`);
     expect(status).toBe(404);
     expect(text.split("\n")).toHaveLength(2);
@@ -162,7 +105,7 @@ describe("/<name>/metrics", () => {
   });
 
   it("finds a name with a slash by its encoded form", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     put({ names: ["team/app"] });
     expect((await get("/team%2Fapp/metrics")).status).toBe(200);
   });
@@ -170,7 +113,7 @@ describe("/<name>/metrics", () => {
 
 describe("/<name>/<replica>/metrics", () => {
   it("answers for one replica", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     put({ text: "one 1\n" });
     put({ id: "docker:2", replica: "2", text: "two 2\n" });
     expect((await get("/web/2/metrics")).text).toBe("two 2\n");
@@ -178,15 +121,17 @@ describe("/<name>/<replica>/metrics", () => {
   });
 
   it("tells two stacks with one short name apart by the full name", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     put({ text: "shop 1\n" });
     put({ id: "docker:2", job: "blog_web", names: ["web", "blog_web"], text: "blog 1\n" });
-    expect((await get("/web/1/metrics")).status).toBe(501);
+    expect((await get("/web/1/metrics")).text).toBe(
+      'blog{instance="blog_web.1"} 1\nshop{instance="shop_web.1"} 1\n',
+    );
     expect((await get("/blog_web/1/metrics")).text).toBe("blog 1\n");
   });
 
   it("is 404 for an unknown replica, with those that there are", async () => {
-    const { get, put } = await setUp({ targets: [statusOf({ state: "pending" }, { replica: "2" })] });
+    const { get, put } = await setUpServer({ targets: [statusOf({ state: "pending" }, { replica: "2" })] });
     put();
     expect(await get("/web/9/metrics")).toMatchObject({
       status: 404,
@@ -198,10 +143,10 @@ describe("/<name>/<replica>/metrics", () => {
 
 describe("the proxy's own paths", () => {
   it("/-/healthy and /-/ready", async () => {
-    const ready = await setUp();
+    const ready = await setUpServer();
     expect(await ready.get("/-/healthy")).toMatchObject({ status: 200, text: "healthy\n" });
     expect((await ready.get("/-/ready")).status).toBe(200);
-    const starting = await setUp({ ready: false });
+    const starting = await setUpServer({ ready: false });
     expect((await starting.get("/-/healthy")).status).toBe(200);
     expect(await starting.get("/-/ready")).toMatchObject({
       status: 503,
@@ -211,7 +156,7 @@ describe("the proxy's own paths", () => {
 
   it("/targets tells of every target and provider", async () => {
     const failing = { since: Date.UTC(2026, 0, 1), reason: "connection refused" };
-    const { get, put } = await setUp({
+    const { get, put } = await setUpServer({
       targets: [
         statusOf(
           { url: "http://127.0.0.1/metrics", lastDuration: 0.25 },
@@ -246,7 +191,7 @@ describe("the proxy's own paths", () => {
   });
 
   it("/metrics counts requests by route and code, never by path", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     put();
     await get("/web/metrics");
     await get("/something/else/entirely");
@@ -266,7 +211,7 @@ describe("the proxy's own paths", () => {
   });
 
   it("/ links to everything, and shows a strange name as text", async () => {
-    const { get, put } = await setUp();
+    const { get, put } = await setUpServer();
     put({ names: ["<script>alert(1)</script>"] });
     const { headers, text } = await get("/");
     expect(headers["content-type"]).toBe("text/html; charset=utf-8");
@@ -276,7 +221,7 @@ describe("the proxy's own paths", () => {
   });
 
   it("are 404 in any other spelling", async () => {
-    const { get } = await setUp();
+    const { get } = await setUpServer();
     for (const path of ["/Targets", "/targets/", "/-/", "/nothing", "/a/b/c/metrics"]) {
       expect((await get(path)).status, path).toBe(404);
     }
@@ -285,17 +230,17 @@ describe("the proxy's own paths", () => {
 
 describe("the server", () => {
   it("takes only GET and HEAD", async () => {
-    const { get } = await setUp();
+    const { get } = await setUpServer();
     expect(await get("/metrics", {}, "POST")).toMatchObject({ status: 405, headers: { allow: "GET, HEAD" } });
   });
 
   it("answers 400 to a path that cannot be decoded", async () => {
-    const { get } = await setUp();
+    const { get } = await setUpServer();
     expect(await get("/%zz/metrics")).toMatchObject({ status: 400, text: "bad request\n" });
   });
 
   it("says which address it cannot have, and why", async () => {
-    const { port } = await setUp();
+    const { port } = await setUpServer();
     const context = { telemetry: createTelemetry("0"), logger: silentLogger } as never;
     const again = startHttpServer({ host: "127.0.0.1", port }, context).catch(
       (error: Error) => error.message,

@@ -1,9 +1,8 @@
-import { Router } from "express";
+import type { IRouter } from "express";
 import type { ServerContext } from "../context.js";
 
 /** `/`: a plain page of links. */
-export function indexPageRoute({ version, node, cache }: ServerContext): Router {
-  const router = Router({ caseSensitive: true, strict: true });
+export function indexPageRoute(router: IRouter, { version, node, cache }: ServerContext): void {
   router.get("/", (_request, response) => {
     const names = cache.names().sort();
     const services = names.map((name) => {
@@ -30,7 +29,6 @@ ${services.length === 0 ? "<li>none with metrics yet</li>" : services.join("\n")
 </html>
 `);
   });
-  return router;
 }
 
 function escapeHtml(text: string): string {

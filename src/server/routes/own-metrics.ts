@@ -1,13 +1,11 @@
-import { Router } from "express";
+import type { IRouter } from "express";
 import type { ServerContext } from "../context.js";
 
 /** `/metrics`: the proxy's own metrics. */
-export function ownMetricsRoute({ telemetry }: ServerContext): Router {
-  const router = Router({ caseSensitive: true, strict: true });
+export function ownMetricsRoute(router: IRouter, { telemetry }: ServerContext): void {
   router.get("/metrics", async (_request, response) => {
     const { text, contentType } = await telemetry.expose();
     response.setHeader("Content-Type", contentType);
     response.end(text);
   });
-  return router;
 }

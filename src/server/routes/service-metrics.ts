@@ -1,75 +1,63 @@
-import { type Request, type Response, Router } from "express";
-import type { Entry } from "../../model/entry.js";
-import { closeNames } from "../close-names.js";
+import type { IRouter, Request, Response } from "express";
+import { ageOf, type Entry } from "../../model/entry.js";
 import type { ServerContext } from "../context.js";
-import { sendEntry, sendText } from "../send.js";
-import { whyNothingFresh } from "../why-nothing-fresh.js";
+import { acceptReader, chooseFormat } from "../negotiate.js";
+import { nothingFor } from "../nothing-for.js";
+import { formatOf, tooMuchToMerge } from "../prepared-answers.js";
+import { sendExposition, sendText, takesGzip } from "../send.js";
 
 /** `/<name>/metrics` and `/<name>/<replica>/metrics`: the services' metrics, from the cache. */
-export function serviceMetricsRoutes(context: ServerContext): Router {
-  const { cache, clock } = context;
-  const router = Router({ caseSensitive: true, strict: true });
+export function serviceMetricsRoutes(router: IRouter, context: ServerContext): void {
+  const { answers, cache, clock } = context;
+  const readAccept = acceptReader();
 
-  const answer = async (request: Request, response: Response, entries: readonly Entry[]) => {
-    const { name, replica } = request.params as { name: string; replica?: string };
-    const [entry, ...more] = entries;
-    if (entry === undefined) sendText(response, ...nothingFor(context, name, replica));
-    else if (more.length === 0) await sendEntry(request, response, entry, clock.monotonic());
-    else sendText(response, 501, severalSources(name, entries));
+  /** One entry in a format that the client takes goes out as its own bytes; anything else is prepared first. */
+  const send = (
+    request: Request,
+    response: Response,
+    entries: readonly Entry[],
+  ): Promise<void> | undefined => {
+    const format = chooseFormat(readAccept(request.headers.accept), entries.map(formatOf));
+    const gzipped = takesGzip(request.headers["accept-encoding"]);
+    const monotonic = clock.monotonic();
+    const age = Math.max(...entries.map((entry) => ageOf(entry, monotonic)));
+    const [only] = entries;
+    if (only !== undefined && entries.length === 1 && gzipped && formatOf(only) === format) {
+      sendExposition(response, { contentType: only.contentType, age, gzipped, body: only.gzip });
+    } else if (tooMuchToMerge(entries)) {
+      sendText(response, 503, ["too much to be merged; ask for one:", ...entries.map(pathOf)].join("\n"));
+    } else {
+      return sendPrepared();
+    }
+    return undefined;
+
+    async function sendPrepared(): Promise<void> {
+      const answer = await answers.get(entries, format);
+      sendExposition(response, {
+        contentType: answer.contentType,
+        age,
+        gzipped,
+        body: await answer.body(gzipped),
+      });
+    }
   };
 
-  router.get("/:name/metrics", (request, response) =>
-    answer(request, response, cache.named(request.params.name)),
-  );
+  router.get("/:name/metrics", (request, response) => {
+    const { name } = request.params;
+    const entries = cache.named(name);
+    if (entries.length > 0) return send(request, response, entries);
+    return sendText(response, ...nothingFor(context, name, undefined));
+  });
 
   router.get("/:name/:replica/metrics", (request, response) => {
     const { name, replica } = request.params;
-    return answer(
-      request,
-      response,
-      cache.named(name).filter((entry) => entry.replica === replica),
-    );
+    const entries = cache.named(name).filter((entry) => entry.replica === replica);
+    if (entries.length > 0) return send(request, response, entries);
+    return sendText(response, ...nothingFor(context, name, replica));
   });
-
-  return router;
 }
 
-/** Nothing to serve: 503 where the name is known, with the reason; else 404 with what may have been meant. */
-function nothingFor(
-  context: ServerContext,
-  name: string,
-  replica: string | undefined,
-): [status: number, text: string] {
-  const targets = context.targets().filter(({ target }) => target.names.includes(name));
-  const asked = targets.filter(({ target }) => replica === undefined || target.replica === replica);
-  if (asked.length > 0) {
-    const reasons = asked.map((status) => whyNothingFresh(status, context.clock.now()));
-    return [503, `nothing fresh for ${quote(name, replica)}: ${reasons.join("; ")}`];
-  }
-  const known = context.cache.names().concat(context.targets().flatMap(({ target }) => target.names));
-  if (replica !== undefined && known.includes(name)) {
-    const replicas = [...context.cache.named(name), ...targets.map(({ target }) => target)];
-    const list = [...new Set(replicas.map((identity) => identity.replica))].join(", ");
-    return [404, `unknown replica: ${quote(name, replica)}; there is ${list}`];
-  }
-  const close = closeNames(name, known);
-  const hint = close.length === 0 ? "/targets lists what is known" : `close to it: ${close.join(", ")}`;
-  return [404, `unknown name: ${quote(name, undefined)}; ${hint}`];
-}
-
-function severalSources(name: string, entries: readonly Entry[]): string {
-  // By the full name: under a short one two stacks may have the same replica.
-  const paths = entries.map(
-    ({ job, replica }) => `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`,
-  );
-  return [
-    `several sources answer to ${quote(name, undefined)}, and merging is not there yet; ask for one:`,
-    ...paths,
-  ].join("\n");
-}
-
-/** A name as it is repeated to the one who asked: on one line, and not at any length. */
-function quote(name: string, replica: string | undefined): string {
-  const text = JSON.stringify(name.slice(0, 200));
-  return replica === undefined ? text : `${text}, replica ${JSON.stringify(replica.slice(0, 200))}`;
+/** By the full name: under a short one two stacks may have the same replica. */
+function pathOf({ job, replica }: Entry): string {
+  return `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`;
 }

@@ -1,21 +1,35 @@
-import { Router } from "express";
-import { ageOf } from "../../model/entry.js";
+import type { IRouter } from "express";
+import { findNameClashes } from "../../cache/name-clashes.js";
+import { ageOf, type Entry } from "../../model/entry.js";
 import { instanceOf } from "../../model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 
 /** `/targets`: everything that is known of this node's targets and where they come from, as JSON. */
-export function targetsRoute(context: ServerContext): Router {
-  const router = Router({ caseSensitive: true, strict: true });
-  router.get("/targets", (_request, response) => {
+export function targetsRoute(router: IRouter, context: ServerContext): void {
+  router.get("/targets", async (_request, response) => {
     response.json({
       node: context.node(),
       version: context.version,
       providers: context.providers().map(providerJson),
+      services: servicesJson(context.cache.fresh()),
+      nameClashes: findNameClashes(context.cache.fresh()),
+      mergeConflicts: await context.answers.leftOut(),
       targets: context.targets().map((status) => targetJson(context, status)),
     });
   });
-  return router;
+}
+
+/** What is served, by full service name. */
+function servicesJson(entries: readonly Entry[]): object[] {
+  const services = new Map<string, { names: Set<string>; replicas: string[] }>();
+  for (const { job, names, replica } of entries) {
+    const service = services.get(job) ?? { names: new Set(), replicas: [] };
+    services.set(job, service);
+    for (const name of names) service.names.add(name);
+    service.replicas.push(replica);
+  }
+  return [...services].map(([job, { names, replicas }]) => ({ job, names: [...names], replicas }));
 }
 
 function providerJson({ name, failing }: ProviderStatus): object {

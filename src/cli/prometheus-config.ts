@@ -1,0 +1,136 @@
+import { request } from "undici";
+import { stringify } from "yaml";
+import { z } from "zod";
+import { AppError } from "../errors.js";
+import { hasMetrics } from "../model/target-status.js";
+import type { ConfigStyle } from "./config-styles.js";
+
+const timeout = 10_000;
+const maxAnswerBytes = 64 * 1024 * 1024;
+const prefix = "__meta_app_metrics_proxy_";
+
+const answerSchema = z.object({
+  targets: z.array(z.object({ job: z.string(), state: z.string() })),
+});
+
+/**
+ * A Prometheus scrape configuration, in YAML, for the proxies at `urls`.
+ *
+ * `static`: a job for each service that the proxies know, with those as targets that know it. `federate`: one job
+ * that takes everything with its own job, instance and time; it needs Prometheus 2.39 or newer. `http-sd`: one job whose targets Prometheus asks for.
+ *
+ * @throws AppError where a URL cannot be used or a proxy does not answer.
+ */
+export async function prometheusConfig(urls: readonly string[], style: ConfigStyle): Promise<string> {
+  const proxies = urls.map(parseProxy);
+  if (new Set(proxies.map(({ protocol }) => protocol)).size > 1) {
+    throw new AppError("--url: all proxies of one configuration must be asked by http, or all by https");
+  }
+  const own = {
+    job_name: "app-metrics-proxy",
+    ...schemeOf(proxies),
+    static_configs: [{ targets: hostsOf(proxies) }],
+  };
+  const jobs = { static: staticJobs, federate: federateJobs, "http-sd": httpSdJobs }[style];
+  const scrapeConfigs = [...(await jobs(proxies)), own];
+  // Proxies that hold the same entries may be a cycle apart. Without this Prometheus counts what the slower one
+  // says as out of order, though it has it already; with it, nothing is lost and nothing is there twice.
+  const storage = style === "federate" ? { storage: { tsdb: { out_of_order_time_window: "10m" } } } : {};
+  return stringify({ ...storage, scrape_configs: scrapeConfigs }, { lineWidth: 0 });
+}
+
+function parseProxy(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "") {
+    throw new AppError(`--url ${text} cannot be used: it must be http://host:port or https://host:port`);
+  }
+  if (url.username !== "" || url.password !== "")
+    throw new AppError("--url must not hold a user or a password");
+  return url;
+}
+
+async function staticJobs(proxies: readonly URL[]): Promise<object[]> {
+  const hosts = new Map<string, URL[]>();
+  for (const proxy of proxies) {
+    for (const service of await servicesOf(proxy)) hosts.set(service, [...(hosts.get(service) ?? []), proxy]);
+  }
+  return [...hosts]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([service, proxiesOfService]) => ({
+      job_name: service,
+      metrics_path: `/${encodeURIComponent(service)}/metrics`,
+      ...schemeOf(proxiesOfService),
+      static_configs: [{ targets: hostsOf(proxiesOfService) }],
+    }));
+}
+
+async function federateJobs(proxies: readonly URL[]): Promise<object[]> {
+  return [
+    {
+      job_name: "federate",
+      metrics_path: "/federate",
+      honor_labels: true,
+      ...schemeOf(proxies),
+      static_configs: [{ targets: hostsOf(proxies) }],
+    },
+  ];
+}
+
+async function httpSdJobs(proxies: readonly URL[]): Promise<object[]> {
+  const label = (source: string, target: string) => ({
+    source_labels: [`${prefix}${source}`],
+    target_label: target,
+  });
+  return [
+    {
+      job_name: "services",
+      ...schemeOf(proxies),
+      http_sd_configs: proxies.map((proxy) => ({ url: `${proxy.origin}/discovery` })),
+      relabel_configs: [
+        label("service", "job"),
+        {
+          source_labels: [`${prefix}service`, `${prefix}replica`],
+          separator: ".",
+          target_label: "instance",
+        },
+        label("node", "node"),
+      ],
+    },
+  ];
+}
+
+/** The full names of the services that have metrics on a proxy. */
+async function servicesOf(proxy: URL): Promise<Set<string>> {
+  try {
+    const { statusCode, body } = await request(new URL("/targets", proxy), {
+      signal: AbortSignal.timeout(timeout),
+    });
+    if (statusCode !== 200) throw new AppError(`it answered with status ${statusCode}`);
+    const { targets } = answerSchema.parse(JSON.parse(await readText(body)));
+    return new Set(targets.filter(hasMetrics).map(({ job }) => job));
+  } catch (cause) {
+    throw new AppError(`the services of ${proxy.origin} cannot be listed`, { cause });
+  }
+}
+
+async function readText(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxAnswerBytes) throw new AppError(`its answer is longer than ${maxAnswerBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+function hostsOf(proxies: readonly URL[]): string[] {
+  return proxies.map(
+    ({ protocol, hostname, port }) => `${hostname}:${port || (protocol === "https:" ? "443" : "80")}`,
+  );
+}
+
+/** Prometheus' default is http; all targets of a job share one scheme. */
+function schemeOf(proxies: readonly URL[]): { scheme?: string } {
+  return proxies.every(({ protocol }) => protocol === "https:") ? { scheme: "https" } : {};
+}

@@ -1,0 +1,105 @@
+import type { ByteSink } from "./byte-sink.js";
+import { Declarations } from "./declarations.js";
+import type { DuplicateFinder } from "./duplicate-finder.js";
+import type { Format } from "./format.js";
+import type { MetadataLine } from "./metadata.js";
+import { type MetricType, partsOf } from "./metric-type.js";
+import type { CopyListener } from "./sample-copier.js";
+import type { SampleShape } from "./sample-shape.js";
+
+/** How a source uses the name of a metric. */
+export interface NameUse {
+  readonly name: string;
+  /** The labels that all samples of that name have, as labelBits. */
+  bits: number;
+}
+
+/** Samples of one name that follow each other. */
+export interface Run {
+  readonly use: NameUse;
+  /** Where they are in the sink. */
+  readonly start: number;
+  end: number;
+  samples: number;
+  hasExemplars: boolean;
+}
+
+/** What was found in one source while its samples were copied into a sink. */
+export class LabelledSource implements CopyListener {
+  /** Names of families and of samples, in the order in which they came first. */
+  readonly names = new Set<string>();
+  readonly uses = new Map<string, NameUse>();
+  readonly runs: Run[] = [];
+  /** For each name with series that were there before the first of them, as it would have been written. */
+  readonly duplicates = new Map<string, string>();
+  readonly declarations: Declarations;
+  private run: Run | undefined;
+
+  constructor(
+    from: Format,
+    private readonly into: Format,
+    private readonly sink: ByteSink,
+    private readonly duplicateFinder: DuplicateFinder,
+  ) {
+    this.declarations = new Declarations(from, into);
+  }
+
+  metadata(line: MetadataLine): void {
+    this.names.add(this.declarations.add(line));
+  }
+
+  enter({ name, bits }: SampleShape): void {
+    let use = this.uses.get(name);
+    if (use === undefined) {
+      use = { name, bits };
+      this.uses.set(name, use);
+      this.names.add(name);
+    }
+    use.bits &= bits;
+    if (this.run?.use === use) return;
+    const start = this.sink.length;
+    this.run = { use, start, end: start, samples: 0, hasExemplars: false };
+    this.runs.push(this.run);
+  }
+
+  sample(start: number, hash: number, hasExemplar: boolean): void {
+    const run = this.run!;
+    if (this.duplicateFinder.isDuplicate(start, hash)) {
+      const { name } = run.use;
+      if (!this.duplicates.has(name)) this.duplicates.set(name, this.duplicateFinder.seriesAt(start));
+      this.sink.length = start;
+      return;
+    }
+    run.end = this.sink.length;
+    run.samples++;
+    if (hasExemplar) run.hasExemplars = true;
+  }
+
+  /** The types that it declares of families whose samples are as the type asks; unknown is none. */
+  types(): Map<string, MetricType> {
+    const types = new Map<string, MetricType>();
+    for (const [family, { type }] of this.declarations.families) {
+      if (type !== undefined && type !== "unknown" && this.fits(family, type)) types.set(family, type);
+    }
+    return types;
+  }
+
+  /** Whether all samples of that name have these labels, as labelBits. */
+  has(name: string, labels: number): boolean {
+    return ((this.uses.get(name)?.bits ?? 0) & labels) === labels;
+  }
+
+  /** Whether there is a sample of such a family. */
+  hasSamples(family: string, type: MetricType): boolean {
+    return partsOf(type, this.into).some(({ suffix }) => this.uses.has(family + suffix));
+  }
+
+  private fits(family: string, type: MetricType): boolean {
+    const parts = partsOf(type, this.into);
+    if (this.uses.has(family) && !parts.some(({ suffix }) => suffix === "")) return false;
+    return parts.every(({ suffix, label }) => {
+      const name = family + suffix;
+      return !this.uses.has(name) || this.has(name, label);
+    });
+  }
+}

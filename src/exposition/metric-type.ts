@@ -1,0 +1,95 @@
+import type { Format } from "./format.js";
+
+const types = [
+  "counter",
+  "gauge",
+  "histogram",
+  "gaugehistogram",
+  "summary",
+  "info",
+  "stateset",
+  "unknown",
+] as const;
+
+/** The types of OpenMetrics. The text format knows five of them and calls the last one untyped. */
+export type MetricType = (typeof types)[number];
+
+/** The type that a valid TYPE line names. */
+export function readType(word: string): MetricType {
+  return types.find((type) => type === word) ?? "unknown";
+}
+
+/** The word for it in a TYPE line. */
+export function writeType(type: MetricType, format: Format): string {
+  return format === "text" && type === "unknown" ? "untyped" : type;
+}
+
+/** Labels that some samples of a family must have, as bits: `le`, `quantile`, and one called like the family. */
+export const labelBits = { le: 1, quantile: 2, own: 4 } as const;
+
+/** One kind of samples that a family of some type has. */
+export interface Part {
+  /** What follows the family's name in the name of the samples. */
+  readonly suffix: string;
+  /** The label that each of them has, as in labelBits; 0 for none. */
+  readonly label: number;
+}
+
+const plain: Part = { suffix: "", label: 0 };
+const quantiles: Part = { suffix: "", label: labelBits.quantile };
+const buckets: Part = { suffix: "_bucket", label: labelBits.le };
+const suffixed = (...suffixes: string[]): Part[] => suffixes.map((suffix) => ({ suffix, label: 0 }));
+
+const textParts: Readonly<Record<MetricType, readonly Part[]>> = {
+  counter: [plain],
+  gauge: [plain],
+  histogram: [buckets, ...suffixed("_sum", "_count")],
+  gaugehistogram: [plain],
+  summary: [quantiles, ...suffixed("_sum", "_count")],
+  info: [plain],
+  stateset: [plain],
+  unknown: [plain],
+};
+
+const openMetricsParts: Readonly<Record<MetricType, readonly Part[]>> = {
+  counter: suffixed("_total", "_created"),
+  gauge: [plain],
+  histogram: [buckets, ...suffixed("_sum", "_count", "_created")],
+  gaugehistogram: [buckets, ...suffixed("_gsum", "_gcount")],
+  summary: [quantiles, ...suffixed("_sum", "_count", "_created")],
+  info: suffixed("_info"),
+  stateset: [{ suffix: "", label: labelBits.own }],
+  unknown: [plain],
+};
+
+/** The kinds of samples that a family of this type has in this format. */
+export function partsOf(type: MetricType, format: Format): readonly Part[] {
+  return format === "text" ? textParts[type] : openMetricsParts[type];
+}
+
+/** A family that the name of a sample belongs to, and which part of it that is. */
+export interface Owner {
+  readonly family: string;
+  readonly type: MetricType;
+  readonly part: Part;
+}
+
+const suffixes: ReadonlySet<string> = new Set(
+  Object.values(openMetricsParts).flatMap((parts) => parts.map(({ suffix }) => suffix)),
+);
+
+/** The types of families. */
+export interface TypeOf {
+  get(family: string): MetricType | undefined;
+}
+
+/** The other family, one with a type, whose samples may be called `name`: its own name and a suffix. */
+export function ownerBySuffix(name: string, types: TypeOf, format: Format): Owner | undefined {
+  const start = name.lastIndexOf("_");
+  const suffix = start < 0 ? "" : name.slice(start);
+  if (suffix === "" || !suffixes.has(suffix)) return undefined;
+  const family = name.slice(0, start);
+  const type = types.get(family);
+  const part = type && partsOf(type, format).find((candidate) => candidate.suffix === suffix);
+  return type && part && { family, type, part };
+}

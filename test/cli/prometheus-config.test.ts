@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { prometheusConfig } from "../../src/cli/prometheus-config.js";
+import { setUpServer, statusOf } from "../support/http-server.js";
+import { closedPort } from "../support/target-server.js";
+
+async function proxyWith(...jobs: string[]): Promise<string> {
+  const targets = jobs.map((job) => statusOf({}, { id: job, job, names: [job] }));
+  const idle = statusOf({ state: "no metrics" }, { id: "idle", job: "idle" });
+  const { port } = await setUpServer({ targets: [...targets, idle] });
+  return `http://127.0.0.1:${port}`;
+}
+
+describe("a Prometheus configuration", () => {
+  it("has a job for each service, with the proxies that know it, and one for the proxies", async () => {
+    const one = await proxyWith("shop_web", "db");
+    const two = await proxyWith("shop_web");
+    const host = (url: string) => new URL(url).host;
+    expect(parse(await prometheusConfig([one, two], "static"))).toEqual({
+      scrape_configs: [
+        { job_name: "db", metrics_path: "/db/metrics", static_configs: [{ targets: [host(one)] }] },
+        {
+          job_name: "shop_web",
+          metrics_path: "/shop_web/metrics",
+          static_configs: [{ targets: [host(one), host(two)] }],
+        },
+        { job_name: "app-metrics-proxy", static_configs: [{ targets: [host(one), host(two)] }] },
+      ],
+    });
+  });
+
+  it("for federation takes everything with its own labels and times, needing no proxy to answer", async () => {
+    expect(parse(await prometheusConfig(["https://node1:2137", "https://node2:2137"], "federate"))).toEqual({
+      storage: { tsdb: { out_of_order_time_window: "10m" } },
+      scrape_configs: [
+        {
+          job_name: "federate",
+          metrics_path: "/federate",
+          honor_labels: true,
+          scheme: "https",
+          static_configs: [{ targets: ["node1:2137", "node2:2137"] }],
+        },
+        {
+          job_name: "app-metrics-proxy",
+          scheme: "https",
+          static_configs: [{ targets: ["node1:2137", "node2:2137"] }],
+        },
+      ],
+    });
+  });
+
+  it("for http_sd asks the proxies for their targets, and names those by service and replica", async () => {
+    const { scrape_configs: jobs } = parse(await prometheusConfig(["http://node1:2137"], "http-sd"));
+    expect(jobs[0]).toMatchObject({ http_sd_configs: [{ url: "http://node1:2137/discovery" }] });
+    expect(jobs[0].relabel_configs.map((rule: { target_label: string }) => rule.target_label)).toEqual([
+      "job",
+      "instance",
+      "node",
+    ]);
+  });
+
+  it.each([
+    ["node1:2137", /must be http/],
+    ["ftp://node1", /must be http/],
+    ["http://node1/metrics", /must be http/],
+    ["http://user:secret@node1", /must not hold a user/],
+  ])("is not made for --url %s", async (url, reason) => {
+    await expect(prometheusConfig([url], "federate")).rejects.toThrow(reason);
+  });
+
+  it("is not made where a proxy does not answer, rather than being short", async () => {
+    const url = `http://127.0.0.1:${await closedPort()}`;
+    await expect(prometheusConfig([url], "static")).rejects.toThrow(
+      `the services of ${url} cannot be listed`,
+    );
+  });
+});

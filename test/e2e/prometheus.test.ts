@@ -1,0 +1,230 @@
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Cache } from "../../src/cache/cache.js";
+import { prometheusConfig } from "../../src/cli/prometheus-config.js";
+import { silentLogger } from "../../src/logging.js";
+import { systemClock } from "../../src/model/clock.js";
+import type { Target } from "../../src/model/target.js";
+import type { TargetStatus } from "../../src/model/target-status.js";
+import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
+import { Scanner } from "../../src/scan/scanner.js";
+import { type HttpServer, startHttpServer } from "../../src/server/http-server.js";
+import { PreparedAnswers } from "../../src/server/prepared-answers.js";
+import { createTelemetry } from "../../src/telemetry.js";
+import { fakeProvider } from "../support/fake-provider.js";
+import {
+  prometheusMissing,
+  prometheusQuery,
+  prometheusTargets,
+  type RunningPrometheus,
+  startPrometheus,
+} from "../support/prometheus.js";
+import { targetAt } from "../support/target-server.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+/** How long two proxies are federated; five minutes tell more than the default. */
+const federateSeconds = Number(process.env["TEST_FEDERATE_SECONDS"] ?? 30);
+const interval = 2;
+const replicas = ["1", "2", "3", "4", "5", "6"];
+/** What the counter of the exporters gains in a second. */
+const slope = 100;
+
+const missing = prometheusMissing();
+const describeWithPrometheus = missing === undefined || process.env["CI"] ? describe : describe.skip;
+
+/** Two proxies on loopback: the first scrapes, the second gets every entry a cycle later. */
+class Pair {
+  readonly #stopping = new AbortController();
+  readonly #begun = Date.now();
+  readonly provider = fakeProvider();
+  readonly urls: string[] = [];
+  #exporter: Server | undefined;
+  #servers: HttpServer[] = [];
+  #scraper: Scraper | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  async start(): Promise<void> {
+    this.#exporter = createServer((_request, response) => {
+      const value = ((Date.now() - this.#begun) / 1000) * slope;
+      response.setHeader("content-type", "text/plain; version=0.0.4");
+      response.end(
+        `# HELP work_total Work done.\n# TYPE work_total counter\nwork_total{kind="a"} ${value}\n`,
+      );
+    });
+    await new Promise<void>((resolve) => this.#exporter?.listen(0, "127.0.0.1", resolve));
+    this.provider.targets = replicas.map((replica) => this.target(replica));
+    const caches = [0, 1].map(() => new Cache({ clock: systemClock, staleAfter: 60 }));
+    const [first, second] = caches as [Cache, Cache];
+    this.#scraper = createHttpScraper({ timeout: 1, keepAlive: 10, maxBytes: 1e6, userAgent: "test" });
+    const scanner = new Scanner({
+      providers: [this.provider],
+      scraper: this.#scraper,
+      cache: first,
+      clock: systemClock,
+      logger: silentLogger,
+      telemetry: createTelemetry("0"),
+      interval,
+      concurrency: 8,
+      node: () => "node1",
+      signal: this.#stopping.signal,
+    });
+    const cycle = async () => {
+      const before = first.all();
+      await scanner.cycle();
+      for (const entry of before) second.put(entry);
+    };
+    await cycle();
+    await cycle();
+    this.#timer = setInterval(() => void cycle(), interval * 1000);
+    for (const cache of caches) this.#servers.push(await this.#serve(cache, () => scanner.statuses()));
+    for (const { port } of this.#servers) this.urls.push(`http://127.0.0.1:${port}`);
+  }
+
+  target(replica: string): Target {
+    const { port } = this.#exporter!.address() as AddressInfo;
+    const names = ["web", "shop_web"];
+    return targetAt(`http://127.0.0.1:${port}/metrics`, {
+      id: `test:${replica}`,
+      names,
+      job: "shop_web",
+      replica,
+    });
+  }
+
+  #serve(cache: Cache, targets: () => TargetStatus[]): Promise<HttpServer> {
+    return startHttpServer(
+      { host: "127.0.0.1", port: 0 },
+      {
+        version: "0",
+        cache,
+        answers: new PreparedAnswers((entry) => cache.get(entry.id) === entry),
+        clock: systemClock,
+        logger: silentLogger,
+        telemetry: createTelemetry("0"),
+        node: () => "node1",
+        targets,
+        providers: () => [{ name: "test" }],
+        ready: () => true,
+      },
+    );
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stopping.abort();
+    await this.#scraper?.close();
+    await Promise.all(this.#servers.map((server) => server.stop()));
+    this.#exporter?.closeAllConnections();
+    this.#exporter?.close();
+  }
+}
+
+async function until(condition: () => Promise<boolean>, seconds: number): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`not so within ${seconds} s`);
+    await sleep(200);
+  }
+}
+
+describeWithPrometheus(`a real Prometheus${missing === undefined ? "" : ` (skipped: ${missing})`}`, () => {
+  const pair = new Pair();
+  const running: RunningPrometheus[] = [];
+
+  /** Starts a Prometheus with a printed configuration, scraping every second. */
+  async function start(config: string): Promise<RunningPrometheus> {
+    const prometheus = await startPrometheus({ config: `global: { scrape_interval: 1s }\n${config}` });
+    running.push(prometheus);
+    return prometheus;
+  }
+
+  beforeAll(() => pair.start());
+  afterAll(async () => {
+    await Promise.all(running.map((prometheus) => prometheus.stop()));
+    await pair.stop();
+  });
+
+  it("scrapes six replicas under one name, each with its instance", async () => {
+    const prometheus = await start(await prometheusConfig([pair.urls[0]!], "static"));
+    await until(async () => (await prometheusQuery(prometheus, "work_total")).length === 6, 20);
+    const series = await prometheusQuery(prometheus, 'work_total{job="shop_web"}');
+    expect(series.map(({ metric }) => metric["exported_instance"]).sort()).toEqual(
+      replicas.map((replica) => `shop_web.${replica}`),
+    );
+  });
+
+  it("scrapes a single replica as it came", async () => {
+    const { host } = new URL(pair.urls[0]!);
+    const prometheus = await start(
+      `scrape_configs: [{ job_name: one, metrics_path: /web/3/metrics, static_configs: [{ targets: ["${host}"] }] }]`,
+    );
+    await until(async () => (await prometheusQuery(prometheus, "work_total")).length === 1, 20);
+    const [sample] = await prometheusQuery(prometheus, "work_total");
+    expect(sample?.metric).toEqual({ __name__: "work_total", instance: host, job: "one", kind: "a" });
+  });
+
+  it(
+    "federates two proxies, one a cycle behind, and stores every sample once",
+    async () => {
+      const prometheus = await start(await prometheusConfig(pair.urls, "federate"));
+      await sleep(federateSeconds * 1000);
+      const seconds = federateSeconds - 10;
+      const counts = await prometheusQuery(prometheus, `count_over_time(work_total[${seconds}s])`);
+      expect(counts).toHaveLength(6);
+      for (const { metric, value } of counts) {
+        expect(metric).toMatchObject({ job: "shop_web" });
+        expect(metric["instance"]).toMatch(/^shop_web\.[1-6]$/);
+        expect(Math.abs(value - seconds / interval)).toBeLessThanOrEqual(1);
+      }
+      // What a subrange gained between its first and its last sample is exact, where rate() estimates its ends.
+      const rates = await prometheusQuery(prometheus, `irate(work_total[${seconds}s])`);
+      for (const { value } of rates) expect(Math.abs(value / slope - 1)).toBeLessThan(0.01);
+      if (federateSeconds >= 300) {
+        const long = await prometheusQuery(prometheus, "rate(work_total[4m])");
+        expect(long).toHaveLength(6);
+        for (const { value } of long) expect(Math.abs(value / slope - 1)).toBeLessThan(0.01);
+      }
+      const own = await (await fetch(`${prometheus.url}/metrics`)).text();
+      expect(own).toContain("\nprometheus_target_scrapes_sample_duplicate_timestamp_total 0\n");
+      expect(own).toContain("\nprometheus_target_scrapes_sample_out_of_order_total 0\n");
+      const targets = await prometheusTargets(prometheus);
+      expect(targets.map(({ health, lastError }) => health + lastError)).toEqual(["up", "up", "up", "up"]);
+    },
+    (federateSeconds + 60) * 1000,
+  );
+
+  it("follows replicas that appear and vanish through /discovery", async () => {
+    const config = parseWithFastRefresh(await prometheusConfig([pair.urls[0]!], "http-sd"));
+    const prometheus = await start(config);
+    const instances = async () =>
+      (await prometheusQuery(prometheus, 'up{job="shop_web"} == 1'))
+        .map(({ metric }) => metric["instance"])
+        .sort();
+    await until(async () => (await instances()).length === 6, 30);
+    pair.provider.targets = ["2", "7"].map((replica) => pair.target(replica));
+    await until(async () => (await instances()).join() === "shop_web.2,shop_web.7", 30);
+    const work = await prometheusQuery(prometheus, "work_total");
+    expect(work.map(({ metric }) => metric["instance"]).sort()).toEqual(["shop_web.2", "shop_web.7"]);
+    for (const { metric } of work) expect(metric).toMatchObject({ job: "shop_web", node: "node1" });
+  }, 90_000);
+
+  it("finds every printed configuration good", async () => {
+    for (const style of ["static", "federate", "http-sd"] as const) {
+      const config = await prometheusConfig(pair.urls, style);
+      const file = join(tempFolder(), "prometheus.yml");
+      writeFileSync(file, config);
+      const out = execFileSync("promtool", ["check", "config", file], { encoding: "utf8" });
+      expect(out).toContain("SUCCESS");
+    }
+  });
+});
+
+/** The printed configuration, asking for targets every second instead of every minute. */
+function parseWithFastRefresh(config: string): string {
+  return config.replace(/(- url: .*\/discovery)/, "$1\n        refresh_interval: 1s");
+}

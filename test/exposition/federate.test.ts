@@ -1,0 +1,149 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type FederatedSource, Federation } from "../../src/exposition/federate.js";
+import type { Format } from "../../src/exposition/format.js";
+import { validate } from "../../src/exposition/validator.js";
+import { type ReadSample, readExposition, sampleKey } from "../support/exposition-reader.js";
+import { openMetricsExposition, textExposition } from "./arbitrary.js";
+import { alikeExposition, familiesExposition } from "./families-arbitrary.js";
+
+const source = (
+  content: string,
+  instance: string,
+  timestamp?: number,
+  format: Format = "text",
+): FederatedSource => ({
+  bytes: Buffer.from(format === "text" ? content : `${content}# EOF\n`),
+  format,
+  labels: [
+    ["job", "shop_web"],
+    ["instance", instance],
+  ],
+  ...(timestamp === undefined ? {} : { timestamp }),
+});
+
+function federate(...sources: FederatedSource[]): string {
+  const federation = new Federation();
+  return sources.map((one) => federation.add(one).toString()).join("");
+}
+
+describe("a federated answer", () => {
+  it("has every sample with job, instance and the time of its scrape", () => {
+    expect(
+      federate(
+        source(
+          '# HELP a b\n# TYPE a counter\na{c="d"} 1\na{job="e"} 2 1600000000000\n',
+          "x.1",
+          1700000000001,
+        ),
+        source('# HELP a c\n# TYPE a counter\na{c="d"} 3\nf 4', "x.2", 1700000000002),
+        source("f 5\n", "x.3"),
+      ),
+    ).toBe(`# HELP a b
+# TYPE a counter
+a{job="shop_web",instance="x.1",c="d"} 1 1700000000001
+a{job="shop_web",instance="x.1",exported_job="e"} 2 1600000000000
+a{job="shop_web",instance="x.2",c="d"} 3 1700000000002
+f{job="shop_web",instance="x.2"} 4 1700000000002
+f{job="shop_web",instance="x.3"} 5
+`);
+  });
+
+  it("keeps samples whose type is another one, and does not say it again", () => {
+    expect(
+      federate(source("# TYPE a counter\na 1\n", "x.1"), source("# HELP a b\n# TYPE a gauge\na 2\n", "x.2")),
+    ).toBe('# TYPE a counter\na{job="shop_web",instance="x.1"} 1\na{job="shop_web",instance="x.2"} 2\n');
+  });
+
+  it("says nothing of a family that has samples already, nor of one that is called like a part of another", () => {
+    const histogram = '# TYPE a histogram\na_bucket{le="1"} 1\na_count 1\n';
+    expect(federate(source("b 1\n", "x"), source(`# TYPE b gauge\nb 2\n`, "y"))).not.toContain("#");
+    expect(federate(source(histogram, "x"), source("# TYPE a_count gauge\na_count 2\n", "y"))).not.toContain(
+      "gauge",
+    );
+    expect(federate(source("# TYPE a_count gauge\na_count 2\n", "y"), source(histogram, "x"))).toContain(
+      "# TYPE a histogram\n",
+    );
+  });
+
+  it("has OpenMetrics as text", () => {
+    expect(
+      federate(
+        source(
+          '# TYPE a counter\n# HELP a b\na_total 1 # {c="d"} 1\na_created 1\na_total{e="f"} 2 1600000000.5\n',
+          "x",
+          1700000000000,
+          "openmetrics",
+        ),
+        source("# TYPE a_total counter\na_total 3\n", "y", 1700000000000),
+      ),
+    ).toBe(`# HELP a_total b
+# TYPE a_total counter
+a_total{job="shop_web",instance="x"} 1 1700000000000
+# HELP a_created b
+# TYPE a_created gauge
+a_created{job="shop_web",instance="x"} 1 1700000000000
+a_total{job="shop_web",instance="x",e="f"} 2 1600000000500
+a_total{job="shop_web",instance="y"} 3 1700000000000
+`);
+  });
+
+  it("mends what strict parsers refuse", () => {
+    expect(federate(source('a {b="c\nd" ,}1\t\n\n# TYPE a gauge\n', "x", 5))).toBe(
+      'a{job="shop_web",instance="x",b="c\\nd"} 1 5\n',
+    );
+  });
+
+  it("does not change an earlier part when a later one is made", () => {
+    const federation = new Federation();
+    const first = federation.add(source("a 1\n", "x"));
+    federation.add(source("b 2\n", "y"));
+    expect(first.toString()).toBe('a{job="shop_web",instance="x"} 1\n');
+  });
+
+  const any = fc.oneof(
+    textExposition.map(({ content }): [string, Format] => [content, "text"]),
+    openMetricsExposition.map(({ content }): [string, Format] => [content, "openmetrics"]),
+    alikeExposition.map((content): [string, Format] => [content, "text"]),
+    familiesExposition("text").map((content): [string, Format] => [content, "text"]),
+    familiesExposition("openmetrics").map((content): [string, Format] => [content, "openmetrics"]),
+  );
+
+  it("is valid and has the samples of all sources, in their order", () => {
+    fc.assert(
+      fc.property(fc.array(any, { maxLength: 4 }), (contents) => {
+        const sources = contents.map(([content, format], index) => ({
+          bytes: Buffer.from(content),
+          format,
+          labels: [["put", `x.${index}`]] as const,
+          timestamp: 1700000000000 + index,
+        }));
+        const answer = federate(...sources);
+        const samples = readExposition(Buffer.from(answer), "text").samples;
+        expect(validate(Buffer.from(answer), "text")).toEqual({
+          ok: true,
+          format: "text",
+          samples: samples.length,
+        });
+        const wanted = sources.flatMap(({ bytes, format, labels, timestamp }) =>
+          readExposition(bytes, format).samples.map((sample): ReadSample => {
+            const time = format === "openmetrics" && sample.time !== undefined ? undefined : sample.time;
+            const all = [...sample.labels, ...labels].sort(([one], [other]) => (one < other ? -1 : 1));
+            return { ...sample, labels: all, time: time ?? String(timestamp), exemplar: undefined };
+          }),
+        );
+        const comparable = (list: readonly ReadSample[], seconds: readonly boolean[]) =>
+          list.map((sample, index) => sampleKey(seconds[index] ? { ...sample, time: undefined } : sample));
+        const inSeconds = sources.flatMap(({ bytes, format }) =>
+          readExposition(bytes, format).samples.map(
+            ({ time }) => format === "openmetrics" && time !== undefined,
+          ),
+        );
+        expect(comparable(samples, inSeconds)).toEqual(comparable(wanted, inSeconds));
+        const said = [...answer.matchAll(/^# (?:HELP|TYPE) \S+ /gm)].map(([line]) => line);
+        expect(new Set(said).size).toBe(said.length);
+      }),
+      { numRuns: 500 },
+    );
+  });
+});

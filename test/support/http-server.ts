@@ -1,0 +1,64 @@
+import { request } from "undici";
+import { onTestFinished } from "vitest";
+import { Cache } from "../../src/cache/cache.js";
+import { silentLogger } from "../../src/logging.js";
+import type { Entry } from "../../src/model/entry.js";
+import type { Target } from "../../src/model/target.js";
+import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
+import { startHttpServer } from "../../src/server/http-server.js";
+import { PreparedAnswers } from "../../src/server/prepared-answers.js";
+import { createTelemetry } from "../../src/telemetry.js";
+import { entryFor, manualClock } from "./entries.js";
+import { targetAt } from "./target-server.js";
+
+/** A server over an empty cache, and short ways to fill and to ask it. */
+export async function setUpServer(
+  options: {
+    targets?: TargetStatus[];
+    providers?: ProviderStatus[];
+    ready?: boolean;
+    advertiseAddress?: string;
+  } = {},
+) {
+  const clock = manualClock();
+  const cache = new Cache({ clock, staleAfter: 30 });
+  const telemetry = createTelemetry("1.2.3");
+  const { targets = [], providers = [{ name: "docker" }], ready = true, ...rest } = options;
+  const server = await startHttpServer(
+    { host: "127.0.0.1", port: 0 },
+    {
+      version: "1.2.3",
+      cache,
+      answers: new PreparedAnswers((entry) => cache.get(entry.id) === entry),
+      clock,
+      logger: silentLogger,
+      telemetry,
+      node: () => "node1",
+      targets: () => targets,
+      providers: () => providers,
+      ready: () => ready,
+      ...rest,
+    },
+  );
+  onTestFinished(() => server.stop());
+  const get = async (
+    path: string,
+    headers: Record<string, string> = {},
+    method: "GET" | "HEAD" | "POST" = "GET",
+  ) => {
+    const response = await request(`http://127.0.0.1:${server.port}${path}`, { headers, method });
+    const body = Buffer.from(await response.body.arrayBuffer());
+    return { status: response.statusCode, headers: response.headers, body, text: body.toString() };
+  };
+  const put = (fields: Partial<Entry> & { text?: string } = {}) => {
+    const entry = entryFor(clock, fields);
+    cache.put(entry);
+    return entry;
+  };
+  return { clock, cache, get, put, port: server.port };
+}
+
+/** The status of a target that is up unless told. */
+export function statusOf(fields: Partial<TargetStatus> = {}, target: Partial<Target> = {}): TargetStatus {
+  return { target: targetAt("http://127.0.0.1/metrics", target), state: "up", failures: 0, ...fields };
+}
