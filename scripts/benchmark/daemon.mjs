@@ -1,0 +1,81 @@
+// The program as users run it: `app-metrics-proxy serve` in a process of its own.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { cpuTime, peakMemory } from "./worker.mjs";
+
+const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+
+/** Starts it on the targets and waits for the end of its first scan. */
+export async function startDaemon({ targets, folder, interval, onExit }) {
+  const child = spawn(process.execPath, [program, "serve"], {
+    env: {
+      ...process.env,
+      TARGETS_FILE: targets.targetsFile,
+      CACHE_DIR: join(folder, `cache-${interval}`),
+      SCRAPE_INTERVAL: String(interval),
+      LISTEN_ADDRESS: "127.0.0.1:0",
+      LOG_LEVEL: "info",
+      LOG_FORMAT: "json",
+      // Where an engine runs on this machine, its containers are none of our targets.
+      DOCKER_HOST: "unix:///nonexistent/docker.sock",
+    },
+    stdio: ["ignore", "inherit", "pipe"],
+  });
+  const ended = once(child, "exit");
+  const stop = async () => {
+    child.kill("SIGTERM");
+    await ended;
+  };
+  onExit(stop);
+  const url = `http://127.0.0.1:${await portOf(child)}`;
+  while (!(await fetch(`${url}/-/ready`)).ok) await sleep(100);
+  return { url, pid: child.pid, stop };
+}
+
+/** Lets the daemon scan `count` times at its own pace, the texts changing between the scans. */
+export async function measureDaemon({ targets, folder, count, onExit }) {
+  const interval = 2;
+  const daemon = await startDaemon({ targets, folder, interval, onExit });
+  await letScan(targets, interval, 4);
+  const before = await scanFigures(daemon.url);
+  const cpuBefore = cpuTime(daemon.pid);
+  await letScan(targets, interval, count);
+  const cpu = cpuTime(daemon.pid) - cpuBefore;
+  const after = await scanFigures(daemon.url);
+  const peak = peakMemory(daemon.pid);
+  await daemon.stop();
+  const scans = after.count - before.count;
+  return { interval, scans, wall: (after.seconds - before.seconds) / scans, cpu: cpu / scans, peak };
+}
+
+/** Scans begin at whole multiples of the interval; we come in between, and ask the daemon for nothing. */
+async function letScan(targets, interval, count) {
+  const milliseconds = interval * 1000;
+  for (let scan = 0; scan < count; scan++) {
+    const phase = Date.now() % milliseconds;
+    await sleep(((0.8 * milliseconds - phase + milliseconds) % milliseconds) + 1);
+    await targets.advance();
+  }
+}
+
+async function scanFigures(url) {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const value = (name) => Number(new RegExp(`^app_metrics_proxy_${name} (.+)$`, "m").exec(text)[1]);
+  return { seconds: value("scan_duration_seconds_sum"), count: value("scan_duration_seconds_count") };
+}
+
+/** The port that the daemon's log tells. What it logs later is dropped, unless it ends too early. */
+async function portOf(child) {
+  const lines = [];
+  for await (const line of createInterface({ input: child.stderr })) {
+    lines.push(line);
+    if (!line.includes('"listening"')) continue;
+    child.stderr.resume();
+    return JSON.parse(line).port;
+  }
+  throw new Error(`the proxy does not start:\n${lines.join("\n")}`);
+}

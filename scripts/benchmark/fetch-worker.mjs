@@ -1,0 +1,20 @@
+// The measure for a cycle: a run only fetches all bodies, with the same client, headers and number at once.
+import pLimit from "p-limit";
+import { Agent, request } from "undici";
+import { acceptHeader } from "../../dist/exposition/format.js";
+import { answerRuns } from "./worker.mjs";
+
+const urls = process.env.URLS.split(" ");
+const limit = pLimit(Number(process.env.CONCURRENCY));
+const dispatcher = new Agent({ keepAliveTimeout: 60_000, keepAliveMaxTimeout: 60_000 });
+const headers = { accept: acceptHeader, "accept-encoding": "gzip" };
+
+async function fetchBody(url) {
+  const { body } = await request(url, { dispatcher, headers });
+  return (await body.arrayBuffer()).byteLength;
+}
+
+answerRuns(async () => {
+  const sizes = await Promise.all(urls.map((url) => limit(fetchBody, url)));
+  return { bytes: sizes.reduce((sum, size) => sum + size, 0) };
+});

@@ -1,0 +1,135 @@
+// main.mjs [--profile]: measures and prints a table. With --profile Node writes a CPU profile of the cycles.
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { measureCycles } from "./cycles.mjs";
+import { measureDaemon } from "./daemon.mjs";
+import { measureFederating } from "./federating.mjs";
+import { measureMerging, replicas } from "./merging.mjs";
+import { machine, megabytes, ratio, seconds, table } from "./report.mjs";
+import { connections, measureServing } from "./serving.mjs";
+import { startTargets } from "./targets.mjs";
+
+const count = 1000;
+const series = 1000;
+const rounds = 5;
+const profile = process.argv.includes("--profile");
+const folder = await mkdtemp(join(tmpdir(), "app-metrics-proxy-bench-"));
+const cleanUps = [];
+const onExit = (cleanUp) => cleanUps.unshift(cleanUp);
+onExit(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }));
+
+const interrupt = new AbortController();
+const interrupted = once(interrupt.signal, "abort");
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => interrupt.abort());
+try {
+  await Promise.race([measure(), interrupted]);
+} finally {
+  for (const cleanUp of cleanUps) await cleanUp();
+}
+process.exit(interrupt.signal.aborted ? 1 : 0);
+
+async function measure() {
+  tell(`making ${count} targets of ${series} series`);
+  const place = join(folder, "targets");
+  await mkdir(place);
+  const { signal } = interrupt;
+  const targets = await startTargets({ folder: place, count, moments: 3, signal, onExit });
+  const options = { targets, folder, onExit };
+
+  tell("cycles of the proxy's parts, in turns with bare fetches");
+  const cycles = await measureCycles({ ...options, count: 10, samples: count * series, profile });
+  if (profile) return;
+  tell("the daemon at its own pace");
+  const daemon = await measureDaemon({ ...options, count: 8 });
+  tell("serving, in turns with bare Express handlers");
+  const serving = await measureServing({ ...options, rounds, seconds: 2 });
+  tell("merging");
+  const merging = await measureMerging({ count: 20, onExit });
+  tell("federating, in turns with a Pushgateway");
+  const federating = await measureFederating({ ...options, rounds: 2 });
+  print(targets, cycles, daemon, serving);
+  printSeveral(merging, federating);
+}
+
+function print({ size }, cycles, daemon, serving) {
+  const kilobytes = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
+  const micros = (cost) => `${Math.round(cost * 1e6)} µs`;
+  const { wall, cpu, fetchWall, fetchCpu } = cycles;
+  const { ours, send, end } = serving;
+  const served = (what, { rate, cost, ratio: ours, costRatio }) => [
+    what,
+    `${Math.round(rate)}/s`,
+    micros(cost),
+    ...(ours === 1 ? ["", ""] : [ratio(ours), ratio(costRatio)]),
+  ];
+  console.log(`
+${machine()}
+
+${count} targets of ${series} series on loopback, one nginx: ${kilobytes(size.text)} of text, ${kilobytes(size.gzip)} gzipped.
+All texts change before every cycle. A cycle: scrape, check, keep in memory and on disk.
+
+${table([
+  ["a warm cycle", "wall", "CPU", "peak memory"],
+  [
+    `the proxy's parts, median of ${cycles.count}`,
+    seconds(wall.median),
+    seconds(cpu.median),
+    megabytes(cycles.peak),
+  ],
+  ["  the least of them", seconds(wall.least), seconds(cpu.least), ""],
+  ["only fetching, the same client, median", seconds(fetchWall.median), seconds(fetchCpu.median), ""],
+  ["  the least of them", seconds(fetchWall.least), seconds(fetchCpu.least), ""],
+  ["proxy / only fetching", ratio(wall.median / fetchWall.median), ratio(cpu.median / fetchCpu.median), ""],
+  [
+    `the daemon, mean of ${daemon.scans} (wall: without the disk)`,
+    seconds(daemon.wall),
+    seconds(daemon.cpu),
+    megabytes(daemon.peak),
+  ],
+])}
+
+Serving ${kilobytes(serving.bytes)} of gzip to ${connections} connections, in turns, medians of ${rounds} rounds:
+
+${table([
+  ["", "requests", "CPU each", "proxy / this", "CPU proxy / this"],
+  served("the proxy, from its cache", ours),
+  served("an Express handler: res.set, res.send", send),
+  served("an Express handler: res.setHeader, res.end", end),
+])}
+`);
+}
+
+function printSeveral({ first, packing, again }, { identity, gzip, aboveIdle }) {
+  const millis = (value) => `${(value * 1000).toFixed(1)} ms`;
+  const answer = (what, { firstByte, total, bytes, gatewayTotal, ratio: ours }) => [
+    what,
+    megabytes(bytes),
+    millis(firstByte),
+    seconds(total),
+    seconds(gatewayTotal),
+    ratio(ours),
+  ];
+  console.log(`A merge of ${replicas} replicas of ${series} series, CPU:
+
+${table([
+  ["", "median", "least"],
+  ["inflated and merged, texts new each time", millis(first.median), millis(first.least)],
+  ["packed for clients that take gzip", millis(packing.median), millis(packing.least)],
+  ["the same answer again", millis(again.median), millis(again.least)],
+])}
+
+/federate over ${count} targets of ${series} series; process memory at most ${megabytes(aboveIdle)} above idle:
+
+${table([
+  ["", "size", "first byte", "total", "a Pushgateway's total", "proxy / Pushgateway"],
+  answer("plain", identity),
+  answer("gzip", gzip),
+])}
+`);
+}
+
+function tell(text) {
+  console.error(`==> ${text}`);
+}

@@ -1,0 +1,39 @@
+// Merges the replicas of one service as the server does, with texts that are new at each run.
+import { gzipSync } from "node:zlib";
+import { PreparedAnswers } from "../../dist/server/prepared-answers.js";
+import { exposition } from "./exposition.mjs";
+import { contentType } from "./targets.mjs";
+import { answerRuns } from "./worker.mjs";
+
+const replicas = Number(process.env.REPLICAS);
+const moments = [0, 1].map((moment) =>
+  Array.from({ length: replicas }, (_, replica) => {
+    const text = Buffer.from(exposition(replica, moment));
+    return { size: text.length, gzip: gzipSync(text) };
+  }),
+);
+let run = 0;
+let current = [];
+const answers = new PreparedAnswers((entry) => current.includes(entry));
+
+answerRuns(async () => {
+  current = moments[run++ % 2].map((text, replica) => ({
+    ...text,
+    id: `replica-${replica}`,
+    job: "shop",
+    replica: String(replica),
+    contentType,
+  }));
+  const first = await cost(() => answers.get(current, "text"));
+  const packing = await cost(async () => (await answers.get(current, "text")).body(true));
+  const again = await cost(async () => (await answers.get(current, "text")).body(true));
+  return { first, packing, again };
+});
+
+/** CPU time of some work in seconds, threads included. */
+async function cost(work) {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}
