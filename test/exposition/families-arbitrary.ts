@@ -110,6 +110,7 @@ export const alikeExposition: fc.Arbitrary<string> = fc
             "a longer value that others begin with",
             "a longer value that others",
           ),
+          fc.constantFrom("C:\\dir", "C:\\dir\\file", 'C:\\"dir"', "\\\\\\", '\\\\"', "C:\\dir\nline"),
           fc.string({ unit: "grapheme", maxLength: 20 }),
         ),
         { minLength: 2, maxLength: 2 },

@@ -94,6 +94,15 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
     );
   });
 
+  it("knows a quote in a value from the one that ends it, wherever lines begin to differ", () => {
+    for (let length = 0; length < 16; length++) {
+      const same = "x".repeat(length);
+      expect(federate(source(`a{b="${same}\\\\"} 1\na{b="${same}\\"} x"} 2\n`, "y", 5))).toBe(
+        `a{job="shop_web",instance="y",b="${same}\\\\"} 1 5\na{job="shop_web",instance="y",b="${same}\\"} x"} 2 5\n`,
+      );
+    }
+  });
+
   it("does not change an earlier part when a later one is made", () => {
     const federation = new Federation();
     const first = federation.add(source("a 1\n", "x"));

@@ -28,9 +28,12 @@ export function pushgatewayMissing(): string | undefined {
 export async function startPushgateway(): Promise<RunningPushgateway> {
   const port = await freePort();
   // Debian's package has another name for it than the project itself.
-  const child = spawn(program() ?? "prometheus-pushgateway", [`--web.listen-address=127.0.0.1:${port}`], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const child = spawn(
+    program() ?? "prometheus-pushgateway",
+    // Debian's would else read and write a file of the system's, with all that any other one was ever given.
+    [`--web.listen-address=127.0.0.1:${port}`, "--persistence.file="],
+    { stdio: ["ignore", "ignore", "pipe"] },
+  );
   let log = "";
   child.stderr.on("data", (data) => {
     log += data;
