@@ -62,9 +62,17 @@ async function answer(url, encoding) {
 
 async function startPushgateway(onExit) {
   const port = await freePort();
-  const child = spawn("prometheus-pushgateway", [`--web.listen-address=127.0.0.1:${port}`], {
-    stdio: "ignore",
-  });
+  const child = spawn(
+    "prometheus-pushgateway",
+    [
+      `--web.listen-address=127.0.0.1:${port}`,
+      // Debian's would keep what it holds on disk, from one run to the next.
+      "--persistence.file=",
+      // At each push it would look at all that it holds: a thousand pushes would take an hour.
+      "--push.disable-consistency-check",
+    ],
+    { stdio: "ignore" },
+  );
   const ended = once(child, "exit");
   const stop = async () => {
     child.kill("SIGTERM");
