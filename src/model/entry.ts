@@ -37,6 +37,7 @@ export function ageOf(entry: Pick<Entry, "measuredAt">, monotonic: number): numb
  * @returns those that count, ordered by instance.
  */
 export function onePerInstance(entries: readonly Entry[]): Entry[] {
+  if (entries.length < 2) return [...entries];
   const winners = new Map<string, Entry>();
   for (const entry of entries) {
     const instance = instanceOf(entry);

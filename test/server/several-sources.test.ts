@@ -73,6 +73,31 @@ describe("/<name>/metrics with several sources", () => {
     ]);
   });
 
+  it("serves five of six where one breaks in the middle of the night, and names the sixth with its reason", async () => {
+    const reason = "not a valid exposition: line 7: a sample without a value";
+    const broken = statusOf({ state: "down", reason }, { names: ["web"], job: "shop_web", replica: "4" });
+    const { get, put, clock } = await setUpServer({ targets: [broken] });
+    for (const replica of ["1", "2", "3", "4", "5", "6"])
+      put({ id: `docker:${replica}`, replica, text: "a 1\n" });
+    clock.advance(25);
+    for (const replica of ["1", "2", "3", "5", "6"]) put({ id: `docker:${replica}`, replica, text: "a 2\n" });
+    expect((await get("/web/metrics")).text).toContain('a{instance="shop_web.4"} 1');
+    clock.advance(10);
+    const { status, text } = await get("/web/metrics");
+    expect(status).toBe(200);
+    expect(text.match(/instance="shop_web\.\d"/g)?.map((label) => label.at(-2))).toEqual([
+      "1",
+      "2",
+      "3",
+      "5",
+      "6",
+    ]);
+    expect(JSON.parse((await get("/targets")).text).targets).toMatchObject([
+      { replica: "4", state: "down", reason },
+    ]);
+    expect(await get("/web/4/metrics")).toMatchObject({ status: 503, text: expect.stringContaining(reason) });
+  });
+
   it("names on /targets what is served, and the short names that two services share", async () => {
     const { get, put } = await setUpServer();
     put();

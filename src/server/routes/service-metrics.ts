@@ -17,12 +17,13 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     response: Response,
     entries: readonly Entry[],
   ): Promise<void> | undefined => {
-    const format = chooseFormat(readAccept(request.headers.accept), entries.map(formatOf));
+    const formats = entries.map(formatOf);
+    const format = chooseFormat(readAccept(request.headers.accept), formats);
     const gzipped = takesGzip(request.headers["accept-encoding"]);
     const monotonic = clock.monotonic();
     const age = Math.max(...entries.map((entry) => ageOf(entry, monotonic)));
     const [only] = entries;
-    if (only !== undefined && entries.length === 1 && gzipped && formatOf(only) === format) {
+    if (only !== undefined && entries.length === 1 && gzipped && formats[0] === format) {
       sendExposition(response, { contentType: only.contentType, age, gzipped, body: only.gzip });
     } else if (tooMuchToMerge(entries)) {
       sendText(response, 503, ["too much to be merged; ask for one:", ...entries.map(pathOf)].join("\n"));
