@@ -2,11 +2,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { exposition } from "./exposition.mjs";
+import { freePort } from "./free-port.mjs";
 
 export const contentType = "text/plain; version=0.0.4; charset=utf-8";
 const replicas = 20;
@@ -110,15 +110,6 @@ http {
   }
 }
 `;
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 async function waitFor(url, nginx) {

@@ -3,7 +3,8 @@ import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { request } from "undici";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { answerWith, closedPort, startTarget } from "../support/target-server.js";
+import { freePort } from "../support/free-port.js";
+import { answerWith, startTarget } from "../support/target-server.js";
 import { tempFolder } from "../support/temp-folder.js";
 
 const program = join(import.meta.dirname, "../../dist/main.js");
@@ -49,7 +50,7 @@ function targetsFile(...targets: string[]): string {
 
 /** Starts the proxy and waits until it is ready. */
 async function start(settings: Record<string, string>) {
-  const port = await closedPort();
+  const port = await freePort();
   const env = environment({ LISTEN_ADDRESS: `127.0.0.1:${port}`, ...settings });
   const child = spawn(process.execPath, [program], { env, stdio: ["ignore", "ignore", "pipe"] });
   onTestFinished(() => void child.kill("SIGKILL"));
@@ -132,7 +133,7 @@ describe("serve", () => {
 describe("scan", () => {
   it("prints what was found, and why not, and exits with 0", async () => {
     const target = await startTarget(answerWith("up 1\n"));
-    const closed = await closedPort();
+    const closed = await freePort();
     const file = targetsFile(`127.0.0.1:${target.port}`, `127.0.0.1:${closed}`);
     const { code, out } = await run(["scan"], { TARGETS_FILE: file });
     expect(code).toBe(0);
@@ -155,7 +156,7 @@ describe("healthcheck", () => {
   it("exits with 0 where the proxy answers and with 1 where it does not", async () => {
     const { port } = await start({});
     expect((await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${port}` })).code).toBe(0);
-    const nobody = await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${await closedPort()}` });
+    const nobody = await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${await freePort()}` });
     expect(nobody.code).toBe(1);
     expect(nobody.err).toMatch(/^not healthy: .*ECONNREFUSED/);
   });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { prometheusConfig } from "../../src/cli/prometheus-config.js";
+import { freePort } from "../support/free-port.js";
 import { setUpServer, statusOf } from "../support/http-server.js";
-import { closedPort } from "../support/target-server.js";
 
 async function proxyWith(...jobs: string[]): Promise<string> {
   const targets = jobs.map((job) => statusOf({}, { id: job, job, names: [job] }));
@@ -69,7 +69,7 @@ describe("a Prometheus configuration", () => {
   });
 
   it("is not made where a proxy does not answer, rather than being short", async () => {
-    const url = `http://127.0.0.1:${await closedPort()}`;
+    const url = `http://127.0.0.1:${await freePort()}`;
     await expect(prometheusConfig([url], "static")).rejects.toThrow(
       `the services of ${url} cannot be listed`,
     );

@@ -3,14 +3,8 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
 import { ScrapeError } from "../../src/scan/scrape-error.js";
-import {
-  type Answer,
-  answerWith,
-  closedPort,
-  startTarget,
-  startTcpTarget,
-  textType,
-} from "../support/target-server.js";
+import { freePort } from "../support/free-port.js";
+import { type Answer, answerWith, startTarget, startTcpTarget, textType } from "../support/target-server.js";
 
 const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -139,7 +133,7 @@ describe("a scrape", () => {
 
 describe("a scrape fails, and says why, when the target", () => {
   it("is not there", async () => {
-    const url = `http://127.0.0.1:${await closedPort()}/metrics`;
+    const url = `http://127.0.0.1:${await freePort()}/metrics`;
     await expect(scraper().scrape(url, never)).rejects.toMatchObject({
       outcome: "connection",
       message: "connection refused",

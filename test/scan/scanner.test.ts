@@ -8,14 +8,8 @@ import { Scanner } from "../../src/scan/scanner.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { entryFor, manualClock } from "../support/entries.js";
 import { fakeProvider } from "../support/fake-provider.js";
-import {
-  type Answer,
-  answerWith,
-  closedPort,
-  startTarget,
-  startTcpTarget,
-  targetAt,
-} from "../support/target-server.js";
+import { freePort } from "../support/free-port.js";
+import { type Answer, answerWith, startTarget, startTcpTarget, targetAt } from "../support/target-server.js";
 
 const metrics = answerWith("up 1\n");
 const indexPage = answerWith("<html></html>\n", "text/html");
@@ -128,7 +122,7 @@ describe("a scan cycle", () => {
 
   it("tells of each candidate why it is not it", async () => {
     const page = await startTarget(indexPage);
-    const closed = await closedPort();
+    const closed = await freePort();
     const { scanner, status } = setUp(targetAt([page.url, `http://127.0.0.1:${closed}/metrics`]));
     await scanner.cycle();
     expect(status()?.state).toBe("no metrics");
@@ -232,7 +226,7 @@ describe("when the list of targets", () => {
   });
 
   it("no longer has what an earlier run has left in the cache, that goes; the rest waits for its scrape", async () => {
-    const closed = `http://127.0.0.1:${await closedPort()}/metrics`;
+    const closed = `http://127.0.0.1:${await freePort()}/metrics`;
     const { scanner, cache, clock, status } = setUp(targetAt(closed));
     cache.restore([
       entryFor(clock, { id: "test:1", url: closed }),
@@ -255,7 +249,7 @@ describe("when the list of targets", () => {
 
 describe("between two cycles", () => {
   it("a target that starts is scraped at once, and again until it listens", async () => {
-    const port = await closedPort();
+    const port = await freePort();
     const { scanner, provider, text } = setUp();
     void scanner.watch();
     await scanner.cycle();

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logging.js";
 import { startHttpServer } from "../../src/server/http-server.js";
 import { createTelemetry } from "../../src/telemetry.js";
+import { freePort } from "../support/free-port.js";
 import { setUpServer, statusOf } from "../support/http-server.js";
-import { closedPort } from "../support/target-server.js";
 
 describe("/<name>/metrics", () => {
   it("answers with the exposition as it came, byte for byte", async () => {
@@ -251,7 +251,7 @@ describe("the server", () => {
   });
 
   it("stops although a client keeps its connection open, and frees the port", async () => {
-    const port = await closedPort();
+    const port = await freePort();
     const context = { telemetry: createTelemetry("0"), logger: silentLogger } as never;
     const server = await startHttpServer({ host: "127.0.0.1", port }, context);
     const socket = createConnection(port, "127.0.0.1");

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 
 /** What `promtool check metrics` cannot read in a text, or undefined. Its opinions on style do not count. */
-export async function promtoolFault(text: Buffer): Promise<string | undefined> {
+export async function promtoolFault(text: Buffer | string): Promise<string | undefined> {
   const child = spawn("promtool", ["check", "metrics"], { stdio: ["pipe", "ignore", "pipe"] });
   let output = "";
   child.stderr.on("data", (data) => {

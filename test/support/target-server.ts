@@ -65,15 +65,6 @@ export async function startTcpTarget(
   return { url: `http://127.0.0.1:${port}/metrics`, port };
 }
 
-/** A port of loopback on which nobody listens. */
-export async function closedPort(): Promise<number> {
-  const server = createTcpServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  return port;
-}
-
 /** A target that is asked at the given URLs. */
 export function targetAt(urls: string | readonly string[], fields: Partial<Target> = {}): Target {
   return {
