@@ -19,9 +19,6 @@ export class ConfigError extends AppError {
 /** A provider could not list its targets. What it listed before stays known. */
 export class DiscoveryError extends AppError {}
 
-/** The cache folder cannot be used. */
-export class CacheDiskError extends AppError {}
-
 /** A listener could not be opened, such as a port that is taken. */
 export class ListenError extends AppError {}
 

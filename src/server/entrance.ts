@@ -21,7 +21,7 @@ export function entrance({ httpRequestDuration }: Telemetry, app: RequestListene
     });
     response.setHeader("X-Content-Type-Options", "nosniff");
     if (request.method === "GET" || request.method === "HEAD") {
-      app(request, response as Parameters<RequestListener>[1]);
+      app(request, response);
       return;
     }
     response.writeHead(405, { Allow: "GET, HEAD", "Content-Type": "text/plain; charset=utf-8" });

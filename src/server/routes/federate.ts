@@ -40,10 +40,11 @@ async function answerFor(
   response: Response,
   names: readonly string[],
 ): Promise<void> {
-  const entries = names.flatMap((name) => context.cache.named(name));
-  const missing = names
-    .filter((name) => context.cache.named(name).length === 0)
-    .map((name) => nothingFor(context, name, undefined));
+  const named = names.map((name) => ({ name, entries: context.cache.named(name) }));
+  const entries = named.flatMap((one) => one.entries);
+  const missing = named
+    .filter((one) => one.entries.length === 0)
+    .map(({ name }) => nothingFor(context, name, undefined));
   const unknown = missing.find(([status]) => status === 404);
   const refusal = unknown ?? (entries.length === 0 ? missing[0] : undefined);
   if (refusal !== undefined) sendText(response, ...refusal);

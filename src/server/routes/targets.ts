@@ -8,12 +8,13 @@ import type { ServerContext } from "../context.js";
 /** `/targets`: everything that is known of this node's targets and where they come from, as JSON. */
 export function targetsRoute(router: IRouter, context: ServerContext): void {
   router.get("/targets", async (_request, response) => {
+    const entries = context.cache.fresh();
     response.json({
       node: context.node(),
       version: context.version,
       providers: context.providers().map(providerJson),
-      services: servicesJson(context.cache.fresh()),
-      nameClashes: findNameClashes(context.cache.fresh()),
+      services: servicesJson(entries),
+      nameClashes: findNameClashes(entries),
       mergeConflicts: await context.answers.leftOut(),
       targets: context.targets().map((status) => targetJson(context, status)),
     });
