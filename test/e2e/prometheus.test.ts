@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import { prometheusConfig } from "../../src/cli/prometheus-config.js";
 import { silentLogger } from "../../src/logging.js";
@@ -16,6 +16,7 @@ import { Scanner } from "../../src/scan/scanner.js";
 import { type HttpServer, startHttpServer } from "../../src/server/http-server.js";
 import { PreparedAnswers } from "../../src/server/prepared-answers.js";
 import { createTelemetry } from "../../src/telemetry.js";
+import { describeUnless } from "../support/describe-unless.js";
 import { fakeProvider } from "../support/fake-provider.js";
 import {
   prometheusMissing,
@@ -33,9 +34,6 @@ const interval = 2;
 const replicas = ["1", "2", "3", "4", "5", "6"];
 /** What the counter of the exporters gains in a second. */
 const slope = 100;
-
-const missing = prometheusMissing();
-const describeWithPrometheus = missing === undefined || process.env["CI"] ? describe : describe.skip;
 
 /** Two proxies on loopback: the first scrapes, the second gets every entry a cycle later. */
 class Pair {
@@ -132,7 +130,7 @@ async function until(condition: () => Promise<boolean>, seconds: number): Promis
   }
 }
 
-describeWithPrometheus(`a real Prometheus${missing === undefined ? "" : ` (skipped: ${missing})`}`, () => {
+describeUnless(prometheusMissing(), "a real Prometheus", () => {
   const pair = new Pair();
   const running: RunningPrometheus[] = [];
 

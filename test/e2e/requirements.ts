@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { describe } from "vitest";
+import { describeUnless } from "../support/describe-unless.js";
 
 /** Why no Docker engine can be started here; undefined where one can. */
 function whyNoEngine(): string | undefined {
@@ -19,12 +19,7 @@ function isInstalled(program: string): boolean {
   }
 }
 
-/**
- * `describe` for tests on a real engine. Where none can be started they are skipped and their title says why, but
- * never when CI is set: there they fail.
- */
+/** `describe` for tests on a real engine. */
 export function describeOnEngine(title: string, tests: () => void): void {
-  const reason = whyNoEngine();
-  if (reason === undefined || process.env["CI"]) describe(title, tests);
-  else describe.skip(`${title} (skipped: ${reason})`, tests);
+  describeUnless(whyNoEngine(), title, tests);
 }

@@ -1,9 +1,10 @@
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { contentTypes } from "../../src/exposition/format.js";
 import { type Verdict, validate } from "../../src/exposition/validator.js";
+import { describeUnless } from "../support/describe-unless.js";
 import {
   type PrometheusTarget,
   prometheusMissing,
@@ -14,69 +15,64 @@ import {
 } from "../support/prometheus.js";
 import { type CorpusFile, corpus, onlyPrometheus3 } from "./corpus.js";
 
-const missing = process.env["CI"] ? undefined : prometheusMissing();
-if (missing) console.warn(`Not compared with a real Prometheus: ${missing}`);
 const files = [...corpus, ...onlyPrometheus3];
 
-describe.skipIf(missing)(
-  `validity as a real Prometheus sees it${missing ? ` (skipped: ${missing})` : ""}`,
-  () => {
-    let exporter: Server;
-    let prometheus: RunningPrometheus;
-    let targets: Map<number, PrometheusTarget>;
-    let samples: Map<number, number>;
+describeUnless(prometheusMissing(), "validity as a real Prometheus sees it", () => {
+  let exporter: Server;
+  let prometheus: RunningPrometheus;
+  let targets: Map<number, PrometheusTarget>;
+  let samples: Map<number, number>;
 
-    beforeAll(async () => {
-      exporter = await serve(files);
-      prometheus = await startPrometheus({
-        config: scrapeEach(files, (exporter.address() as AddressInfo).port),
-      });
-      targets = await untilAllAreScraped(prometheus);
-      samples = new Map(
-        (await prometheusQuery(prometheus, "scrape_samples_scraped")).map(({ metric, value }) => [
-          Number(metric["job"]),
-          value,
-        ]),
-      );
-    }, 60_000);
-
-    afterAll(async () => {
-      await prometheus?.stop();
-      exporter?.closeAllConnections();
-      await new Promise((resolve) => exporter?.close(resolve));
+  beforeAll(async () => {
+    exporter = await serve(files);
+    prometheus = await startPrometheus({
+      config: scrapeEach(files, (exporter.address() as AddressInfo).port),
     });
+    targets = await untilAllAreScraped(prometheus);
+    samples = new Map(
+      (await prometheusQuery(prometheus, "scrape_samples_scraped")).map(({ metric, value }) => [
+        Number(metric["job"]),
+        value,
+      ]),
+    );
+  }, 60_000);
 
-    it("is tried on at least 150 files of both formats, good and bad", () => {
-      for (const format of ["text", "openmetrics"] as const) {
-        for (const ok of [true, false]) {
-          const count = corpus.filter((file) => file.format === format && verdictOf(file).ok === ok).length;
-          expect(count, `${format}, ${ok ? "good" : "bad"}`).toBeGreaterThan(50);
-        }
+  afterAll(async () => {
+    await prometheus?.stop();
+    exporter?.closeAllConnections();
+    await new Promise((resolve) => exporter?.close(resolve));
+  });
+
+  it("is tried on at least 150 files of both formats, good and bad", () => {
+    for (const format of ["text", "openmetrics"] as const) {
+      for (const ok of [true, false]) {
+        const count = corpus.filter((file) => file.format === format && verdictOf(file).ok === ok).length;
+        expect(count, `${format}, ${ok ? "good" : "bad"}`).toBeGreaterThan(50);
       }
-      expect(new Set(files.map((file) => file.name)).size).toBe(files.length);
-    });
+    }
+    expect(new Set(files.map((file) => file.name)).size).toBe(files.length);
+  });
 
-    it.each(corpus.map((file, index) => [file.name, file, index] as const))(
-      "agrees on %s",
-      (_, file, index) => {
-        const target = targets.get(index);
-        const verdict = verdictOf(file);
-        const seen = `Prometheus: ${target?.health} ${target?.lastError}; here: ${JSON.stringify(verdict)}`;
-        expect(verdict.ok ? "up" : "down", seen).toBe(target?.health);
-        if (verdict.ok) expect(verdict.samples, seen).toBe(samples.get(index));
-      },
-    );
+  it.each(corpus.map((file, index) => [file.name, file, index] as const))(
+    "agrees on %s",
+    (_, file, index) => {
+      const target = targets.get(index);
+      const verdict = verdictOf(file);
+      const seen = `Prometheus: ${target?.health} ${target?.lastError}; here: ${JSON.stringify(verdict)}`;
+      expect(verdict.ok ? "up" : "down", seen).toBe(target?.health);
+      if (verdict.ok) expect(verdict.samples, seen).toBe(samples.get(index));
+    },
+  );
 
-    it.each(onlyPrometheus3.map((file, index) => [file.name, file, corpus.length + index] as const))(
-      "takes what only Prometheus 3 takes: %s",
-      (_, file, index) => {
-        const version = /version=(\d+)\./.exec(prometheus.log())?.[1];
-        expect(verdictOf(file)).toEqual({ ok: true, format: file.format, samples: 1 });
-        expect(targets.get(index)?.health).toBe(Number(version) >= 3 ? "up" : "down");
-      },
-    );
-  },
-);
+  it.each(onlyPrometheus3.map((file, index) => [file.name, file, corpus.length + index] as const))(
+    "takes what only Prometheus 3 takes: %s",
+    (_, file, index) => {
+      const version = /version=(\d+)\./.exec(prometheus.log())?.[1];
+      expect(verdictOf(file)).toEqual({ ok: true, format: file.format, samples: 1 });
+      expect(targets.get(index)?.health).toBe(Number(version) >= 3 ? "up" : "down");
+    },
+  );
+});
 
 function verdictOf(file: CorpusFile): Verdict {
   return validate(file.bytes, file.format);

@@ -6,6 +6,7 @@ import type { Format } from "../../src/exposition/format.js";
 import { merge } from "../../src/exposition/merge.js";
 import type { Source } from "../../src/exposition/source.js";
 import { validate } from "../../src/exposition/validator.js";
+import { describeUnless } from "../support/describe-unless.js";
 import { openMetricsFault } from "../support/openmetrics-check.js";
 import { prometheusMissing } from "../support/prometheus.js";
 import { promtoolFault } from "../support/promtool.js";
@@ -60,9 +61,7 @@ describe("the answers made of every good text of the corpus", () => {
   });
 });
 
-const noPromtool = process.env["CI"] ? undefined : prometheusMissing();
-
-describe.skipIf(noPromtool)(`promtool check metrics${noPromtool ? ` (skipped: ${noPromtool})` : ""}`, () => {
+describeUnless(prometheusMissing(), "promtool check metrics", () => {
   it("sees faults", async () => {
     expect(await promtoolFault(Buffer.from("# TYPE a gauge\n# TYPE a gauge\na 1\n"))).toContain(
       "second TYPE line",
@@ -98,9 +97,7 @@ describe.skipIf(noPromtool)(`promtool check metrics${noPromtool ? ` (skipped: ${
   }, 120_000);
 });
 
-const noPushgateway = process.env["CI"] ? undefined : pushgatewayMissing();
-
-describe.skipIf(noPushgateway)(`Pushgateway${noPushgateway ? ` (skipped: ${noPushgateway})` : ""}`, () => {
+describeUnless(pushgatewayMissing(), "Pushgateway", () => {
   let pushgateway: RunningPushgateway;
 
   beforeAll(async () => {
