@@ -8,6 +8,7 @@ import type { Clock } from "../model/clock.js";
 import type { Entry } from "../model/entry.js";
 import type { EntryStore } from "./cache.js";
 import { decodeEntryFile, encodeEntryFile, maxFileBytes } from "./entry-file.js";
+import { keyOf } from "./entry-index.js";
 
 const fileSuffix = ".metrics.gz";
 const temporarySuffix = ".tmp";
@@ -28,7 +29,7 @@ export interface DiskStoreOptions {
 export class DiskStore implements EntryStore {
   readonly #options: DiskStoreOptions;
   readonly #limit = pLimit(filesAtOnce);
-  /** What is to be done for each id: the entry to write, or null to remove its file. */
+  /** What is to be done for each key: the entry to write, or null to remove its file. */
   readonly #pending = new Map<string, Entry | null>();
   readonly #busy = new Map<string, Promise<void>>();
   readonly #files = new Map<string, string>();
@@ -67,7 +68,7 @@ export class DiskStore implements EntryStore {
       try {
         const ours = name.endsWith(fileSuffix) || name.endsWith(temporarySuffix);
         const entry = name.endsWith(fileSuffix) ? await this.#read(path) : undefined;
-        if (entry !== undefined) this.#files.set(entry.id, name);
+        if (entry !== undefined) this.#files.set(keyOf(entry), name);
         else if (ours) await drop(path);
         return entry;
       } catch (error) {
@@ -84,11 +85,11 @@ export class DiskStore implements EntryStore {
   }
 
   save(entry: Entry): void {
-    this.#schedule(entry.id, entry);
+    this.#schedule(keyOf(entry), entry);
   }
 
-  remove(id: string): void {
-    this.#schedule(id, null);
+  remove(entry: Pick<Entry, "origin" | "id">): void {
+    this.#schedule(keyOf(entry), null);
   }
 
   /** Resolves when all that was asked for so far is on disk, or has failed. */
@@ -96,27 +97,27 @@ export class DiskStore implements EntryStore {
     while (this.#busy.size > 0) await Promise.all(this.#busy.values());
   }
 
-  #schedule(id: string, work: Entry | null): void {
-    this.#pending.set(id, work);
-    if (this.#busy.has(id)) return;
+  #schedule(key: string, work: Entry | null): void {
+    this.#pending.set(key, work);
+    if (this.#busy.has(key)) return;
     this.#busy.set(
-      id,
-      this.#limit(() => this.#work(id)),
+      key,
+      this.#limit(() => this.#work(key)),
     );
   }
 
-  async #work(id: string): Promise<void> {
-    for (let work = this.#pending.get(id); work !== undefined; work = this.#pending.get(id)) {
-      this.#pending.delete(id);
+  async #work(key: string): Promise<void> {
+    for (let work = this.#pending.get(key); work !== undefined; work = this.#pending.get(key)) {
+      this.#pending.delete(key);
       try {
-        if (work === null) await this.#delete(id);
+        if (work === null) await this.#delete(key);
         else await this.#write(work);
         if (this.#failing) this.#recovered();
       } catch (error) {
         this.#tell(error);
       }
     }
-    this.#busy.delete(id);
+    this.#busy.delete(key);
   }
 
   async #write(entry: Entry): Promise<void> {
@@ -136,17 +137,17 @@ export class DiskStore implements EntryStore {
       await rm(temporary, { force: true }).catch(() => undefined);
       throw error;
     }
-    const before = this.#files.get(entry.id);
-    this.#files.set(entry.id, name);
+    const before = this.#files.get(keyOf(entry));
+    this.#files.set(keyOf(entry), name);
     if (before !== undefined && before !== name)
       await rm(join(this.#options.folder, before), { force: true });
   }
 
-  async #delete(id: string): Promise<void> {
-    const name = this.#files.get(id);
+  async #delete(key: string): Promise<void> {
+    const name = this.#files.get(key);
     if (name === undefined) return;
     await rm(join(this.#options.folder, name), { force: true });
-    this.#files.delete(id);
+    this.#files.delete(key);
   }
 
   async #read(path: string): Promise<Entry | undefined> {
@@ -173,6 +174,6 @@ export class DiskStore implements EntryStore {
 /** A name that tells a person what is inside, made unique by the id. */
 function fileNameOf(entry: Entry): string {
   const readable = `${entry.job}.${entry.replica}`.replace(/[^A-Za-z0-9._-]+/g, "_").replace(/^\./, "_");
-  const unique = createHash("sha256").update(entry.id).digest("hex").slice(0, 12);
+  const unique = createHash("sha256").update(keyOf(entry)).digest("hex").slice(0, 12);
   return `${readable.slice(0, 120)}-${unique}${fileSuffix}`;
 }
