@@ -13,7 +13,8 @@ import { sequenceListSchema } from "./sequence-list.js";
  *
  * A section is what one side knows newer of one origin. A light one, without entries, is given at once; a heavy
  * one is offered, wanted (or not, as when another peer is already sending the same) and then sent: a message
- * `section`, and batches until all its entries are there.
+ * `section`, and batches until all its entries are there. Who began says `sent` after its last one, and hears
+ * `taken` when the other side has them.
  */
 
 const count = z.int().nonnegative();
@@ -82,6 +83,8 @@ const messageSchema = z.discriminatedUnion("kind", [
     want: z.array(holdingSchema),
   }),
   z.object({ kind: z.literal("section"), section: sectionSchema }),
+  z.object({ kind: z.literal("sent") }),
+  z.object({ kind: z.literal("taken") }),
 ]);
 export type Message = z.infer<typeof messageSchema>;
 export type MessageOf<K extends Message["kind"]> = Extract<Message, { kind: K }>;
