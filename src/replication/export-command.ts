@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import type { Duplex } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { type Pack, pack } from "tar-stream";
 import type { Cache } from "../cache/cache.js";
 import { AppError } from "../errors.js";
@@ -33,11 +33,20 @@ export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
   };
 }
 
+/** Writes at the pace of who reads; ends with an error where that one goes away or takes too long. */
 async function send(archive: Pack, stream: Duplex): Promise<void> {
-  await pipeline(archive as unknown as NodeJS.ReadableStream, stream, {
-    end: false,
-    signal: AbortSignal.timeout(exportMs),
-  });
+  const signal = AbortSignal.any([closeOf(stream), AbortSignal.timeout(exportMs)]);
+  for await (const chunk of archive) {
+    signal.throwIfAborted();
+    if (!stream.write(chunk)) await once(stream, "drain", { signal });
+  }
+}
+
+function closeOf(stream: Duplex): AbortSignal {
+  const controller = new AbortController();
+  stream.once("close", () => controller.abort(new AppError("the connection was closed")));
+  if (stream.destroyed) controller.abort();
+  return controller.signal;
 }
 
 async function fill(archive: Pack, entries: Entry[], clock: Clock): Promise<void> {

@@ -236,7 +236,10 @@ export class SyncSession {
       const frame = await this.#channel.receive(limits.idleMs);
       if (frame.kind !== "t") throw new PeerError("protocol", "it breaks off a section");
       const receivedAt = clock.monotonic();
-      for (const received of await decodeBatch(frame.payload, limits)) {
+      const batch = await decodeBatch(frame.payload, limits);
+      if (batch.length > intake.missing)
+        throw new PeerError("protocol", "it sends more entries than it told");
+      for (const received of batch) {
         await checkExposition(received);
         this.#checkRoom();
         intake.take(entryFrom(received.metadata, received.gzip, section, receivedAt));
