@@ -2,16 +2,21 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { Cache } from "./cache/cache.js";
 import { DiskStore } from "./cache/disk-store.js";
+import { loadIdentity } from "./cache/epoch-file.js";
 import type { Config } from "./config/config.js";
+import { Replicating } from "./daemon/replicating.js";
+import { replicationMode } from "./daemon/replication-mode.js";
 import { createDockerClient } from "./discovery/docker/client.js";
 import { createEngineApi, type EngineApi } from "./discovery/docker/engine-api.js";
 import { createDockerProvider } from "./discovery/docker/provider.js";
 import { createFileProvider } from "./discovery/file/provider.js";
 import type { TargetProvider } from "./discovery/provider.js";
-import { describeError } from "./errors.js";
+import { DiscoveryError, describeError } from "./errors.js";
 import type { Logger } from "./logging.js";
 import { systemClock } from "./model/clock.js";
+import { originName } from "./model/origin-name.js";
 import { type TargetStatus, targetStates } from "./model/target-status.js";
+import { startReplication } from "./replication/replication.js";
 import { startCron } from "./scan/cron.js";
 import { createHttpScraper } from "./scan/http-scraper.js";
 import { Scanner } from "./scan/scanner.js";
@@ -29,6 +34,8 @@ export interface Surroundings {
 export interface Daemon {
   /** The port of the HTTP server. */
   readonly port: number;
+  /** The port of the SSH server, where there is one. */
+  readonly sshPort?: number;
   /** Ends everything in the reverse order of its start; what is cached is on disk then. */
   stop(): Promise<void>;
 }
@@ -36,7 +43,7 @@ export interface Daemon {
 const clock = systemClock;
 const defaultSocket = "/var/run/docker.sock";
 
-/** Builds the parts in the order of the flow: discover → scrape → cache → serve. */
+/** Builds the parts in the order of the flow: discover → scrape → cache → replicate → serve. */
 export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const { config, logger, version } = surroundings;
   for (const warning of config.warnings) logger.warn(warning);
@@ -47,7 +54,8 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const cache = new Cache({ clock, staleAfter: config.staleAfter, store });
   const scanning = createScanning(surroundings, cache, signal);
   const { scanner, scraper, telemetry, node } = scanning;
-  const restored = cache.restore(await store.load());
+  const lastIdentity = await loadIdentity(config.cacheDir);
+  const restored = cache.restore(await store.load(), lastIdentity?.origin);
   if (restored > 0) logger.info("serving what the cache on disk still has fresh", { entries: restored });
 
   let scanned = false;
@@ -56,6 +64,12 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     targets: () => scanner.statuses().map(figuresOf),
     cache: () => ({ ...cache.totals, diskFailing: store.failing }),
   });
+  const replicating = new Replicating({
+    logger,
+    mayPass: (error) => error instanceof DiscoveryError,
+    start: () => startReplicating(surroundings, cache, scanning, signal),
+  });
+  await replicating.start();
   const server = await startHttpServer(config.listen, {
     version,
     cache,
@@ -65,7 +79,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     node,
     targets: () => scanner.statuses(),
     providers: () => scanner.providerStatuses(),
-    ready: () => scanned,
+    ready: () => scanned && replicating.ready,
   });
   logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
 
@@ -76,6 +90,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     run: async () => {
       await scanning.cycle();
       scanned = true;
+      replicating.afterScan();
     },
     onSkip: () => {
       telemetry.scansSkipped.inc();
@@ -83,11 +98,14 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     },
   });
 
+  const sshPort = replicating.current?.port;
   return {
     port: server.port,
+    ...(sshPort === undefined ? {} : { sshPort }),
     async stop() {
       await stopCron();
       await server.stop();
+      await replicating.stop();
       stopping.abort();
       await watching;
       await scraper.close();
@@ -95,6 +113,29 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       logger.info("stopped");
     },
   };
+}
+
+/** Replicates where that is asked for, as soon as it is known who this node is. */
+async function startReplicating(
+  { config, logger }: Surroundings,
+  cache: Cache,
+  { engine, telemetry, learnNodeName }: ReturnType<typeof createScanning>,
+  signal: AbortSignal,
+) {
+  const mode = await replicationMode(config, engine, signal);
+  if (mode === undefined) return undefined;
+  return startReplication({
+    ...mode,
+    listen: config.sshListen,
+    replicateTo: config.replicateTo,
+    cache,
+    cacheDir: config.cacheDir,
+    maxBytes: config.scrapeMaxBytes,
+    origin: originName(await learnNodeName(), config.listen),
+    clock,
+    logger,
+    telemetry,
+  });
 }
 
 /** What one cycle found, for a look without a server. */
@@ -132,13 +173,10 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
   let nodeName = hostname();
   let nodeNameKnown = engine === undefined;
   const learnNodeName = async () => {
-    if (engine === undefined || nodeNameKnown) return;
-    try {
-      nodeName = await engine.nodeHostname(signal);
-      nodeNameKnown = true;
-    } catch (error) {
-      logger.debug("the engine does not say the name of this node", { error: describeError(error) });
-    }
+    if (engine === undefined || nodeNameKnown) return nodeName;
+    nodeName = await engine.nodeHostname(signal);
+    nodeNameKnown = true;
+    return nodeName;
   };
   const scraper = createHttpScraper({
     timeout: config.scrapeTimeout,
@@ -155,14 +193,16 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
     telemetry,
     interval: config.scrapeInterval,
     concurrency: config.scrapeConcurrency,
-    node: () => nodeName,
+    node: () => originName(nodeName, config.listen),
     signal,
   });
   const cycle = async () => {
-    await learnNodeName();
+    await learnNodeName().catch((error) => {
+      logger.debug("the engine does not say the name of this node", { error: describeError(error) });
+    });
     await scanner.cycle();
   };
-  return { scanner, scraper, telemetry, cycle, node: () => nodeName };
+  return { scanner, scraper, telemetry, cycle, node: () => nodeName, engine, learnNodeName };
 }
 
 /** Docker is left out only where a targets file is given and there is no sign of an engine. */

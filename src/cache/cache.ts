@@ -1,13 +1,10 @@
 import type { Clock } from "../model/clock.js";
 import { ageOf, type Entry, onePerInstance } from "../model/entry.js";
 import { EntryIndex, keyOf } from "./entry-index.js";
+import type { EntryStore } from "./entry-store.js";
 import { Holdings } from "./holdings.js";
 
-/** Where entries are kept beyond the process's life. Neither call fails: a disk in trouble is told by its owner. */
-export interface EntryStore {
-  save(entry: Entry): void;
-  remove(entry: Pick<Entry, "origin" | "id">): void;
-}
+export type { EntryStore } from "./entry-store.js";
 
 export interface CacheOptions {
   readonly clock: Clock;

@@ -6,9 +6,9 @@ import { codeOf, describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { Entry } from "../model/entry.js";
-import type { EntryStore } from "./cache.js";
 import { decodeEntryFile, encodeEntryFile, maxFileBytes } from "./entry-file.js";
 import { keyOf } from "./entry-index.js";
+import type { EntryStore } from "./entry-store.js";
 
 const fileSuffix = ".metrics.gz";
 const temporarySuffix = ".tmp";

@@ -1,8 +1,8 @@
 import type { Clock } from "../model/clock.js";
 import { type Entry, unpublished } from "../model/entry.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
-import type { EntryStore } from "./cache.js";
 import { type EntryIndex, keyOf } from "./entry-index.js";
+import type { EntryStore } from "./entry-store.js";
 
 /** What this node publishes of its own. */
 export interface Publishing {

@@ -33,6 +33,12 @@ export interface Config {
   readonly staleAfter: number;
   readonly cacheDir: string;
   readonly listen: ListenAddress;
+  /** Where the other instances, and people with ssh, connect to. */
+  readonly sshListen: ListenAddress;
+  /** Peers outside Swarm, as `host` or `host:port`; empty unless set. */
+  readonly peers: readonly string[];
+  /** Whom a manager gives what it has. */
+  readonly replicateTo: "all" | "managers";
   readonly targetsFile?: string;
   readonly docker: DockerConfig;
   /** Where containers in the host's network are reached; unset means the default gateway. */
@@ -54,7 +60,7 @@ const wellKnownPorts = [80, 8080, 9100];
 const recommendedSecretLength = 12;
 
 /** Of the contract, but without an effect yet: checked all the same, so that a mistake shows early. */
-const notYetUsed = ["SSH_LISTEN_ADDRESS", "PEERS", "REPLICATE_TO", "ADVERTISE_ADDRESS"] as const;
+const notYetUsed = ["ADVERTISE_ADDRESS"] as const;
 
 /**
  * Makes the configuration out of the environment.
@@ -87,6 +93,8 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     );
   }
   const sshPass = env.readSecret("SSHPASS");
+  const peers = env.read("PEERS", peerList, []);
+  if (peers.length > 0) requireSecret(env, sshPass, "PEERS is set");
   checkNotYetUsed(env);
 
   const config: Config = {
@@ -100,6 +108,9 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     staleAfter,
     cacheDir: env.read("CACHE_DIR", anyText, join(tmpdir(), "app-metrics-proxy")),
     listen: env.read("LISTEN_ADDRESS", listenAddress, { port: 2137 }),
+    sshListen: env.read("SSH_LISTEN_ADDRESS", listenAddress, { port: 22 }),
+    peers,
+    replicateTo: env.read("REPLICATE_TO", oneOf(["all", "managers"] as const), "all"),
     ...defined("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
     docker: {
       ...defined("host", env.read("DOCKER_HOST", anyText, undefined)),
@@ -117,7 +128,6 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
 
 /** The configuration as `name: value` pairs for a person; secrets are hidden. */
 export function describeConfig(config: Config): Record<string, string> {
-  const { host, port } = config.listen;
   return {
     SSHPASS: config.sshPass === undefined ? "" : "[hidden]",
     SCRAPE_INTERVAL: String(config.scrapeInterval),
@@ -128,7 +138,10 @@ export function describeConfig(config: Config): Record<string, string> {
     SCRAPE_MAX_BYTES: String(config.scrapeMaxBytes),
     STALE_AFTER: String(config.staleAfter),
     CACHE_DIR: config.cacheDir,
-    LISTEN_ADDRESS: `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`,
+    LISTEN_ADDRESS: describeAddress(config.listen),
+    SSH_LISTEN_ADDRESS: describeAddress(config.sshListen),
+    PEERS: config.peers.join(" "),
+    REPLICATE_TO: config.replicateTo,
     TARGETS_FILE: config.targetsFile ?? "",
     DOCKER_HOST: config.docker.host ?? "",
     DOCKER_TLS_VERIFY: config.docker.tlsVerify ? "1" : "0",
@@ -139,10 +152,21 @@ export function describeConfig(config: Config): Record<string, string> {
   };
 }
 
+function describeAddress({ host, port }: ListenAddress): string {
+  return `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`;
+}
+
+/** What is told where the shared secret is needed and not set; `why` says what needs it. */
+export function missingSecret(why: string): string {
+  return `SSHPASS is not set: it must be, as ${why}; all instances share it (or SSHPASS_FILE names its file)`;
+}
+
+function requireSecret(env: EnvironmentReader, sshPass: string | undefined, why: string): void {
+  const told = env.problems.some((problem) => problem.startsWith("SSHPASS"));
+  if (sshPass === undefined && !told) env.problems.push(missingSecret(why));
+}
+
 function checkNotYetUsed(env: EnvironmentReader): void {
-  env.read("SSH_LISTEN_ADDRESS", listenAddress, undefined);
-  env.read("PEERS", peerList, undefined);
-  env.read("REPLICATE_TO", oneOf(["all", "managers"]), undefined);
   env.read("ADVERTISE_ADDRESS", hostAndPort, undefined);
   // To serve without the protection that this file asks for would be worse than not to start.
   env.read(
@@ -161,7 +185,7 @@ function warningsFor(raw: RawEnvironment, sshPass: string | undefined): string[]
   }
   for (const name of notYetUsed) {
     if (raw[name]?.trim())
-      warnings.push(`${name} is set, but this version does not replicate yet: it has no effect`);
+      warnings.push(`${name} is set, but this version does not use it yet: it has no effect`);
   }
   return warnings;
 }

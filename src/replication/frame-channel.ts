@@ -17,10 +17,16 @@ export class FrameChannel {
   #failure: PeerError | undefined;
   #waiting: (() => void) | undefined;
   #lastByteAt = performance.now();
-  #bytesIn = 0;
-  #bytesOut = 0;
 
-  constructor(stream: Duplex, limits: FrameLimits) {
+  readonly #onBytes: (direction: "in" | "out", bytes: number) => void;
+
+  /** @param onBytes told what comes and goes. */
+  constructor(
+    stream: Duplex,
+    limits: FrameLimits,
+    onBytes: (direction: "in" | "out", bytes: number) => void = () => undefined,
+  ) {
+    this.#onBytes = onBytes;
     this.#stream = stream;
     this.#decoder = new FrameDecoder(limits);
     stream.on("data", (chunk: Buffer) => this.#take(chunk));
@@ -28,11 +34,6 @@ export class FrameChannel {
     stream.on("end", ended);
     stream.on("close", ended);
     stream.on("error", ended);
-  }
-
-  /** Bytes of all frames so far. */
-  get bytes(): { readonly in: number; readonly out: number } {
-    return { in: this.#bytesIn, out: this.#bytesOut };
   }
 
   get failed(): boolean {
@@ -43,7 +44,7 @@ export class FrameChannel {
   async send(...frames: Frame[]): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     const bytes = frames.length === 1 ? encodeFrame(frames[0]!) : Buffer.concat(frames.map(encodeFrame));
-    this.#bytesOut += bytes.length;
+    this.#onBytes("out", bytes.length);
     await new Promise<void>((resolve, reject) => {
       const closed = () => {
         clearTimeout(timer);
@@ -96,7 +97,7 @@ export class FrameChannel {
 
   #take(chunk: Buffer): void {
     this.#lastByteAt = performance.now();
-    this.#bytesIn += chunk.length;
+    this.#onBytes("in", chunk.length);
     if (this.#failure !== undefined) return;
     try {
       this.#frames.push(...this.#decoder.push(chunk));

@@ -6,7 +6,7 @@ import { maxBatchBytes } from "./limits.js";
 import { PeerError } from "./peer-error.js";
 import type { PeerStatus } from "./peer-status.js";
 import type { KnownPeer } from "./peers.js";
-import { type LinkTimings, openLink, type SshLink } from "./ssh-client.js";
+import { type LinkTimings, openLink, type PeerAddress, type SshLink } from "./ssh-client.js";
 import type { SyncContext } from "./sync-context.js";
 import { SyncSession } from "./sync-session.js";
 
@@ -27,6 +27,7 @@ interface Connection {
 /** One peer that this node talks to, over one lasting connection. */
 export class Peer {
   readonly #options: PeerOptions;
+  #known: KnownPeer;
   readonly #backoff = new Backoff();
   #connection: Connection | undefined;
   #bytes = { in: 0, out: 0 };
@@ -40,10 +41,16 @@ export class Peer {
 
   constructor(options: PeerOptions) {
     this.#options = options;
+    this.#known = options.known;
   }
 
   get title(): string {
-    return this.#options.known.title;
+    return this.#known.title;
+  }
+
+  /** Takes what a newer list says of it. */
+  update(known: KnownPeer): void {
+    this.#known = known;
   }
 
   get running(): boolean {
@@ -113,7 +120,6 @@ export class Peer {
   }
 
   status(): PeerStatus {
-    const { known } = this.#options;
     const state = this.#self
       ? "self"
       : this.#lastError !== undefined
@@ -123,8 +129,8 @@ export class Peer {
           : "connected";
     const { in: bytesIn, out: bytesOut } = this.#total;
     return {
-      title: known.title,
-      address: `${known.host}:${known.port}`,
+      title: this.#known.title,
+      address: `${this.#address.host}:${this.#address.port}`,
       ...(this.#node === undefined ? {} : { node: this.#node }),
       state,
       ...(this.#lastSuccess === undefined ? {} : { lastSuccess: this.#lastSuccess }),
@@ -143,6 +149,12 @@ export class Peer {
     this.#end(new PeerError("closed", "stopped"));
   }
 
+  /** The next of its addresses after each failure. */
+  get #address(): PeerAddress {
+    const { addresses } = this.#known;
+    return addresses[this.#backoff.failures % addresses.length]!;
+  }
+
   get #total(): { in: number; out: number } {
     const now = this.#connection?.link.bytes ?? { in: 0, out: 0 };
     return { in: this.#bytes.in + now.in, out: this.#bytes.out + now.out };
@@ -151,12 +163,16 @@ export class Peer {
   async #connect(): Promise<Connection> {
     if (this.#connection?.link.open && !this.#connection.channel.failed) return this.#connection;
     this.#end(new PeerError("closed", "connecting anew"));
-    const { known, keys, context, signal, timings } = this.#options;
-    const link = await openLink(known, keys, signal, timings);
+    const { keys, context, signal, timings } = this.#options;
+    const link = await openLink(this.#address, keys, signal, timings);
     try {
       const stream = await withinTime(link.run("sync"), context.limits.idleMs);
       const { limits } = context;
-      const channel = new FrameChannel(stream, { m: limits.messageBytes, t: maxBatchBytes(limits) });
+      const channel = new FrameChannel(
+        stream,
+        { m: limits.messageBytes, t: maxBatchBytes(limits) },
+        context.countBytes,
+      );
       this.#connection = { link, channel, session: new SyncSession(channel, context) };
       return this.#connection;
     } catch (error) {

@@ -1,11 +1,13 @@
 import type { PeerAddress } from "./ssh-client.js";
 
 /** A peer as its source knows it. */
-export interface KnownPeer extends PeerAddress {
+export interface KnownPeer {
   /** Stable while the peer lives: its address, or its task. */
   readonly key: string;
   /** What a person calls it: `host:port`, or its node. */
   readonly title: string;
+  /** Where it is reached; the next one is tried when one fails. Never empty. */
+  readonly addresses: readonly PeerAddress[];
 }
 
 /** What a source knows now. */

@@ -65,7 +65,11 @@ export class Replicator {
   /** The command `sync`: answers another instance for as long as it stays connected. */
   readonly answer: SshCommand = async (stream) => {
     const { limits } = this.#context;
-    const channel = new FrameChannel(stream, { m: limits.messageBytes, t: maxBatchBytes(limits) });
+    const channel = new FrameChannel(
+      stream,
+      { m: limits.messageBytes, t: maxBatchBytes(limits) },
+      this.#context.countBytes,
+    );
     const session = new SyncSession(channel, this.#context);
     try {
       await session.serve(() => {
@@ -143,7 +147,10 @@ export class Replicator {
     }
     const { keys: sharedKeys, timings } = this.#options;
     for (const known of listed) {
-      if (this.#peers.has(known.key)) continue;
+      if (this.#peers.has(known.key)) {
+        this.#peers.get(known.key)?.update(known);
+        continue;
+      }
       const signal = this.#stopping.signal;
       this.#peers.set(
         known.key,

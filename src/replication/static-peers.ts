@@ -12,5 +12,5 @@ export function createStaticPeers(peers: readonly string[]): PeerSource {
 function parsePeer(text: string): KnownPeer {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d+))?$/.exec(text);
   const host = match?.[1] ?? match?.[2] ?? text;
-  return { key: text, title: text, host, port: Number(match?.[3] ?? defaultSshPort) };
+  return { key: text, title: text, addresses: [{ host, port: Number(match?.[3] ?? defaultSshPort) }] };
 }

@@ -19,6 +19,7 @@ export interface SyncContext {
   readonly replicateTo: "all" | "managers";
   /** Another node holds an epoch of this node's own that it must go above. */
   readonly raiseEpoch: (above: number) => void;
-  /** Told what travelled, for the metrics. */
+  /** Told what travels, for the metrics. */
   readonly count: (direction: "in" | "out", entries: number) => void;
+  readonly countBytes: (direction: "in" | "out", bytes: number) => void;
 }

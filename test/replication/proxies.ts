@@ -85,6 +85,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
       count: (direction, count) => {
         entries[direction] += count;
       },
+      countBytes: () => undefined,
     },
     logger,
     timings: { connectMs: 3000, keepaliveMs: 1000 },
@@ -138,7 +139,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
 }
 
 function knownPeer(port: number) {
-  return { key: String(port), title: `peer at ${port}`, host: "127.0.0.1", port };
+  return { key: String(port), title: `peer at ${port}`, addresses: [{ host: "127.0.0.1", port }] };
 }
 
 /** Text by instance, of all that a proxy would serve under a name. */
