@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { systemClock } from "../../src/model/clock.js";
+import { clockOffsetOf } from "../../src/model/entry.js";
 import { served, startProxy } from "./proxies.js";
 
 describe("two proxies with the same secret", () => {
@@ -54,16 +56,130 @@ describe("two proxies with the same secret", () => {
     put();
     await a.replicator.cycle();
     const after = a.replicator.statuses()[0]!;
-    console.log(
-      after.bytesIn - before.bytesIn,
-      after.bytesOut - before.bytesOut,
-      before.bytesIn,
-      before.bytesOut,
-    );
     expect(after.bytesIn + after.bytesOut - before.bytesIn - before.bytesOut).toBeLessThan(1000);
     const renewed = b.cache.all().find(({ id }) => id === scraped.id)!;
     expect(renewed.scrapedAt).toBeGreaterThan(scraped.scrapedAt);
     expect(renewed.scrapedAt).toBe(a.cache.get(scraped.id)?.scrapedAt);
     expect(a.entries.out).toBe(500);
+  });
+});
+
+describe("three proxies", () => {
+  it("that all talk to each other at the same moment send each entry to each of them once", async () => {
+    const all = [await startProxy("a"), await startProxy("b"), await startProxy("c")];
+    for (const one of all) one.talkTo(...all);
+    const cycle = () => Promise.all(all.map((one) => one.replicator.cycle()));
+    await cycle();
+    for (let id = 1; id <= 300; id++) all[0]!.put(`a${id}`, `x ${id}\n`);
+    all[1]!.put("b1", "y 1\n");
+    const before = all.map(({ entries }) => entries.in);
+    await cycle();
+    await cycle();
+    for (const one of all) expect(Object.keys(served(one))).toHaveLength(301);
+    expect(all.map(({ entries }, index) => entries.in - before[index]!)).toEqual([1, 300, 301]);
+    expect(all[0]!.replicator.statuses().map(({ state }) => state)).toEqual([
+      "self",
+      "connected",
+      "connected",
+    ]);
+    expect(all.flatMap(({ failures }) => failures)).toEqual([]);
+  });
+
+  it("of which one is a manager: what one worker has reaches the other in the same cycle, bytes and times", async () => {
+    const [manager, one, other] = [await startProxy("m"), await startProxy("w1"), await startProxy("w2")];
+    one.role(false);
+    other.role(false);
+    await Promise.all([one.replicator.cycle(), other.replicator.cycle()]);
+    manager.talkTo(one, other);
+    const entry = one.put("1", "x 1\n");
+    other.put("2", "y 1\n");
+    await manager.replicator.cycle();
+    for (const node of [manager, one, other]) expect(served(node)).toEqual({ "1": "x 1\n", "2": "y 1\n" });
+    const there = other.cache.all().find(({ id }) => id === "1")!;
+    const { measuredAt, sequence: _, epoch: __, renewed: ___, ...rest } = entry;
+    expect(there).toMatchObject(rest);
+    expect(Math.abs(there.measuredAt - measuredAt)).toBeLessThan(1000);
+    one.cache.remove("1");
+    await manager.replicator.cycle();
+    for (const node of [manager, one, other]) expect(served(node)).toEqual({ "2": "y 1\n" });
+  });
+
+  it("with REPLICATE_TO=managers keep from workers what others have, and still take what the workers have", async () => {
+    const options = { replicateTo: "managers" } as const;
+    const manager = await startProxy("m1", options);
+    const second = await startProxy("m2", options);
+    const worker = await startProxy("w", options);
+    worker.role(false);
+    await Promise.all([second.replicator.cycle(), worker.replicator.cycle()]);
+    manager.talkTo(second, worker);
+    manager.put("1", "x 1\n");
+    worker.put("2", "y 1\n");
+    await manager.replicator.cycle();
+    await manager.replicator.cycle();
+    expect(Object.keys(served(manager))).toEqual(["1", "2"]);
+    expect(Object.keys(served(second))).toEqual(["1", "2"]);
+    expect(Object.keys(served(worker))).toEqual(["2"]);
+  });
+
+  it("of which one dies: its entries go on being served until they are stale, and not longer", async () => {
+    const [a, b] = [await startProxy("a", { staleAfter: 0.6 }), await startProxy("b", { staleAfter: 0.6 })];
+    a.talkTo(b);
+    b.put("1", "x 1\n");
+    await a.replicator.cycle();
+    await b.stop();
+    await a.replicator.cycle();
+    expect(a.failures.length).toBeGreaterThan(0);
+    expect(served(a)).toEqual({ "1": "x 1\n" });
+    await expect.poll(() => served(a), { timeout: 2000 }).toEqual({});
+    a.cache.dropStale();
+    expect(a.cache.all()).toEqual([]);
+  });
+});
+
+describe("a proxy whose clock runs two hours ahead", () => {
+  const ahead = { now: () => Date.now() + 7_200_000, monotonic: () => performance.now() + 5_000_000 };
+
+  it("harms nobody: ages are right on both sides, and its offset is known", async () => {
+    const [a, b] = [await startProxy("a"), await startProxy("b", { clock: ahead })];
+    a.talkTo(b);
+    a.put("1", "x 1\n");
+    b.put("2", "y 1\n");
+    await a.replicator.cycle();
+    const fromB = a.cache.all().find(({ id }) => id === "2")!;
+    const fromA = b.cache.all().find(({ id }) => id === "1")!;
+    expect(clockOffsetOf(fromB, systemClock)).toBeCloseTo(7200, 0);
+    expect(clockOffsetOf(fromA, ahead)).toBeCloseTo(-7200, 0);
+    expect(performance.now() - fromB.measuredAt).toBeLessThan(1000);
+    expect(ahead.monotonic() - fromA.measuredAt).toBeLessThan(1000);
+  });
+
+  it("does not win against a container that was started later by a clock that is right", async () => {
+    const [a, b] = [await startProxy("a"), await startProxy("b", { clock: ahead })];
+    a.talkTo(b);
+    const moved = { job: "shop_web", replica: "1" };
+    b.put("old", "old 1\n", { ...moved, startedAt: ahead.now() - 60_000 });
+    a.put("new", "new 1\n", { ...moved, startedAt: Date.now() - 10_000 });
+    await a.replicator.cycle();
+    expect(served(a)).toEqual({ "1": "new 1\n" });
+    expect(served(b)).toEqual({ "1": "new 1\n" });
+  });
+});
+
+describe("a proxy that starts anew with a wiped disk and its clock set back", () => {
+  it("begins an epoch above the one that others hold of it", async () => {
+    const first = await startProxy("a", { epoch: 5_000 });
+    const b = await startProxy("b");
+    b.talkTo(first);
+    first.put("1", "old 1\n");
+    first.put("2", "old 2\n");
+    await b.replicator.cycle();
+    await first.stop();
+    const again = await startProxy("a", { epoch: 100 });
+    again.put("1", "new 1\n");
+    b.talkTo(again);
+    await b.replicator.cycle();
+    await b.replicator.cycle();
+    expect(again.cache.holdings.epoch).toBe(5_001);
+    expect(served(b)).toEqual({ "1": "new 1\n" });
   });
 });
