@@ -66,9 +66,13 @@ export class Peer {
     return !this.#running && !this.#self && this.#backoff.isDue(this.#options.context.clock.monotonic());
   }
 
-  /** Whether this node has something for it that it did not have after the last exchange. */
+  /**
+   * Whether this node has something for it that it did not have after the last exchange. Who begins exchanges
+   * itself gets it where this node has got it.
+   */
   lacks(): boolean {
-    if (this.#connection?.session.gives !== true) return false;
+    const session = this.#connection?.session;
+    if (session === undefined || !session.gives || session.peerIsManager) return false;
     return this.#options.context.cache.holdings
       .list()
       .some(
@@ -117,6 +121,15 @@ export class Peer {
       this.#running = false;
       if (ended !== undefined || this.#self) this.#end(ended ?? new PeerError("closed", "this node itself"));
     }
+  }
+
+  /** Whether the peer has just done what an exchange with it would do. */
+  async hasJustCalled(): Promise<boolean> {
+    const instance = this.#connection?.session.peer?.instance;
+    if (instance === undefined || this.#lastError !== undefined) return false;
+    if (!(await this.#options.context.answered.isEnough(instance))) return false;
+    this.#lastSuccess = this.#options.context.clock.now();
+    return true;
   }
 
   status(): PeerStatus {

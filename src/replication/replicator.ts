@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
+import { Answered } from "./answered.js";
 import { FrameChannel } from "./frame-channel.js";
 import type { SharedKeys } from "./keys.js";
 import { maxBatchBytes } from "./limits.js";
@@ -16,7 +17,7 @@ import { SyncSession } from "./sync-session.js";
 export interface ReplicatorOptions {
   readonly source: PeerSource;
   readonly keys: SharedKeys;
-  readonly context: Omit<SyncContext, "manager">;
+  readonly context: Omit<SyncContext, "manager" | "answered">;
   readonly logger: Logger;
   readonly timings?: LinkTimings;
   /** Told each failure, for the metrics. */
@@ -37,13 +38,14 @@ export class Replicator {
   #manager = false;
   #listFailing: string | undefined;
   #attempted = false;
-  #answered = false;
   /** Counts the cycles: what one of them still waits for ends with the next. */
   #cycle = 0;
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
-    this.#context = { ...options.context, manager: () => this.#manager };
+    const { cache, clock, instance } = options.context;
+    const answered = new Answered(clock, cache.holdings, instance);
+    this.#context = { ...options.context, answered, manager: () => this.#manager };
   }
 
   /**
@@ -72,9 +74,7 @@ export class Replicator {
     );
     const session = new SyncSession(channel, this.#context);
     try {
-      await session.serve(() => {
-        this.#answered = true;
-      });
+      await session.serve();
     } catch (error) {
       const failure =
         error instanceof PeerError ? error : new PeerError("protocol", "it failed", { cause: error });
@@ -107,9 +107,9 @@ export class Replicator {
     return this.#listFailing;
   }
 
-  /** Whether the first attempt is made, here or by a peer. */
+  /** Whether the first cycle is done. */
   get attempted(): boolean {
-    return this.#attempted || this.#answered;
+    return this.#attempted;
   }
 
   /** Ends all connections to peers. */
@@ -161,6 +161,7 @@ export class Replicator {
 
   /** Exchanges with one peer, and again when others brought what it lacks. */
   async #talk(peer: Peer, cycle: number): Promise<void> {
+    if (await peer.hasJustCalled()) return;
     for (let exchange = 1; await this.#exchange(peer); exchange++) {
       await this.#gather();
       if (exchange === exchangesPerCycle || cycle !== this.#cycle || !peer.lacks() || !peer.isDue) return;

@@ -1,5 +1,6 @@
 import type { Cache } from "../cache/cache.js";
 import type { Clock } from "../model/clock.js";
+import type { Answered } from "./answered.js";
 import type { Claims } from "./claims.js";
 import type { ReplicationLimits } from "./limits.js";
 
@@ -9,6 +10,7 @@ export interface SyncContext {
   readonly clock: Clock;
   readonly limits: ReplicationLimits;
   readonly claims: Claims;
+  readonly answered: Answered;
   /** A random name of this process. */
   readonly instance: string;
   /** This node as an origin; the cache publishes under it. */

@@ -101,8 +101,8 @@ export class SyncSession {
   }
 
   /** Answers the other end for as long as it stays. @throws PeerError how it ended. */
-  async serve(onExchange: (peer: PeerIdentity) => void): Promise<never> {
-    const { limits } = this.#context;
+  async serve(): Promise<never> {
+    const { limits, answered } = this.#context;
     let sending: Promise<void> = Promise.resolve();
     let wanted = new Set<string>();
     for (;;) {
@@ -117,7 +117,7 @@ export class SyncSession {
         await sending;
         this.#peerIsManager = message.manager;
         await this.#send({ kind: "have", manager: this.#context.manager(), have: this.#have() });
-        onExchange(this.#peer);
+        answered.note(this.#peer.instance);
       } else if (message.kind === "plan") {
         await sending;
         const { want, offer, light, raise } = message;
@@ -136,6 +136,7 @@ export class SyncSession {
           heavy: heavy.length,
           want: claimed,
         });
+        answered.note(this.#peer.instance);
         sending = this.#sendSections(heavy);
         sending.catch(() => undefined);
       } else if (message.kind === "section") {
@@ -152,6 +153,10 @@ export class SyncSession {
   /** Ends what this session has begun to take. */
   release(): void {
     this.#context.claims.releaseAll(this);
+  }
+
+  get peerIsManager(): boolean {
+    return this.#peerIsManager;
   }
 
   /** Whether this node gives what it has to the other end. */

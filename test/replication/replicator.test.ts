@@ -85,6 +85,31 @@ describe("three proxies", () => {
     expect(all.flatMap(({ failures }) => failures)).toEqual([]);
   });
 
+  it("that all talk to each other say less than 1 kB a pair, plus 40 bytes an origin, when no text has changed", async () => {
+    const all = [await startProxy("node-1"), await startProxy("node-2"), await startProxy("node-3")];
+    for (const one of all) one.talkTo(...all.filter((other) => other !== one));
+    const cycle = async () => {
+      for (const { put, origin } of all) {
+        for (let id = 1; id <= 50; id++) put(`${origin}.${id}`, `x ${id}\n`, { startedAt: 1 });
+      }
+      await Promise.all(all.map((one) => one.replicator.cycle()));
+    };
+    const bytes = () => {
+      const statuses = all.flatMap((one) => one.replicator.statuses());
+      return statuses.reduce((sum, { bytesIn, bytesOut }) => sum + bytesIn + bytesOut, 0);
+    };
+    await cycle();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = bytes();
+    await cycle();
+    expect(bytes() - before).toBeLessThan(3 * (1000 + 3 * 40));
+    for (const { cache } of all) {
+      const ages = cache.all().map(({ measuredAt }) => performance.now() - measuredAt);
+      expect(ages).toHaveLength(150);
+      expect(Math.max(...ages)).toBeLessThan(1000);
+    }
+  });
+
   it("of which one is a manager: what one worker has reaches the other in the same cycle, bytes and times", async () => {
     const [manager, one, other] = [await startProxy("m"), await startProxy("w1"), await startProxy("w2")];
     one.role(false);
