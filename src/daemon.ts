@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { Cache } from "./cache/cache.js";
 import { DiskStore } from "./cache/disk-store.js";
 import { loadIdentity } from "./cache/epoch-file.js";
+import { ServiceLabelTable } from "./cache/service-label-table.js";
 import type { Config } from "./config/config.js";
 import { Replicating } from "./daemon/replicating.js";
 import { replicationMode } from "./daemon/replication-mode.js";
@@ -80,6 +81,9 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     targets: () => scanner.statuses(),
     providers: () => scanner.providerStatuses(),
     ready: () => scanned && replicating.ready,
+  }).catch(async (error) => {
+    await replicating.stop();
+    throw error;
   });
   logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
 
@@ -119,7 +123,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
 async function startReplicating(
   { config, logger }: Surroundings,
   cache: Cache,
-  { engine, telemetry, learnNodeName }: ReturnType<typeof createScanning>,
+  { engine, telemetry, learnNodeName, serviceLabels }: ReturnType<typeof createScanning>,
   signal: AbortSignal,
 ) {
   const mode = await replicationMode(config, engine, signal);
@@ -129,6 +133,7 @@ async function startReplicating(
     listen: config.sshListen,
     replicateTo: config.replicateTo,
     cache,
+    serviceLabels,
     cacheDir: config.cacheDir,
     maxBytes: config.scrapeMaxBytes,
     origin: originName(await learnNodeName(), config.listen),
@@ -178,6 +183,7 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
     nodeNameKnown = true;
     return nodeName;
   };
+  const serviceLabels = new ServiceLabelTable();
   const scraper = createHttpScraper({
     timeout: config.scrapeTimeout,
     keepAlive: config.scrapeInterval + config.scrapeTimeout,
@@ -185,7 +191,7 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
     userAgent: `app-metrics-proxy/${version}`,
   });
   const scanner = new Scanner({
-    providers: createProviders(config, logger, engine),
+    providers: createProviders(config, logger, engine, serviceLabels),
     scraper,
     cache,
     clock,
@@ -202,7 +208,7 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
     });
     await scanner.cycle();
   };
-  return { scanner, scraper, telemetry, cycle, node: () => nodeName, engine, learnNodeName };
+  return { scanner, scraper, telemetry, cycle, node: () => nodeName, engine, learnNodeName, serviceLabels };
 }
 
 /** Docker is left out only where a targets file is given and there is no sign of an engine. */
@@ -216,7 +222,12 @@ function createEngine({ docker, scrapeInterval }: Config): EngineApi {
   return createEngineApi(createDockerClient(docker), timeoutMs);
 }
 
-function createProviders(config: Config, logger: Logger, engine: EngineApi | undefined): TargetProvider[] {
+function createProviders(
+  config: Config,
+  logger: Logger,
+  engine: EngineApi | undefined,
+  serviceLabels: ServiceLabelTable,
+): TargetProvider[] {
   const providers: TargetProvider[] = [];
   if (engine !== undefined) {
     providers.push(
@@ -226,6 +237,7 @@ function createProviders(config: Config, logger: Logger, engine: EngineApi | und
         path: config.metricsPath,
         ...(config.hostAddress === undefined ? {} : { hostAddress: config.hostAddress }),
         ownListenPort: config.listen.port,
+        serviceLabels: () => serviceLabels.labels,
         logger,
       }),
     );

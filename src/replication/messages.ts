@@ -66,7 +66,13 @@ const messageSchema = z.discriminatedUnion("kind", [
     origin: originName,
   }),
   z.object({ kind: z.literal("ask"), manager: z.boolean() }),
-  z.object({ kind: z.literal("have"), manager: z.boolean(), have: z.array(holdingSchema) }),
+  z.object({
+    kind: z.literal("have"),
+    manager: z.boolean(),
+    have: z.array(holdingSchema),
+    /** Digest of the service labels that it knows; absent where it knows none. */
+    labels: z.string().max(64).optional(),
+  }),
   z.object({
     kind: z.literal("plan"),
     /** The epoch that is held of the other side's own origin, where that is above what it says. */
@@ -74,6 +80,8 @@ const messageSchema = z.discriminatedUnion("kind", [
     light: z.array(sectionSchema),
     offer: z.array(originName),
     want: z.array(holdingSchema),
+    /** What a manager knows of the labels of services, where the other side does not: by service id. */
+    labels: z.array(z.tuple([z.string().max(100), z.record(z.string(), z.string())])).optional(),
   }),
   z.object({
     kind: z.literal("answer"),

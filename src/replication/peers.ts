@@ -1,3 +1,4 @@
+import type { ServiceLabels } from "../model/service-labels.js";
 import type { PeerAddress } from "./ssh-client.js";
 
 /** A peer as its source knows it. */
@@ -16,6 +17,8 @@ export interface PeerList {
   readonly manager: boolean;
   /** Whom to talk to; empty where this node only answers. */
   readonly peers: readonly KnownPeer[];
+  /** Labels of the swarm's services, where this node can see them; else managers tell. */
+  readonly serviceLabels?: ServiceLabels;
 }
 
 /** Where peers come from: PEERS, or the tasks of the own service in Swarm. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Cache } from "../cache/cache.js";
 import { loadIdentity, nextEpoch, saveIdentity } from "../cache/epoch-file.js";
+import type { ServiceLabelTable } from "../cache/service-label-table.js";
 import type { ListenAddress } from "../config/readers.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
@@ -27,6 +28,8 @@ export interface ReplicationOptions {
   /** Which of this node's own entries are for others. */
   readonly travels: (entry: Entry) => boolean;
   readonly cache: Cache;
+  /** Filled with the labels of the swarm's services. */
+  readonly serviceLabels: ServiceLabelTable;
   readonly cacheDir: string;
   /** SCRAPE_MAX_BYTES. */
   readonly maxBytes: number;
@@ -96,6 +99,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
       clock,
       limits: { ...defaultLimits(options.maxBytes), ...options.limits },
       claims: new Claims(clock),
+      serviceLabels: options.serviceLabels,
       instance: randomUUID(),
       origin: () => origin,
       replicateTo: options.replicateTo,

@@ -122,7 +122,8 @@ export class Replicator {
   async #listPeers(): Promise<void> {
     const { source, logger } = this.#options;
     try {
-      const { manager, peers } = await source.list(this.#stopping.signal);
+      const { manager, peers, serviceLabels } = await source.list(this.#stopping.signal);
+      if (serviceLabels !== undefined) this.#context.serviceLabels.replace(serviceLabels);
       if (this.#listFailing !== undefined) logger.info("the list of peers is there again");
       this.#listFailing = undefined;
       this.#manager = manager;

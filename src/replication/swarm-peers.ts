@@ -1,5 +1,6 @@
 import type { EngineApi, EngineTask } from "../discovery/docker/engine-api.js";
 import type { OwnTask } from "../discovery/docker/own-task.js";
+import { labelsOfMetrics, type ServiceLabels } from "../model/service-labels.js";
 import type { KnownPeer, PeerSource } from "./peers.js";
 
 /** The network of the routing mesh: published ports are reached over it, not tasks. */
@@ -26,9 +27,25 @@ export function createSwarmPeers(engine: EngineApi, own: OwnTask, port: number):
           const peer = peerOf(task, networkIds, port);
           return peer === undefined ? [] : [peer];
         });
-      return { manager, peers: peers.sort((a, b) => (a.key < b.key ? -1 : 1)) };
+      const serviceLabels = await labelsOfServices(engine, signal);
+      return {
+        manager,
+        peers: peers.sort((a, b) => (a.key < b.key ? -1 : 1)),
+        ...(serviceLabels === undefined ? {} : { serviceLabels }),
+      };
     },
   };
+}
+
+/** Undefined where the engine does not tell, as behind a socket proxy that hides services: the last ones count on. */
+async function labelsOfServices(engine: EngineApi, signal: AbortSignal): Promise<ServiceLabels | undefined> {
+  try {
+    const services = await engine.serviceLabels(signal);
+    const labels = [...services].map(([id, all]) => [id, labelsOfMetrics(all)] as const);
+    return new Map(labels.filter(([, some]) => Object.keys(some).length > 0));
+  } catch {
+    return undefined;
+  }
 }
 
 /** Undefined where the task shares no network with this one yet. */

@@ -1,4 +1,5 @@
 import type { Cache } from "../cache/cache.js";
+import type { ServiceLabelTable } from "../cache/service-label-table.js";
 import type { Clock } from "../model/clock.js";
 import type { Answered } from "./answered.js";
 import type { Claims } from "./claims.js";
@@ -10,6 +11,8 @@ export interface SyncContext {
   readonly clock: Clock;
   readonly limits: ReplicationLimits;
   readonly claims: Claims;
+  /** The labels of the swarm's services: managers fill it, workers get it from them. */
+  readonly serviceLabels: ServiceLabelTable;
   readonly answered: Answered;
   /** A random name of this process. */
   readonly instance: string;

@@ -56,7 +56,7 @@ export class SyncSession {
     await this.#send(...hello, { kind: "ask", manager: manager() });
     if (!this.#saidHello) this.#meet(await this.#expect("hello"));
     this.#saidHello = true;
-    const { have, manager: theyManage } = await this.#expect("have");
+    const { have, manager: theyManage, labels: theirLabels = "" } = await this.#expect("have");
     this.#peerIsManager = theyManage;
     if (have.length > limits.origins)
       throw new PeerError("limit", `it knows more than ${limits.origins} origins`);
@@ -74,7 +74,12 @@ export class SyncSession {
     const offer = sections.filter(({ entries }) => entries.length > 0).map(({ section }) => section.origin);
     const known = new Map<string, Version>(theirs);
     for (const { section } of sections) known.set(section.origin, section);
-    if (light.length + want.length + offer.length === 0 && plan.raiseTheirs === undefined) {
+    const labels = this.#labelsFor(theirLabels);
+    if (
+      light.length + want.length + offer.length === 0 &&
+      plan.raiseTheirs === undefined &&
+      labels === undefined
+    ) {
       return { brought: 0, theirs: known };
     }
     await this.#send({
@@ -83,6 +88,7 @@ export class SyncSession {
       light: light.map(({ section }) => section),
       offer,
       want,
+      ...(labels === undefined ? {} : { labels }),
     });
     const answer = await this.#expect("answer");
     const wanted = new Set(want.map(([origin]) => origin));
@@ -116,15 +122,25 @@ export class SyncSession {
       } else if (message.kind === "ask") {
         await sending;
         this.#peerIsManager = message.manager;
-        await this.#send({ kind: "have", manager: this.#context.manager(), have: this.#have() });
+        const { manager, serviceLabels } = this.#context;
+        const labels = serviceLabels.digest;
+        await this.#send({
+          kind: "have",
+          manager: manager(),
+          have: this.#have(),
+          ...(labels === "" ? {} : { labels }),
+        });
         answered.note(this.#peer.instance);
       } else if (message.kind === "plan") {
         await sending;
-        const { want, offer, light, raise } = message;
+        const { want, offer, light, raise, labels } = message;
         if (Math.max(want.length, offer.length, light.length) > limits.origins) {
           throw new PeerError("limit", `it knows more than ${limits.origins} origins`);
         }
         if (raise !== undefined) this.#context.raiseEpoch(raise);
+        // A manager knows them itself.
+        if (labels !== undefined && !this.#context.manager())
+          this.#context.serviceLabels.replace(new Map(labels));
         this.#takeLight(light, undefined);
         const sections = this.gives ? this.#sectionsFor(want, undefined) : [];
         const heavy = sections.filter(({ entries }) => entries.length > 0);
@@ -188,6 +204,14 @@ export class SyncSession {
     return this.#context.cache.holdings
       .list()
       .map(({ origin, epoch, sequence, digest }) => [origin, epoch, sequence, digest]);
+  }
+
+  /** The labels of services, for a worker that knows others than this manager. */
+  #labelsFor(theirs: string): [string, Record<string, string>][] | undefined {
+    const { manager, serviceLabels } = this.#context;
+    if (!manager() || this.#peerIsManager || serviceLabels.digest === "" || serviceLabels.digest === theirs)
+      return;
+    return [...serviceLabels.labels].map(([id, labels]) => [id, { ...labels }]);
   }
 
   /** What this node has of those origins that no other peer is sending already, to say what is lacking. */

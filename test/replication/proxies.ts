@@ -2,9 +2,11 @@ import { randomUUID } from "node:crypto";
 import { gunzipSync } from "node:zlib";
 import { onTestFinished } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
+import { ServiceLabelTable } from "../../src/cache/service-label-table.js";
 import { type Logger, silentLogger } from "../../src/logging.js";
 import { type Clock, systemClock } from "../../src/model/clock.js";
 import type { Entry } from "../../src/model/entry.js";
+import type { ServiceLabels } from "../../src/model/service-labels.js";
 import { Claims } from "../../src/replication/claims.js";
 import type { ConnectionLimits } from "../../src/replication/connection-guard.js";
 import { createExportCommand } from "../../src/replication/export-command.js";
@@ -34,12 +36,13 @@ export interface TestProxy {
   readonly cache: Cache;
   readonly server: SshServer;
   readonly replicator: Replicator;
+  readonly serviceLabels: ServiceLabelTable;
   readonly failures: FailureReason[];
   readonly refusals: RefusalReason[];
   readonly entries: { in: number; out: number };
   /** Whom it talks to from now on, by their ports; `manager` unless told. */
   talkTo(...others: { readonly server: { readonly port: number } }[]): void;
-  role(manager: boolean): void;
+  role(manager: boolean, serviceLabels?: ServiceLabels): void;
   put(id: string, text: string, fields?: Partial<Entry>): Entry;
 
   stop(): Promise<void>;
@@ -66,6 +69,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     travels: ({ scope }) => scope === "replicated",
   });
   let peers: PeerList = { manager: true, peers: [] };
+  const serviceLabels = new ServiceLabelTable();
   const failures: FailureReason[] = [];
   const refusals: RefusalReason[] = [];
   const entries = { in: 0, out: 0 };
@@ -78,6 +82,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
       clock,
       limits: { ...defaultLimits(1024 * 1024), ...options.limits },
       claims: new Claims(clock),
+      serviceLabels,
       instance: randomUUID(),
       origin: () => origin,
       replicateTo: options.replicateTo ?? "all",
@@ -120,6 +125,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     cache,
     server,
     replicator,
+    serviceLabels,
     failures,
     refusals,
     entries,
@@ -127,8 +133,8 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     talkTo(...others) {
       peers = { ...peers, peers: others.map(({ server: { port } }) => knownPeer(port)) };
     },
-    role(manager) {
-      peers = { ...peers, manager };
+    role(manager, labels) {
+      peers = { ...peers, manager, ...(labels === undefined ? {} : { serviceLabels: labels }) };
     },
     put(id, text, fields = {}) {
       const entry = entryFor(clock, { id, origin, text, replica: id, startedAt: clock.now(), ...fields });

@@ -208,3 +208,34 @@ describe("a proxy that starts anew with a wiped disk and its clock set back", ()
     expect(served(b)).toEqual({ "1": "new 1\n" });
   });
 });
+
+describe("labels of services, which only managers can see", () => {
+  const ports = (port: string) => new Map([["service1", { "metrics.port": port }]]);
+
+  it("reach workers with the next cycle, follow changes, and travel no more than needed", async () => {
+    const [manager, worker] = [await startProxy("m"), await startProxy("w")];
+    worker.role(false);
+    await worker.replicator.cycle();
+    manager.talkTo(worker);
+    manager.role(true, ports("1201"));
+    await manager.replicator.cycle();
+    expect(worker.serviceLabels.labels).toEqual(ports("1201"));
+    manager.role(true, ports("1202"));
+    await manager.replicator.cycle();
+    expect(worker.serviceLabels.labels).toEqual(ports("1202"));
+    const bytes = () => manager.replicator.statuses()[0]!.bytesOut;
+    const before = bytes();
+    await manager.replicator.cycle();
+    expect(bytes() - before).toBeLessThan(150);
+  });
+
+  it("are not taken by a manager, which knows them itself", async () => {
+    const [one, other] = [await startProxy("m1"), await startProxy("m2")];
+    other.role(true, ports("2"));
+    await other.replicator.cycle();
+    one.talkTo(other);
+    one.role(true, ports("1"));
+    await one.replicator.cycle();
+    expect(other.serviceLabels.labels).toEqual(ports("2"));
+  });
+});

@@ -77,6 +77,11 @@ export interface EngineApi {
    * @throws DiscoveryError
    */
   serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly EngineTask[]>;
+  /**
+   * Labels of all services by service id (GET /services, on managers only).
+   * @throws DiscoveryError
+   */
+  serviceLabels(signal: AbortSignal): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
 }
 
 /** @param timeoutMs limit of one call, in milliseconds; 10 s unless told. */
@@ -106,6 +111,7 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
   // The types of dockerode know no options here; the function takes them.
   const info = docker.info.bind(docker) as (options: { abortSignal: AbortSignal }) => Promise<unknown>;
 
+  const listServices = docker.listServices.bind(docker) as (options: object) => Promise<unknown>;
   const listTasks = docker.listTasks.bind(docker) as (options: object) => Promise<unknown>;
 
   return {
@@ -127,6 +133,16 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
         z.array(taskSchema),
       );
       return list.filter(({ Status }) => Status?.State === "running").map(toTask);
+    },
+
+    async serviceLabels(signal) {
+      const list = await ask(
+        "list its services",
+        signal,
+        (abortSignal) => listServices({ abortSignal }),
+        z.array(serviceSchema),
+      );
+      return new Map(list.map(({ ID, Spec }) => [ID, Spec?.Labels ?? {}]));
     },
 
     async containers(signal) {
@@ -205,6 +221,11 @@ const taskSchema = z.object({
       }),
     )
     .nullish(),
+});
+
+const serviceSchema = z.object({
+  ID: z.string().min(1),
+  Spec: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
 });
 
 function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>): EngineTask {
