@@ -36,7 +36,7 @@ export interface Daemon {
   /** The port of the HTTP server. */
   readonly port: number;
   /** The port of the SSH server, where there is one. */
-  readonly sshPort?: number;
+  readonly sshPort: number | undefined;
   /** Ends everything in the reverse order of its start; what is cached is on disk then. */
   stop(): Promise<void>;
 }
@@ -70,7 +70,6 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     mayPass: (error) => error instanceof DiscoveryError,
     start: () => startReplicating(surroundings, cache, scanning, signal),
   });
-  await replicating.start();
   const server = await startHttpServer(config.listen, {
     version,
     cache,
@@ -81,9 +80,6 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     targets: () => scanner.statuses(),
     providers: () => scanner.providerStatuses(),
     ready: () => scanned && replicating.ready,
-  }).catch(async (error) => {
-    await replicating.stop();
-    throw error;
   });
   logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
 
@@ -102,10 +98,11 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     },
   });
 
-  const sshPort = replicating.current?.port;
-  return {
+  const daemon: Daemon = {
     port: server.port,
-    ...(sshPort === undefined ? {} : { sshPort }),
+    get sshPort() {
+      return replicating.current?.port;
+    },
     async stop() {
       await stopCron();
       await server.stop();
@@ -117,6 +114,15 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       logger.info("stopped");
     },
   };
+  try {
+    // Not before all else runs: an engine that hangs must not keep what is cached from being served.
+    await replicating.start();
+    if (scanned) replicating.afterScan();
+  } catch (error) {
+    await daemon.stop();
+    throw error;
+  }
+  return daemon;
 }
 
 /** Replicates where that is asked for, as soon as it is known who this node is. */

@@ -15,6 +15,7 @@ export class Replicating {
   readonly #options: ReplicatingOptions;
   #replication: Replication | undefined;
   #decided = false;
+  #tried = false;
   #starting: Promise<void> | undefined;
   #told: string | undefined;
 
@@ -26,37 +27,45 @@ export class Replicating {
     return this.#replication;
   }
 
-  /** Whether the first attempt to sync is made, where there is anything to sync. */
+  /** Whether the first attempt to sync is made, as far as it is known that there is anything to sync. */
   get ready(): boolean {
-    return this.#decided && (this.#replication?.attempted ?? true);
+    return this.#tried && (this.#replication?.attempted ?? true);
   }
 
   /** Tries to start. @throws what cannot pass by itself. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  /** Does a cycle, or tries to start where that failed so far. Does not wait and never fails. */
+  afterScan(): void {
+    if (this.#decided) return void this.#replication?.cycle();
+    if (this.#starting !== undefined) return;
+    this.start().then(
+      () => void this.#replication?.cycle(),
+      (error) => this.#tell(error),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    this.#decided = true;
+    await this.#replication?.stop();
+  }
+
+  async #start(): Promise<void> {
     try {
       this.#replication = await this.#options.start();
       this.#decided = true;
     } catch (error) {
       if (!this.#options.mayPass(error)) throw error;
       this.#tell(error);
+    } finally {
+      this.#tried = true;
     }
-  }
-
-  /** Does a cycle, or tries to start where that failed so far. Does not wait and never fails. */
-  afterScan(): void {
-    if (this.#decided) return void this.#replication?.cycle();
-    this.#starting ??= this.start()
-      .catch((error) => this.#tell(error))
-      .then(() => {
-        this.#starting = undefined;
-        void this.#replication?.cycle();
-      });
-  }
-
-  async stop(): Promise<void> {
-    await this.#starting;
-    this.#decided = true;
-    await this.#replication?.stop();
   }
 
   #tell(error: unknown): void {
