@@ -2,18 +2,24 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { Cache } from "./cache/cache.js";
 import { DiskStore } from "./cache/disk-store.js";
+import { loadIdentity } from "./cache/epoch-file.js";
 import { findNameClashes, type NameClash } from "./cache/name-clashes.js";
+import { ServiceLabelTable } from "./cache/service-label-table.js";
 import type { Config } from "./config/config.js";
+import { Replicating } from "./daemon/replicating.js";
+import { replicationMode } from "./daemon/replication-mode.js";
 import { createDockerClient } from "./discovery/docker/client.js";
 import { createEngineApi, type EngineApi } from "./discovery/docker/engine-api.js";
 import { createDockerProvider } from "./discovery/docker/provider.js";
 import { createFileProvider } from "./discovery/file/provider.js";
 import type { TargetProvider } from "./discovery/provider.js";
-import { describeError } from "./errors.js";
+import { DiscoveryError, describeError } from "./errors.js";
 import type { Logger } from "./logging.js";
 import { systemClock } from "./model/clock.js";
 import type { Entry } from "./model/entry.js";
+import { originName } from "./model/origin-name.js";
 import { hasMetrics, type TargetStatus, targetStates } from "./model/target-status.js";
+import { startReplication } from "./replication/replication.js";
 import { startCron } from "./scan/cron.js";
 import { createHttpScraper } from "./scan/http-scraper.js";
 import { Scanner } from "./scan/scanner.js";
@@ -32,6 +38,8 @@ export interface Surroundings {
 export interface Daemon {
   /** The port of the HTTP server. */
   readonly port: number;
+  /** The port of the SSH server, where there is one. */
+  readonly sshPort: number | undefined;
   /** Ends everything in the reverse order of its start; what is cached is on disk then. */
   stop(): Promise<void>;
 }
@@ -39,7 +47,7 @@ export interface Daemon {
 const clock = systemClock;
 const defaultSocket = "/var/run/docker.sock";
 
-/** Builds the parts in the order of the flow: discover → scrape → cache → serve. */
+/** Builds the parts in the order of the flow: discover → scrape → cache → replicate → serve. */
 export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const { config, logger, version } = surroundings;
   for (const warning of config.warnings) logger.warn(warning);
@@ -50,10 +58,11 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const cache = new Cache({ clock, staleAfter: config.staleAfter, store });
   const scanning = createScanning(surroundings, cache, signal);
   const { scanner, scraper, telemetry, node } = scanning;
-  const restored = cache.restore(await store.load());
+  const lastIdentity = await loadIdentity(config.cacheDir);
+  const restored = cache.restore(await store.load(), lastIdentity?.origin);
   if (restored > 0) logger.info("serving what the cache on disk still has fresh", { entries: restored });
 
-  const answers = new PreparedAnswers((entry) => cache.get(entry.id) === entry);
+  const answers = new PreparedAnswers((entry) => cache.holds(entry));
   const tellNameClashes = nameClashTeller(logger);
   let scanned = false;
   telemetry.observe({
@@ -63,6 +72,11 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     services: () => countReplicas(cache.fresh()),
     nameClashes: () => findNameClashes(cache.fresh()).length,
     mergeConflicts: async () => (await answers.leftOut()).length,
+  });
+  const replicating = new Replicating({
+    logger,
+    mayPass: (error) => error instanceof DiscoveryError,
+    start: () => startReplicating(surroundings, cache, scanning, signal),
   });
   const server = await startHttpServer(config.listen, {
     version,
@@ -75,7 +89,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     ...(config.advertiseAddress === undefined ? {} : { advertiseAddress: config.advertiseAddress }),
     targets: () => scanner.statuses(),
     providers: () => scanner.providerStatuses(),
-    ready: () => scanned,
+    ready: () => scanned && replicating.ready,
   });
   logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
 
@@ -87,6 +101,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       await scanning.cycle();
       scanned = true;
       tellNameClashes(findNameClashes(cache.fresh()));
+      replicating.afterScan();
     },
     onSkip: () => {
       telemetry.scansSkipped.inc();
@@ -94,11 +109,15 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     },
   });
 
-  return {
+  const daemon: Daemon = {
     port: server.port,
+    get sshPort() {
+      return replicating.current?.port;
+    },
     async stop() {
       await stopCron();
       await server.stop();
+      await replicating.stop();
       stopping.abort();
       await watching;
       await scraper.close();
@@ -106,6 +125,39 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       logger.info("stopped");
     },
   };
+  try {
+    // Not before all else runs: an engine that hangs must not keep what is cached from being served.
+    await replicating.start();
+    if (scanned) replicating.afterScan();
+  } catch (error) {
+    await daemon.stop();
+    throw error;
+  }
+  return daemon;
+}
+
+/** Replicates where that is asked for, as soon as it is known who this node is. */
+async function startReplicating(
+  { config, logger }: Surroundings,
+  cache: Cache,
+  { engine, telemetry, learnNodeName, serviceLabels }: ReturnType<typeof createScanning>,
+  signal: AbortSignal,
+) {
+  const mode = await replicationMode(config, engine, signal);
+  if (mode === undefined) return undefined;
+  return startReplication({
+    ...mode,
+    listen: config.sshListen,
+    replicateTo: config.replicateTo,
+    cache,
+    serviceLabels,
+    cacheDir: config.cacheDir,
+    maxBytes: config.scrapeMaxBytes,
+    origin: originName(await learnNodeName(), config.listen),
+    clock,
+    logger,
+    telemetry,
+  });
 }
 
 /** What one cycle found, for a look without a server. */
@@ -143,14 +195,12 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
   let nodeName = hostname();
   let nodeNameKnown = engine === undefined;
   const learnNodeName = async () => {
-    if (engine === undefined || nodeNameKnown) return;
-    try {
-      nodeName = await engine.nodeHostname(signal);
-      nodeNameKnown = true;
-    } catch (error) {
-      logger.debug("the engine does not say the name of this node", { error: describeError(error) });
-    }
+    if (engine === undefined || nodeNameKnown) return nodeName;
+    nodeName = await engine.nodeHostname(signal);
+    nodeNameKnown = true;
+    return nodeName;
   };
+  const serviceLabels = new ServiceLabelTable();
   const scraper = createHttpScraper({
     timeout: config.scrapeTimeout,
     keepAlive: config.scrapeInterval + config.scrapeTimeout,
@@ -158,7 +208,7 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
     userAgent: `app-metrics-proxy/${version}`,
   });
   const scanner = new Scanner({
-    providers: createProviders(config, logger, engine),
+    providers: createProviders(config, logger, engine, serviceLabels),
     scraper,
     cache,
     clock,
@@ -166,14 +216,16 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
     telemetry,
     interval: config.scrapeInterval,
     concurrency: config.scrapeConcurrency,
-    node: () => nodeName,
+    node: () => originName(nodeName, config.listen),
     signal,
   });
   const cycle = async () => {
-    await learnNodeName();
+    await learnNodeName().catch((error) => {
+      logger.debug("the engine does not say the name of this node", { error: describeError(error) });
+    });
     await scanner.cycle();
   };
-  return { scanner, scraper, telemetry, cycle, node: () => nodeName };
+  return { scanner, scraper, telemetry, cycle, node: () => nodeName, engine, learnNodeName, serviceLabels };
 }
 
 /** Docker is left out only where a targets file is given and there is no sign of an engine. */
@@ -187,7 +239,12 @@ function createEngine({ docker, scrapeInterval }: Config): EngineApi {
   return createEngineApi(createDockerClient(docker), timeoutMs);
 }
 
-function createProviders(config: Config, logger: Logger, engine: EngineApi | undefined): TargetProvider[] {
+function createProviders(
+  config: Config,
+  logger: Logger,
+  engine: EngineApi | undefined,
+  serviceLabels: ServiceLabelTable,
+): TargetProvider[] {
   const providers: TargetProvider[] = [];
   if (engine !== undefined) {
     providers.push(
@@ -197,6 +254,7 @@ function createProviders(config: Config, logger: Logger, engine: EngineApi | und
         path: config.metricsPath,
         ...(config.hostAddress === undefined ? {} : { hostAddress: config.hostAddress }),
         ownListenPort: config.listen.port,
+        serviceLabels: () => serviceLabels.labels,
         logger,
       }),
     );

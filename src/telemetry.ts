@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { createReplicationMetrics } from "./telemetry/replication.js";
 
 const prefix = "app_metrics_proxy_";
 
@@ -92,6 +93,7 @@ export function createTelemetry(version: string) {
       buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10],
       registers,
     }),
+    ...createReplicationMetrics(registers),
     /** Adds the metrics that are looked at when asked for, and those of the process. */
     observe(sources: FigureSources): void {
       observeTargets(registers, sources);

@@ -1,11 +1,10 @@
 import type { Clock } from "../model/clock.js";
 import { ageOf, type Entry, onePerInstance } from "../model/entry.js";
+import { EntryIndex, keyOf } from "./entry-index.js";
+import type { EntryStore } from "./entry-store.js";
+import { Holdings } from "./holdings.js";
 
-/** Where entries are kept beyond the process's life. Neither call fails: a disk in trouble is told by its owner. */
-export interface EntryStore {
-  save(entry: Entry): void;
-  remove(id: string): void;
-}
+export type { EntryStore } from "./entry-store.js";
 
 export interface CacheOptions {
   readonly clock: Clock;
@@ -14,63 +13,85 @@ export interface CacheOptions {
   readonly store?: EntryStore;
 }
 
-/** The entries that this node holds: the place where scanning, replicating and serving meet. */
+/**
+ * The entries that this node holds: the place where scanning, replicating and serving meet. Scanning puts this
+ * node's own, replication those of others through `holdings`; serving sees no difference.
+ */
 export class Cache {
-  readonly #entries = new Map<string, Entry>();
-  readonly #byName = new Map<string, Set<Entry>>();
+  /** What is held of each origin, for replication. */
+  readonly holdings: Holdings;
+  readonly #index = new EntryIndex();
+  /** The keys of this node's own entries, by the id of the target. */
+  readonly #ownKeys = new Map<string, string>();
   readonly #clock: Clock;
   readonly #staleAfter: number;
   readonly #store: EntryStore | undefined;
-  #gzipBytes = 0;
 
   constructor(options: CacheOptions) {
     this.#clock = options.clock;
     this.#staleAfter = options.staleAfter;
     this.#store = options.store;
+    this.holdings = new Holdings({ ...options, index: this.#index });
   }
 
-  /** Puts an entry in the place of its predecessor. */
+  /** Puts an entry of this node's own in the place of its predecessor. */
   put(entry: Entry): void {
-    this.#forget(entry.id);
-    this.#remember(entry);
-    this.#store?.save(entry);
+    const held = this.get(entry.id);
+    // Under another name of the node, from before it was known.
+    if (held !== undefined && held.origin !== entry.origin) this.remove(entry.id);
+    this.#ownKeys.set(entry.id, keyOf(entry));
+    const kept = this.holdings.stampOwn(entry, held);
+    if (kept === undefined) return;
+    this.#index.add(kept);
+    this.#store?.save(kept);
   }
 
-  /** Takes in what was read back from disk: stale ones stay out, and what was put since is newer. */
-  restore(entries: Iterable<Entry>): number {
+  /**
+   * Takes in what was read back from disk: stale ones stay out, and what was put since is newer. What this node
+   * has scraped itself counts as its own again, to be published anew.
+   *
+   * @param origin the name of this node; unless told, all are its own.
+   */
+  restore(entries: Iterable<Entry>, origin?: string): number {
     let count = 0;
     for (const entry of entries) {
-      if (this.#entries.has(entry.id)) continue;
-      if (this.isFresh(entry)) {
-        this.#remember(entry);
-        count++;
-      } else {
-        this.#store?.remove(entry.id);
+      if (this.#index.get(keyOf(entry)) !== undefined) continue;
+      if (!this.isFresh(entry)) {
+        this.#store?.remove(entry);
+        continue;
       }
+      this.#index.add(entry);
+      if (origin === undefined || entry.origin === origin) this.#ownKeys.set(entry.id, keyOf(entry));
+      count++;
     }
     return count;
   }
 
-  /** Drops the entry of a target that is gone. */
+  /** Drops the entry of a target of this node that is gone. */
   remove(id: string): void {
-    if (this.#forget(id)) this.#store?.remove(id);
+    const entry = this.get(id);
+    if (entry !== undefined) this.#drop(entry);
   }
 
   /** Drops what has become stale; call it now and then. Nothing stale is ever served, dropped or not. */
   dropStale(): void {
-    for (const entry of [...this.#entries.values()]) {
-      if (!this.isFresh(entry)) this.remove(entry.id);
-    }
+    for (const entry of this.#index.all()) if (!this.isFresh(entry)) this.#drop(entry);
   }
 
+  /** This node's own entry of a target. */
   get(id: string): Entry | undefined {
-    return this.#entries.get(id);
+    const key = this.#ownKeys.get(id);
+    return key === undefined ? undefined : this.#index.get(key);
+  }
+
+  /** Whether the exposition of an entry is the one that is held; its times may have been renewed. */
+  holds(entry: Entry): boolean {
+    return this.#index.get(keyOf(entry))?.gzip === entry.gzip;
   }
 
   /** The fresh entries that answer to a name, one an instance, in a stable order. */
   named(name: string): Entry[] {
-    const entries = this.#byName.get(name);
-    return entries === undefined ? [] : onePerInstance([...entries].filter((entry) => this.isFresh(entry)));
+    return onePerInstance([...this.#index.named(name)].filter((entry) => this.isFresh(entry)));
   }
 
   /** All fresh entries, one an instance, in a stable order. */
@@ -80,12 +101,17 @@ export class Cache {
 
   /** Every name that an entry answers to, fresh or not. */
   names(): string[] {
-    return [...this.#byName.keys()];
+    return this.#index.names();
   }
 
-  /** All entries, fresh or not. */
+  /** All entries, fresh or not, of all origins. */
   all(): Entry[] {
-    return [...this.#entries.values()];
+    return this.#index.all();
+  }
+
+  /** This node's own entries, fresh or not. */
+  own(): Entry[] {
+    return [...this.#ownKeys.values()].flatMap((key) => this.#index.get(key) ?? []);
   }
 
   isFresh(entry: Entry): boolean {
@@ -94,29 +120,14 @@ export class Cache {
 
   /** How many entries there are, and their gzip bytes. */
   get totals(): { readonly entries: number; readonly gzipBytes: number } {
-    return { entries: this.#entries.size, gzipBytes: this.#gzipBytes };
+    return this.#index.totals;
   }
 
-  #remember(entry: Entry): void {
-    this.#entries.set(entry.id, entry);
-    this.#gzipBytes += entry.gzip.length;
-    for (const name of entry.names) {
-      const named = this.#byName.get(name);
-      if (named === undefined) this.#byName.set(name, new Set([entry]));
-      else named.add(entry);
-    }
-  }
-
-  #forget(id: string): boolean {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return false;
-    this.#entries.delete(id);
-    this.#gzipBytes -= entry.gzip.length;
-    for (const name of entry.names) {
-      const named = this.#byName.get(name);
-      named?.delete(entry);
-      if (named?.size === 0) this.#byName.delete(name);
-    }
-    return true;
+  #drop(entry: Entry): void {
+    this.#index.delete(entry);
+    this.#store?.remove(entry);
+    if (this.#ownKeys.get(entry.id) !== keyOf(entry)) return;
+    this.#ownKeys.delete(entry.id);
+    this.holdings.ownGone(entry);
   }
 }

@@ -6,8 +6,9 @@ import { codeOf, describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { Entry } from "../model/entry.js";
-import type { EntryStore } from "./cache.js";
 import { decodeEntryFile, encodeEntryFile, maxFileBytes } from "./entry-file.js";
+import { keyOf } from "./entry-index.js";
+import type { EntryStore } from "./entry-store.js";
 import { overwrite } from "./overwrite.js";
 
 const fileSuffix = ".metrics.gz";
@@ -34,7 +35,7 @@ export interface DiskStoreOptions {
 export class DiskStore implements EntryStore {
   readonly #options: DiskStoreOptions;
   readonly #limit = pLimit(filesAtOnce);
-  /** What is to be done for each id: the entry to write, or null to remove its file. */
+  /** What is to be done for each key: the entry to write, or null to remove its file. */
   readonly #pending = new Map<string, Entry | null>();
   readonly #busy = new Map<string, Promise<void>>();
   /** The names of each entry's files, the newest last. */
@@ -86,16 +87,17 @@ export class DiskStore implements EntryStore {
     if (dropped > 0) logger.info("dropped unfinished cache files", { folder, files: dropped });
 
     files.sort((a, b) => a.entry.measuredAt - b.entry.measuredAt);
-    for (const { name, entry } of files) this.#files.set(entry.id, [...this.#namesOf(entry.id), name]);
-    return [...new Map(files.map(({ entry }) => [entry.id, entry])).values()];
+    for (const { name, entry } of files)
+      this.#files.set(keyOf(entry), [...this.#namesOf(keyOf(entry)), name]);
+    return [...new Map(files.map(({ entry }) => [keyOf(entry), entry])).values()];
   }
 
   save(entry: Entry): void {
-    this.#schedule(entry.id, entry);
+    this.#schedule(keyOf(entry), entry);
   }
 
-  remove(id: string): void {
-    this.#schedule(id, null);
+  remove(entry: Pick<Entry, "origin" | "id">): void {
+    this.#schedule(keyOf(entry), null);
   }
 
   /** Resolves when all that was asked for so far is on disk, or has failed. */
@@ -103,31 +105,31 @@ export class DiskStore implements EntryStore {
     while (this.#busy.size > 0) await Promise.all(this.#busy.values());
   }
 
-  #schedule(id: string, work: Entry | null): void {
-    this.#pending.set(id, work);
-    if (this.#busy.has(id)) return;
+  #schedule(key: string, work: Entry | null): void {
+    this.#pending.set(key, work);
+    if (this.#busy.has(key)) return;
     this.#busy.set(
-      id,
-      this.#limit(() => this.#work(id)),
+      key,
+      this.#limit(() => this.#work(key)),
     );
   }
 
-  async #work(id: string): Promise<void> {
-    for (let work = this.#pending.get(id); work !== undefined; work = this.#pending.get(id)) {
-      this.#pending.delete(id);
+  async #work(key: string): Promise<void> {
+    for (let work = this.#pending.get(key); work !== undefined; work = this.#pending.get(key)) {
+      this.#pending.delete(key);
       try {
-        if (work === null) await this.#delete(id);
+        if (work === null) await this.#delete(key);
         else await this.#write(work);
         if (this.#failing) this.#recovered();
       } catch (error) {
         this.#tell(error);
       }
     }
-    this.#busy.delete(id);
+    this.#busy.delete(key);
   }
 
   async #write(entry: Entry): Promise<void> {
-    const before = this.#namesOf(entry.id);
+    const before = this.#namesOf(keyOf(entry));
     const [one, other] = fileNamesOf(entry);
     const name = before.at(-1) === one ? other : one;
     const path = join(this.#options.folder, name);
@@ -139,21 +141,21 @@ export class DiskStore implements EntryStore {
       await overwrite(path, bytes);
     });
     const names = [...before.filter((old) => old !== name), name];
-    this.#files.set(entry.id, names.slice(-filesKept));
+    this.#files.set(keyOf(entry), names.slice(-filesKept));
     for (const old of names.slice(0, -filesKept)) await this.#unlink(old);
   }
 
-  async #delete(id: string): Promise<void> {
-    for (const name of this.#namesOf(id)) await this.#unlink(name);
-    this.#files.delete(id);
+  async #delete(key: string): Promise<void> {
+    for (const name of this.#namesOf(key)) await this.#unlink(name);
+    this.#files.delete(key);
   }
 
   async #unlink(name: string): Promise<void> {
     await rm(join(this.#options.folder, name), { force: true });
   }
 
-  #namesOf(id: string): readonly string[] {
-    return this.#files.get(id) ?? [];
+  #namesOf(key: string): readonly string[] {
+    return this.#files.get(key) ?? [];
   }
 
   async #read(path: string): Promise<Entry | undefined> {
@@ -180,7 +182,7 @@ export class DiskStore implements EntryStore {
 /** Two names that tell a person what is inside, made unique by the id. */
 function fileNamesOf(entry: Entry): [one: string, other: string] {
   const readable = `${entry.job}.${entry.replica}`.replace(/[^A-Za-z0-9._-]+/g, "_").replace(/^\./, "_");
-  const unique = createHash("sha256").update(entry.id).digest("hex").slice(0, 12);
+  const unique = createHash("sha256").update(keyOf(entry)).digest("hex").slice(0, 12);
   const name = `${readable.slice(0, 120)}-${unique}`;
   return [`${name}-a${fileSuffix}`, `${name}-b${fileSuffix}`];
 }

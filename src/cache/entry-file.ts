@@ -19,7 +19,7 @@ const gzipTrailerBytes = 8;
 const maxLineBytes = 0xffff;
 
 const metadataSchema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   id: z.string().min(1),
   names: z.array(z.string()).min(1),
   job: z.string(),
@@ -34,6 +34,9 @@ const metadataSchema = z.object({
   scrapedAt: z.iso.datetime(),
   duration: z.number().nonnegative(),
   startedAt: z.number(),
+  epoch: z.int().nonnegative(),
+  sequence: z.int().nonnegative(),
+  renewed: z.int().nonnegative(),
   gzipBytes: z.int().nonnegative(),
   gzipCrc32: z.int().nonnegative(),
 });
@@ -47,7 +50,7 @@ export function maxFileBytes(maxBytes: number): number {
 export function encodeEntryFile(entry: Entry): Buffer {
   const { gzip, measuredAt: _, scrapedAt, ...rest } = entry;
   const metadata = {
-    version: 1,
+    version: 2,
     ...rest,
     scrapedAt: new Date(scrapedAt).toISOString(),
     gzipBytes: gzip.length,

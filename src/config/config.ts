@@ -35,6 +35,12 @@ export interface Config {
   readonly listen: ListenAddress;
   /** `host:port` under which Prometheus reaches this node. */
   readonly advertiseAddress?: string;
+  /** Where the other instances, and people with ssh, connect to. */
+  readonly sshListen: ListenAddress;
+  /** Peers outside Swarm, as `host` or `host:port`; empty unless set. */
+  readonly peers: readonly string[];
+  /** Whom a manager gives what it has. */
+  readonly replicateTo: "all" | "managers";
   readonly targetsFile?: string;
   readonly docker: DockerConfig;
   /** Where containers in the host's network are reached; unset means the default gateway. */
@@ -54,9 +60,6 @@ export interface DockerConfig {
 
 const wellKnownPorts = [80, 8080, 9100];
 const recommendedSecretLength = 12;
-
-/** Of the contract, but without an effect yet: checked all the same, so that a mistake shows early. */
-const notYetUsed = ["SSH_LISTEN_ADDRESS", "PEERS", "REPLICATE_TO"] as const;
 
 /**
  * Makes the configuration out of the environment.
@@ -89,6 +92,8 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     );
   }
   const sshPass = env.readSecret("SSHPASS");
+  const peers = env.read("PEERS", peerList, []);
+  if (peers.length > 0) requireSecret(env, sshPass, "PEERS is set");
   checkNotYetUsed(env);
 
   const config: Config = {
@@ -103,6 +108,9 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     cacheDir: env.read("CACHE_DIR", anyText, join(tmpdir(), "app-metrics-proxy")),
     listen: env.read("LISTEN_ADDRESS", listenAddress, { port: 2137 }),
     ...defined("advertiseAddress", env.read("ADVERTISE_ADDRESS", hostAndPort, undefined)),
+    sshListen: env.read("SSH_LISTEN_ADDRESS", listenAddress, { port: 22 }),
+    peers,
+    replicateTo: env.read("REPLICATE_TO", oneOf(["all", "managers"] as const), "all"),
     ...defined("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
     docker: {
       ...defined("host", env.read("DOCKER_HOST", anyText, undefined)),
@@ -112,7 +120,7 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     ...defined("hostAddress", env.read("HOST_ADDRESS", hostName, undefined)),
     logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
     logFormat: env.read("LOG_FORMAT", oneOf(logFormats), terminal ? "pretty" : "json"),
-    warnings: warningsFor(raw, sshPass),
+    warnings: warningsFor(sshPass),
   };
   if (env.problems.length > 0) throw new ConfigError(env.problems);
   return deepFreeze(config);
@@ -120,7 +128,6 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
 
 /** The configuration as `name: value` pairs for a person; secrets are hidden. */
 export function describeConfig(config: Config): Record<string, string> {
-  const { host, port } = config.listen;
   return {
     SSHPASS: config.sshPass === undefined ? "" : "[hidden]",
     SCRAPE_INTERVAL: String(config.scrapeInterval),
@@ -131,7 +138,10 @@ export function describeConfig(config: Config): Record<string, string> {
     SCRAPE_MAX_BYTES: String(config.scrapeMaxBytes),
     STALE_AFTER: String(config.staleAfter),
     CACHE_DIR: config.cacheDir,
-    LISTEN_ADDRESS: `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`,
+    LISTEN_ADDRESS: describeAddress(config.listen),
+    SSH_LISTEN_ADDRESS: describeAddress(config.sshListen),
+    PEERS: config.peers.join(" "),
+    REPLICATE_TO: config.replicateTo,
     ADVERTISE_ADDRESS: config.advertiseAddress ?? "",
     TARGETS_FILE: config.targetsFile ?? "",
     DOCKER_HOST: config.docker.host ?? "",
@@ -143,10 +153,21 @@ export function describeConfig(config: Config): Record<string, string> {
   };
 }
 
+function describeAddress({ host, port }: ListenAddress): string {
+  return `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`;
+}
+
+/** What is told where the shared secret is needed and not set; `why` says what needs it. */
+export function missingSecret(why: string): string {
+  return `SSHPASS is not set: it must be, as ${why}; all instances share it (or SSHPASS_FILE names its file)`;
+}
+
+function requireSecret(env: EnvironmentReader, sshPass: string | undefined, why: string): void {
+  const told = env.problems.some((problem) => problem.startsWith("SSHPASS"));
+  if (sshPass === undefined && !told) env.problems.push(missingSecret(why));
+}
+
 function checkNotYetUsed(env: EnvironmentReader): void {
-  env.read("SSH_LISTEN_ADDRESS", listenAddress, undefined);
-  env.read("PEERS", peerList, undefined);
-  env.read("REPLICATE_TO", oneOf(["all", "managers"]), undefined);
   // To serve without the protection that this file asks for would be worse than not to start.
   env.read(
     "WEB_CONFIG_FILE",
@@ -155,18 +176,11 @@ function checkNotYetUsed(env: EnvironmentReader): void {
   );
 }
 
-function warningsFor(raw: RawEnvironment, sshPass: string | undefined): string[] {
-  const warnings: string[] = [];
-  if (sshPass !== undefined && sshPass.length < recommendedSecretLength) {
-    warnings.push(
-      `SSHPASS is shorter than ${recommendedSecretLength} characters: whoever guesses it reads all metrics`,
-    );
-  }
-  for (const name of notYetUsed) {
-    if (raw[name]?.trim())
-      warnings.push(`${name} is set, but this version does not replicate yet: it has no effect`);
-  }
-  return warnings;
+function warningsFor(sshPass: string | undefined): string[] {
+  if (sshPass === undefined || sshPass.length >= recommendedSecretLength) return [];
+  return [
+    `SSHPASS is shorter than ${recommendedSecretLength} characters: whoever guesses it reads all metrics`,
+  ];
 }
 
 function defined<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

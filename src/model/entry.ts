@@ -1,3 +1,4 @@
+import type { Clock } from "./clock.js";
 import { type Identity, instanceOf } from "./target.js";
 
 /** The last good exposition of one target. An entry is never changed, only replaced by its successor. */
@@ -23,11 +24,28 @@ export interface Entry extends Identity {
   readonly startedAt: number;
   /** The moment of the scrape on this process's monotonic clock: an age is counted from here. */
   readonly measuredAt: number;
+  /** The origin's epoch when it published this exposition; 0 for what is not published. */
+  readonly epoch: number;
+  /** The number that its origin gave to this exposition, unlike any other of the epoch; 0 for what is not published. */
+  readonly sequence: number;
+  /** The origin's sequence, as far as it is known here, when the times of the scrape were last renewed. */
+  readonly renewed: number;
 }
+
+/** What is scraped, before it is published. */
+export const unpublished = { epoch: 0, sequence: 0, renewed: 0 } as const;
 
 /** The age of an entry in seconds, never below 0, whatever the wall clocks say. */
 export function ageOf(entry: Pick<Entry, "measuredAt">, monotonic: number): number {
   return Math.max(0, (monotonic - entry.measuredAt) / 1000);
+}
+
+/**
+ * How far the clock of an entry's origin is ahead of this node's, in seconds; below 0 where it is behind. What the
+ * origin's clock shows now is the time of the scrape and the age since, which travels as such.
+ */
+export function clockOffsetOf(entry: Pick<Entry, "scrapedAt" | "measuredAt">, clock: Clock): number {
+  return (entry.scrapedAt + (clock.monotonic() - entry.measuredAt) - clock.now()) / 1000;
 }
 
 /**
@@ -48,8 +66,18 @@ export function onePerInstance(entries: readonly Entry[]): Entry[] {
 }
 
 function supersedes(entry: Entry, other: Entry): boolean {
-  if (entry.startedAt !== other.startedAt) return entry.startedAt > other.startedAt;
-  return entry.measuredAt > other.measuredAt;
+  const sameClock = entry.origin === other.origin;
+  const started = sameClock ? entry.startedAt : startOf(entry);
+  const otherStarted = sameClock ? other.startedAt : startOf(other);
+  return started === otherStarted ? entry.measuredAt > other.measuredAt : started > otherStarted;
+}
+
+/**
+ * When the target was started, on this process's monotonic clock: how old it was at the scrape is a difference of
+ * two times of one clock, its origin's, so clocks that differ do no harm. A start that is not known was long ago.
+ */
+function startOf({ startedAt, scrapedAt, measuredAt }: Entry): number {
+  return startedAt === 0 ? Number.NEGATIVE_INFINITY : measuredAt - (scrapedAt - startedAt);
 }
 
 /** Orders `web.2` before `web.10`, the same on every machine. */

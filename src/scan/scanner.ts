@@ -4,7 +4,7 @@ import type { TargetChange, TargetProvider } from "../discovery/provider.js";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
-import type { Entry } from "../model/entry.js";
+import { type Entry, unpublished } from "../model/entry.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
 import type { Scraper } from "./http-scraper.js";
@@ -230,5 +230,6 @@ function entryOf(
     duration: scrape.duration,
     startedAt: target.startedAt,
     measuredAt: scrape.begun,
+    ...unpublished,
   };
 }

@@ -64,7 +64,7 @@ export class TargetBook {
       if (record.target.provider === provider && !listed.has(record.target.id)) this.#drop(record.target.id);
     }
     // What an earlier run left in the cache and is not there any more.
-    for (const entry of this.#options.cache.all()) {
+    for (const entry of this.#options.cache.own()) {
       if (entry.id.startsWith(`${provider}:`) && !listed.has(entry.id)) this.#options.cache.remove(entry.id);
     }
     return added;

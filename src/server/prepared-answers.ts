@@ -58,16 +58,17 @@ export class PreparedAnswers {
   >();
   readonly #isCurrent: (entry: Entry) => boolean;
 
-  /** @param isCurrent whether an entry is still the newest of its target; answers made of others are let go. */
+  /** @param isCurrent whether the exposition of an entry is still the newest of its target; answers made of others are let go. */
   constructor(isCurrent: (entry: Entry) => boolean) {
     this.#isCurrent = isCurrent;
   }
 
   /** An answer in `format` made of one entry or several. */
   async get(entries: readonly Entry[], format: Format): Promise<PreparedAnswer> {
-    const key = [format, ...entries.map(({ id }) => id)].join("\n");
+    const key = [format, ...entries.map(({ origin, id }) => `${origin} ${id}`)].join("\n");
     const known = this.#answers.get(key);
-    if (known?.entries.every((entry, index) => entry === entries[index])) return await known.answer;
+    // An entry whose times were renewed still has the exposition of its predecessor.
+    if (known?.entries.every(({ gzip }, index) => gzip === entries[index]!.gzip)) return await known.answer;
     this.#forgetOutdated();
     const answer = prepare(entries, format);
     this.#answers.set(key, { entries, answer });

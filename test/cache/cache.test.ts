@@ -10,7 +10,7 @@ function rememberingStore(): EntryStore & { saved: string[]; removed: string[] }
     saved,
     removed,
     save: (entry: Entry) => saved.push(entry.id),
-    remove: (id: string) => removed.push(id),
+    remove: ({ id }) => removed.push(id),
   };
 }
 

@@ -88,7 +88,7 @@ describe("the disk store", () => {
     const kept = entryFor(clock, { id: "docker:kept" });
     store.save(entryFor(clock, { id: "docker:gone", replica: "2" }));
     store.save(kept);
-    store.remove("docker:gone");
+    store.remove({ origin: "node1", id: "docker:gone" });
     await store.flush();
     expect(await setUp(folder).store.load()).toEqual([kept]);
   });
@@ -158,7 +158,7 @@ describe("the disk store", () => {
     await store.flush();
     const later = setUp(folder).store;
     await later.load();
-    later.remove("docker:1");
+    later.remove({ origin: "node1", id: "docker:1" });
     await later.flush();
     expect(readdirSync(folder)).toEqual([]);
   });

@@ -167,3 +167,20 @@ describe("secrets", () => {
     expect(shown).toContain("[hidden]");
   });
 });
+
+describe("replication", () => {
+  it("is asked for by PEERS, with what is usual unless told", () => {
+    const config = readConfig({ SSHPASS: "a long enough secret", PEERS: "a, [fd00::1]:2222 b:23" });
+    expect(config.peers).toEqual(["a", "[fd00::1]:2222", "b:23"]);
+    expect(config.sshListen).toEqual({ port: 22 });
+    expect(config.replicateTo).toBe("all");
+    expect(config.warnings).toEqual([]);
+  });
+
+  it("with PEERS needs the secret, and says so in one line", () => {
+    expect(problemsOf({ PEERS: "a" })).toEqual([
+      expect.stringMatching(/^SSHPASS is not set: .*PEERS is set/),
+    ]);
+    expect(problemsOf({ PEERS: "a", SSHPASS_FILE: "/does/not/exist" })).toHaveLength(1);
+  });
+});

@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import type { Clock } from "../../src/model/clock.js";
-import type { Entry } from "../../src/model/entry.js";
+import { type Entry, unpublished } from "../../src/model/entry.js";
 
 /** Clocks that stand still until they are moved, in seconds. */
 export function manualClock(start = Date.UTC(2026, 0, 1)): Clock & { advance(seconds: number): void } {
@@ -34,6 +34,7 @@ export function entryFor(clock: Clock, fields: Partial<Entry> & { text?: string 
     duration: 0.01,
     startedAt: 0,
     measuredAt: clock.monotonic(),
+    ...unpublished,
     ...rest,
   };
 }

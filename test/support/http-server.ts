@@ -29,7 +29,7 @@ export async function setUpServer(
     {
       version: "1.2.3",
       cache,
-      answers: new PreparedAnswers((entry) => cache.get(entry.id) === entry),
+      answers: new PreparedAnswers((entry) => cache.holds(entry)),
       clock,
       logger: silentLogger,
       telemetry,

@@ -27,6 +27,26 @@ export interface EngineContainer {
   readonly networks: readonly ContainerNetwork[];
 }
 
+/** What the engine says of its part in a swarm, field Swarm of `GET /info`. */
+export interface SwarmState {
+  /** Empty where the engine is in no swarm. */
+  readonly nodeId: string;
+  /** Whether it is a manager that can be asked for tasks and services. */
+  readonly manager: boolean;
+}
+
+/** A task of a service that should be, and is, running. */
+export interface EngineTask {
+  readonly id: string;
+  readonly nodeId: string;
+  /** Its addresses, each with the id and the name of the network. */
+  readonly addresses: readonly {
+    readonly networkId: string;
+    readonly network: string;
+    readonly address: string;
+  }[];
+}
+
 /** Asks one engine, each call within a time limit: dockerode itself would wait for ever. */
 export interface EngineApi {
   readonly docker: Dockerode;
@@ -46,6 +66,22 @@ export interface EngineApi {
    * @throws DiscoveryError
    */
   nodeHostname(signal: AbortSignal): Promise<string>;
+  /**
+   * The engine's part in a swarm, which may change at any time.
+   * @throws DiscoveryError
+   */
+  swarm(signal: AbortSignal): Promise<SwarmState>;
+  /**
+   * The running tasks of a service (GET /tasks, on managers only). Only those that should run are asked for: a busy
+   * swarm remembers tens of thousands of old ones.
+   * @throws DiscoveryError
+   */
+  serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly EngineTask[]>;
+  /**
+   * Labels of all services by service id (GET /services, on managers only).
+   * @throws DiscoveryError
+   */
+  serviceLabels(signal: AbortSignal): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
 }
 
 /** @param timeoutMs limit of one call, in milliseconds; 10 s unless told. */
@@ -72,8 +108,42 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
     });
   };
 
+  // The types of dockerode know no options here; the function takes them.
+  const info = docker.info.bind(docker) as (options: { abortSignal: AbortSignal }) => Promise<unknown>;
+
+  const listServices = docker.listServices.bind(docker) as (options: object) => Promise<unknown>;
+  const listTasks = docker.listTasks.bind(docker) as (options: object) => Promise<unknown>;
+
   return {
     docker,
+
+    async swarm(signal) {
+      const what = "tell whether it is in a swarm";
+      const answer = await ask(what, signal, (abortSignal) => info({ abortSignal }), infoSchema);
+      const { NodeID, ControlAvailable } = answer.Swarm ?? {};
+      return { nodeId: NodeID ?? "", manager: ControlAvailable === true };
+    },
+
+    async serviceTasks(serviceId, signal) {
+      const filters = JSON.stringify({ service: [serviceId], "desired-state": ["running"] });
+      const list = await ask(
+        "list the tasks of the own service",
+        signal,
+        (abortSignal) => listTasks({ filters, abortSignal }),
+        z.array(taskSchema),
+      );
+      return list.filter(({ Status }) => Status?.State === "running").map(toTask);
+    },
+
+    async serviceLabels(signal) {
+      const list = await ask(
+        "list its services",
+        signal,
+        (abortSignal) => listServices({ abortSignal }),
+        z.array(serviceSchema),
+      );
+      return new Map(list.map(({ ID, Spec }) => [ID, Spec?.Labels ?? {}]));
+    },
 
     async containers(signal) {
       const what = "list its containers";
@@ -98,8 +168,6 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
     },
 
     async nodeHostname(signal) {
-      // The types of dockerode know no options here; the function takes them.
-      const info = docker.info.bind(docker) as (options: { abortSignal: AbortSignal }) => Promise<unknown>;
       knownHostname ??= (
         await ask(
           "tell its node's hostname",
@@ -135,6 +203,42 @@ const containerSchema = z.object({
   HostConfig: z.object({ NetworkMode: optionalText }).nullish(),
   NetworkSettings: z.object({ Networks: z.record(z.string(), networkSchema.nullable()).nullish() }).nullish(),
 });
+
+const infoSchema = z.object({
+  Swarm: z.object({ NodeID: optionalText, ControlAvailable: z.boolean().nullish() }).nullish(),
+});
+
+/** The fields that are used, of what the Engine API calls Task. */
+const taskSchema = z.object({
+  ID: z.string().min(1),
+  NodeID: optionalText,
+  Status: z.object({ State: optionalText }).nullish(),
+  NetworksAttachments: z
+    .array(
+      z.object({
+        Network: z.object({ ID: z.string(), Spec: z.object({ Name: optionalText }).nullish() }),
+        Addresses: z.array(z.string()).nullish(),
+      }),
+    )
+    .nullish(),
+});
+
+const serviceSchema = z.object({
+  ID: z.string().min(1),
+  Spec: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
+});
+
+function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>): EngineTask {
+  const addresses = (NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>
+    (Addresses ?? []).map((address) => ({
+      networkId: Network.ID,
+      network: Network.Spec?.Name ?? Network.ID,
+      // Written with the length of the network's prefix, such as 10.0.1.5/24.
+      address: address.replace(/\/\d+$/, ""),
+    })),
+  );
+  return { id: ID, nodeId: NodeID ?? "", addresses };
+}
 
 function toContainer(raw: z.infer<typeof containerSchema>): EngineContainer {
   const networks = Object.entries(raw.NetworkSettings?.Networks ?? {}).map(([name, network]) => {

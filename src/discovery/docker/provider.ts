@@ -1,5 +1,6 @@
 import { describeError } from "../../errors.js";
 import type { Logger } from "../../logging.js";
+import { type ServiceLabels, withServiceLabels } from "../../model/service-labels.js";
 import type { Target } from "../../model/target.js";
 import type { TargetProvider } from "../provider.js";
 import { type NodeSettings, targetOf } from "./container-target.js";
@@ -15,6 +16,8 @@ export interface DockerProviderOptions extends Omit<NodeSettings, "nodeHostname"
   /** HOST_ADDRESS; else the default gateway where the proxy runs in a container, and loopback on the host. */
   readonly hostAddress?: string;
   readonly logger: Logger;
+  /** Labels of Swarm services, which count like those of their containers. */
+  readonly serviceLabels?: () => ServiceLabels;
   readonly timings?: Partial<WatchTimings>;
   /** What `/proc` says of this process; read from there unless told. */
   readonly machine?: Machine;
@@ -47,7 +50,9 @@ export function createDockerProvider(options: DockerProviderOptions): TargetProv
       for (const container of byId.values()) {
         if (container.id === view.own?.id) continue;
         const startedAt = Math.max(container.createdAt, startTimes.get(container.id) ?? 0);
-        targets.push(targetOf(container, reachOf(container, view), startedAt, { ...options, nodeHostname }));
+        const labels = withServiceLabels(container.labels, options.serviceLabels?.());
+        const reach = reachOf(container, view);
+        targets.push(targetOf({ ...container, labels }, reach, startedAt, { ...options, nodeHostname }));
       }
       return targets.sort(byTitle);
     },

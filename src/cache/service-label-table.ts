@@ -1,0 +1,24 @@
+import { createHash } from "node:crypto";
+import type { ServiceLabels } from "../model/service-labels.js";
+
+/** The labels of the swarm's services, as a manager knows them, or as one has told. */
+export class ServiceLabelTable {
+  #labels: ServiceLabels = new Map();
+  #digest = "";
+
+  get labels(): ServiceLabels {
+    return this.#labels;
+  }
+
+  /** The same for the same labels on every node; empty where nothing was told yet. */
+  get digest(): string {
+    return this.#digest;
+  }
+
+  replace(labels: ServiceLabels): void {
+    const sorted = [...labels].sort(([a], [b]) => (a < b ? -1 : 1));
+    const text = JSON.stringify(sorted.map(([id, set]) => [id, Object.entries(set).sort()]));
+    this.#digest = createHash("sha256").update(text).digest("base64").slice(0, 12);
+    this.#labels = new Map(sorted);
+  }
+}

@@ -1,0 +1,76 @@
+import { describeError } from "../errors.js";
+import type { Logger } from "../logging.js";
+import type { Replication } from "../replication/replication.js";
+
+export interface ReplicatingOptions {
+  /** Starts replication; undefined where nothing asks for it. Rejects where it cannot be told or started yet. */
+  readonly start: () => Promise<Replication | undefined>;
+  /** Whether a failure may pass by itself, as when the engine is away. */
+  readonly mayPass: (error: unknown) => boolean;
+  readonly logger: Logger;
+}
+
+/** Replication from the first moment that it can be started, which may come after the start of the program. */
+export class Replicating {
+  readonly #options: ReplicatingOptions;
+  #replication: Replication | undefined;
+  #decided = false;
+  #tried = false;
+  #starting: Promise<void> | undefined;
+  #told: string | undefined;
+
+  constructor(options: ReplicatingOptions) {
+    this.#options = options;
+  }
+
+  get current(): Replication | undefined {
+    return this.#replication;
+  }
+
+  /** Whether the first attempt to sync is made, as far as it is known that there is anything to sync. */
+  get ready(): boolean {
+    return this.#tried && (this.#replication?.attempted ?? true);
+  }
+
+  /** Tries to start. @throws what cannot pass by itself. */
+  start(): Promise<void> {
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  /** Does a cycle, or tries to start where that failed so far. Does not wait and never fails. */
+  afterScan(): void {
+    if (this.#decided) return void this.#replication?.cycle();
+    if (this.#starting !== undefined) return;
+    this.start().then(
+      () => void this.#replication?.cycle(),
+      (error) => this.#tell(error),
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#starting?.catch(() => undefined);
+    this.#decided = true;
+    await this.#replication?.stop();
+  }
+
+  async #start(): Promise<void> {
+    try {
+      this.#replication = await this.#options.start();
+      this.#decided = true;
+    } catch (error) {
+      if (!this.#options.mayPass(error)) throw error;
+      this.#tell(error);
+    } finally {
+      this.#tried = true;
+    }
+  }
+
+  #tell(error: unknown): void {
+    const reason = describeError(error);
+    if (reason !== this.#told) this.#options.logger.error("no replication yet", { error: reason });
+    this.#told = reason;
+  }
+}

@@ -1,0 +1,41 @@
+import type { EngineApi, EngineContainer } from "./engine-api.js";
+import { type Machine, readMachine } from "./machine.js";
+import { findOwnContainer } from "./own-container.js";
+
+/** The Swarm task that this process runs in. */
+export interface OwnTask {
+  readonly serviceId: string;
+  readonly taskId: string;
+  /** Ids of the networks that its container is on now. @throws DiscoveryError */
+  networkIds(signal: AbortSignal): Promise<ReadonlySet<string>>;
+}
+
+/**
+ * Finds it by the labels of this process' own container, so that stack and service may bear any name.
+ *
+ * @returns undefined where this process runs in no task of a Swarm service.
+ * @throws DiscoveryError where the engine does not say.
+ */
+export async function findOwnTask(
+  engine: EngineApi,
+  signal: AbortSignal,
+  machine?: Machine,
+): Promise<OwnTask | undefined> {
+  const own = async (signal: AbortSignal) =>
+    ownContainer(await engine.containers(signal), machine ?? (await readMachine()));
+  const labels = (await own(signal))?.labels;
+  const serviceId = labels?.["com.docker.swarm.service.id"];
+  const taskId = labels?.["com.docker.swarm.task.id"];
+  if (!serviceId || !taskId) return undefined;
+  return {
+    serviceId,
+    taskId,
+    async networkIds(signal) {
+      return new Set((await own(signal))?.networks.map(({ id }) => id));
+    },
+  };
+}
+
+function ownContainer(containers: readonly EngineContainer[], machine: Machine): EngineContainer | undefined {
+  return findOwnContainer(new Map(containers.map((container) => [container.id, container])), machine);
+}

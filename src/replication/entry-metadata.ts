@@ -1,0 +1,89 @@
+import { z } from "zod";
+import { formatOfContentType } from "../exposition/format.js";
+import type { Entry } from "../model/entry.js";
+import { isEncodableSegment } from "../model/path-segment.js";
+import type { Section } from "./messages.js";
+import { PeerError } from "./peer-error.js";
+
+/*
+ * What is said of an entry beside its bytes. It is checked as strictly as what comes from a stranger, since names
+ * become paths and labels, and the content type a header.
+ */
+const name = z.string().refine(isEncodableSegment);
+const plainText = (length: number) =>
+  z
+    .string()
+    .max(length)
+    .regex(/^[^\p{Cc}\p{Cs}]*$/u);
+const count = z.int().nonnegative();
+/** A moment that a Date can hold. */
+const moment = z.number().nonnegative().max(8.64e15);
+
+const metadataSchema = z.object({
+  id: plainText(500).min(1),
+  names: z.array(name).min(1).max(8),
+  job: name,
+  replica: name,
+  scope: z.enum(["replicated", "global", "local"]),
+  stack: plainText(300).optional(),
+  contentType: z
+    .string()
+    .max(300)
+    .regex(/^[\x20-\x7e]+$/)
+    .refine((type) => formatOfContentType(type) !== undefined),
+  size: count,
+  samples: z.int().positive(),
+  url: plainText(4000),
+  scrapedAt: moment,
+  /** Milliseconds since the scrape, when this was written. */
+  age: z.number().nonnegative().max(32e12),
+  duration: z.number().nonnegative().max(1e6),
+  startedAt: moment,
+  sequence: z.int().positive(),
+  gzipBytes: z.int().positive(),
+});
+export type EntryMetadata = z.infer<typeof metadataSchema>;
+
+/** @param monotonic now: the age is counted up to here. */
+export function metadataOf(entry: Entry, monotonic: number): EntryMetadata {
+  const { origin: _, gzip, measuredAt, epoch: __, renewed: ___, names, stack, ...rest } = entry;
+  return {
+    ...rest,
+    names: [...names],
+    ...(stack === undefined ? {} : { stack }),
+    age: Math.max(0, Math.round(monotonic - measuredAt)),
+    gzipBytes: gzip.length,
+  };
+}
+
+/**
+ * @param raw what was received, at most `most` of them.
+ * @throws PeerError `invalid_entry`.
+ */
+export function readMetadata(raw: unknown): EntryMetadata[] {
+  const checked = z.array(metadataSchema).min(1).safeParse(raw);
+  if (checked.success) return checked.data;
+  const [issue] = checked.error.issues;
+  throw new PeerError(
+    "invalid_entry",
+    `it sends an entry whose ${issue?.path.slice(1).join(".")} cannot be used`,
+  );
+}
+
+/** An entry of the section's origin, as this node keeps it. @param monotonic when it was received. */
+export function entryFrom(
+  { age, gzipBytes: _, stack, ...metadata }: EntryMetadata,
+  gzip: Buffer,
+  { origin, epoch }: Pick<Section, "origin" | "epoch">,
+  monotonic: number,
+): Entry {
+  return {
+    ...metadata,
+    ...(stack === undefined ? {} : { stack }),
+    origin,
+    gzip,
+    measuredAt: monotonic - age,
+    epoch,
+    renewed: metadata.sequence,
+  };
+}

@@ -1,0 +1,86 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import type { Duplex } from "node:stream";
+import { type Pack, pack } from "tar-stream";
+import type { Cache } from "../cache/cache.js";
+import { AppError } from "../errors.js";
+import type { Clock } from "../model/clock.js";
+import type { Entry } from "../model/entry.js";
+import { metadataOf } from "./entry-metadata.js";
+import type { SshCommand } from "./ssh-connection.js";
+
+const exportsAtOnce = 4;
+/** Milliseconds for one export: an archive that is not fetched keeps old expositions in memory. */
+const exportMs = 300_000;
+
+/**
+ * `export`: the fresh entries of the cache as a tar archive, a file each, for a person. Of each its metadata stands
+ * in a PAX header, as JSON under `comment`.
+ */
+export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
+  let running = 0;
+  return async (stream) => {
+    if (running >= exportsAtOnce) throw new AppError("too many exports at once: try again in a moment");
+    running++;
+    const entries = cache.all().filter((entry) => cache.isFresh(entry));
+    const archive = pack();
+    try {
+      await Promise.all([send(archive, stream), fill(archive, entries, clock)]);
+    } finally {
+      archive.destroy();
+      running--;
+    }
+  };
+}
+
+/** Writes at the pace of who reads; ends with an error where that one goes away or takes too long. */
+async function send(archive: Pack, stream: Duplex): Promise<void> {
+  const signal = AbortSignal.any([closeOf(stream), AbortSignal.timeout(exportMs)]);
+  for await (const chunk of archive) {
+    signal.throwIfAborted();
+    if (!stream.write(chunk)) await once(stream, "drain", { signal });
+  }
+}
+
+function closeOf(stream: Duplex): AbortSignal {
+  const controller = new AbortController();
+  stream.once("close", () => controller.abort(new AppError("the connection was closed")));
+  if (stream.destroyed) controller.abort();
+  return controller.signal;
+}
+
+async function fill(archive: Pack, entries: Entry[], clock: Clock): Promise<void> {
+  for (const entry of entries.sort(byName)) {
+    if (archive.destroyed) return;
+    const header = {
+      name: fileNameOf(entry),
+      mode: 0o600,
+      mtime: new Date(entry.scrapedAt),
+      pax: { comment: JSON.stringify({ origin: entry.origin, ...metadataOf(entry, clock.monotonic()) }) },
+    };
+    await new Promise<void>((resolve) => {
+      archive.once("close", resolve);
+      archive.entry(header, entry.gzip, () => {
+        archive.off("close", resolve);
+        resolve();
+      });
+    });
+  }
+  archive.finalize();
+}
+
+/** `<origin>/<job>.<replica>-<unique>.metrics.gz`, in letters that every file system takes. */
+function fileNameOf({ origin, job, replica, id }: Entry): string {
+  const plain = (text: string, length: number) =>
+    text
+      .replace(/[^A-Za-z0-9._-]+/g, "_")
+      .replace(/^\.+/, "_")
+      .slice(0, length);
+  const unique = createHash("sha256").update(`${origin} ${id}`).digest("hex").slice(0, 8);
+  return `${plain(origin, 60)}/${plain(`${job}.${replica}`, 70)}-${unique}.metrics.gz`;
+}
+
+function byName(a: Entry, b: Entry): number {
+  const [left, right] = [fileNameOf(a), fileNameOf(b)];
+  return left < right ? -1 : left > right ? 1 : 0;
+}

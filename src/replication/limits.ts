@@ -1,0 +1,44 @@
+/** What a peer may use up, each checked before anything is set aside for it. */
+export interface ReplicationLimits {
+  /** The inflated size of one exposition, in bytes: SCRAPE_MAX_BYTES. */
+  readonly entryBytes: number;
+  /** Entries of one origin. */
+  readonly entriesPerOrigin: number;
+  /** Entries and gzip bytes of all other origins together. */
+  readonly entries: number;
+  readonly gzipBytes: number;
+  readonly origins: number;
+  /** One control message, in bytes, once inflated. */
+  readonly messageBytes: number;
+  /** Milliseconds without a byte from the peer in the middle of an exchange, and for all of it. */
+  readonly idleMs: number;
+  readonly exchangeMs: number;
+}
+
+/** Far above what a swarm of some hundred nodes needs. */
+export function defaultLimits(entryBytes: number): ReplicationLimits {
+  return {
+    entryBytes,
+    entriesPerOrigin: 20_000,
+    entries: 200_000,
+    gzipBytes: 2 ** 31,
+    origins: 2000,
+    messageBytes: 4 * 1024 * 1024,
+    idleMs: 5000,
+    exchangeMs: 60_000,
+  };
+}
+
+/** Entries and bytes from which on the sender begins a new batch. */
+export const batchEntries = 64;
+export const batchBytes = 512 * 1024;
+
+/** The most that gzip makes of a text: it may lengthen it a little. */
+export function maxGzipBytes(bytes: number): number {
+  return bytes + Math.ceil(bytes / 1000) + 1024;
+}
+
+/** The longest frame with a batch: one entry as large as can be, or many small ones, and what is said of them. */
+export function maxBatchBytes(limits: ReplicationLimits): number {
+  return Math.max(maxGzipBytes(limits.entryBytes), 2 * batchBytes) + limits.messageBytes;
+}

@@ -1,0 +1,203 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { describeError } from "../errors.js";
+import type { Logger } from "../logging.js";
+import { Answered } from "./answered.js";
+import { FrameChannel } from "./frame-channel.js";
+import type { SharedKeys } from "./keys.js";
+import { maxBatchBytes } from "./limits.js";
+import { Peer } from "./peer.js";
+import { type FailureReason, PeerError } from "./peer-error.js";
+import type { PeerStatus } from "./peer-status.js";
+import type { KnownPeer, PeerSource } from "./peers.js";
+import type { LinkTimings } from "./ssh-client.js";
+import type { SshCommand } from "./ssh-connection.js";
+import type { SyncContext } from "./sync-context.js";
+import { SyncSession } from "./sync-session.js";
+
+export interface ReplicatorOptions {
+  readonly source: PeerSource;
+  readonly keys: SharedKeys;
+  readonly context: Omit<SyncContext, "manager" | "answered">;
+  readonly logger: Logger;
+  readonly timings?: LinkTimings;
+  /** Told each failure, for the metrics. */
+  readonly onFailure?: (reason: FailureReason) => void;
+}
+
+/** How often a peer is talked to in one cycle: once, and again when others brought something that it lacks. */
+const exchangesPerCycle = 3;
+/** Milliseconds to wait for what others bring, so that it goes on together. */
+const gatherMs = 200;
+
+/** Talks to all peers after each scan, and answers those that talk to this node. */
+export class Replicator {
+  readonly #options: ReplicatorOptions;
+  readonly #context: SyncContext;
+  readonly #peers = new Map<string, Peer>();
+  readonly #stopping = new AbortController();
+  #manager = false;
+  #listFailing: string | undefined;
+  #attempted = false;
+  /** Counts the cycles: what one of them still waits for ends with the next. */
+  #cycle = 0;
+
+  constructor(options: ReplicatorOptions) {
+    this.#options = options;
+    const { cache, clock, instance } = options.context;
+    const answered = new Answered(clock, cache.holdings, instance);
+    this.#context = { ...options.context, answered, manager: () => this.#manager };
+  }
+
+  /**
+   * One cycle: tells all peers at once, in parallel, what is new, and takes what they have. To be called right after
+   * a scan. It never rejects: what goes wrong is kept with the peer, counted, and logged when it begins and ends.
+   *
+   * @returns when all peers are done, or out of time.
+   */
+  async cycle(): Promise<void> {
+    const { holdings } = this.#context.cache;
+    holdings.confirm();
+    await this.#listPeers();
+    const cycle = ++this.#cycle;
+    const due = [...this.#peers.values()].filter((peer) => peer.isDue);
+    await Promise.all(due.map((peer) => this.#talk(peer, cycle)));
+    this.#attempted = true;
+  }
+
+  /** The command `sync`: answers another instance for as long as it stays connected. */
+  readonly answer: SshCommand = async (stream) => {
+    const { limits } = this.#context;
+    const channel = new FrameChannel(
+      stream,
+      { m: limits.messageBytes, t: maxBatchBytes(limits) },
+      this.#context.countBytes,
+    );
+    const session = new SyncSession(channel, this.#context);
+    try {
+      await session.serve();
+    } catch (error) {
+      const failure =
+        error instanceof PeerError ? error : new PeerError("protocol", "it failed", { cause: error });
+      channel.fail(failure);
+      if (failure.reason === "closed" || this.#stopping.signal.aborted) return;
+      this.#options.onFailure?.(failure.reason);
+      this.#options.logger.warn("a peer was cut off", {
+        peer: session.peer?.origin ?? "unknown",
+        reason: failure.reason,
+        error: describeError(failure),
+      });
+      throw failure;
+    } finally {
+      session.release();
+    }
+  };
+
+  /** All peers that this node talks to. */
+  statuses(): PeerStatus[] {
+    return [...this.#peers.values()].map((peer) => peer.status());
+  }
+
+  /** Whether this node begins exchanges. */
+  get manager(): boolean {
+    return this.#manager;
+  }
+
+  /** Why the peers cannot be listed, if so. */
+  get listFailing(): string | undefined {
+    return this.#listFailing;
+  }
+
+  /** Whether the first cycle is done. */
+  get attempted(): boolean {
+    return this.#attempted;
+  }
+
+  /** Ends all connections to peers. */
+  stop(): void {
+    this.#stopping.abort();
+    for (const peer of this.#peers.values()) peer.close();
+    this.#peers.clear();
+  }
+
+  async #listPeers(): Promise<void> {
+    const { source, logger } = this.#options;
+    try {
+      const { manager, peers, serviceLabels } = await source.list(this.#stopping.signal);
+      if (serviceLabels !== undefined) this.#context.serviceLabels.replace(serviceLabels);
+      if (this.#listFailing !== undefined) logger.info("the list of peers is there again");
+      this.#listFailing = undefined;
+      this.#manager = manager;
+      this.#take(peers);
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      const reason = describeError(error);
+      if (this.#listFailing === undefined) {
+        logger.error("the list of peers cannot be had: the known ones go on being asked", { error: reason });
+      }
+      this.#listFailing = reason;
+    }
+  }
+
+  #take(listed: readonly KnownPeer[]): void {
+    if (this.#stopping.signal.aborted) return;
+    const keys = new Set(listed.map(({ key }) => key));
+    for (const [key, peer] of this.#peers) {
+      if (keys.has(key)) continue;
+      peer.close();
+      this.#peers.delete(key);
+    }
+    const { keys: sharedKeys, timings } = this.#options;
+    for (const known of listed) {
+      if (this.#peers.has(known.key)) {
+        this.#peers.get(known.key)?.update(known);
+        continue;
+      }
+      const signal = this.#stopping.signal;
+      this.#peers.set(
+        known.key,
+        new Peer({ known, keys: sharedKeys, context: this.#context, timings, signal }),
+      );
+    }
+  }
+
+  /** Exchanges with one peer, and again when others brought what it lacks. */
+  async #talk(peer: Peer, cycle: number): Promise<void> {
+    if (await peer.hasJustCalled()) return;
+    for (let exchange = 1; await this.#exchange(peer); exchange++) {
+      await this.#gather();
+      if (exchange === exchangesPerCycle || cycle !== this.#cycle || !peer.lacks() || !peer.isDue) return;
+    }
+  }
+
+  /** Waits until no peer is being talked to any more; not long, since one of them may be slow. */
+  async #gather(): Promise<void> {
+    const until = performance.now() + gatherMs;
+    while (performance.now() < until && [...this.#peers.values()].some((peer) => peer.running)) {
+      await sleep(10, undefined, { ref: false });
+    }
+  }
+
+  async #exchange(peer: Peer): Promise<boolean> {
+    const { logger, onFailure } = this.#options;
+    const before = peer.status();
+    try {
+      await peer.exchange();
+      if (peer.isSelf && before.state !== "self")
+        logger.debug("a peer is this node itself", { peer: peer.title });
+      else if (before.state !== "connected") logger.info("in touch with a peer", { peer: peer.title });
+      return !peer.isSelf;
+    } catch (error) {
+      const { reason } = error as PeerError;
+      if (this.#stopping.signal.aborted) return false;
+      onFailure?.(reason);
+      if (before.lastReason !== reason) {
+        logger.warn("the exchange with a peer failed", {
+          peer: peer.title,
+          reason,
+          error: describeError(error),
+        });
+      }
+      return false;
+    }
+  }
+}

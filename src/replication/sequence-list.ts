@@ -1,0 +1,41 @@
+import { z } from "zod";
+
+const positive = z.int().positive();
+
+/**
+ * Ascending numbers, as they travel: runs of `[difference to the one before, how often]`, so that a thousand
+ * neighbours take no more than one.
+ */
+export const sequenceListSchema = z.array(z.tuple([positive, positive]));
+export type SequenceList = z.infer<typeof sequenceListSchema>;
+
+/** @param sequences positive whole numbers, ascending, each once. */
+export function writeSequences(sequences: readonly number[]): SequenceList {
+  const runs: SequenceList = [];
+  let before = 0;
+  for (const sequence of sequences) {
+    const difference = sequence - before;
+    const last = runs.at(-1);
+    if (last !== undefined && last[0] === difference) last[1]++;
+    else runs.push([difference, 1]);
+    before = sequence;
+  }
+  return runs;
+}
+
+/**
+ * @param most how many numbers are taken.
+ * @returns undefined where there are more.
+ */
+export function readSequences(list: SequenceList, most: number): Set<number> | undefined {
+  const sequences = new Set<number>();
+  let sequence = 0;
+  for (const [difference, times] of list) {
+    if (sequences.size + times > most) return undefined;
+    for (let time = 0; time < times; time++) {
+      sequence += difference;
+      sequences.add(sequence);
+    }
+  }
+  return sequences;
+}

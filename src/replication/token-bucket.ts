@@ -1,0 +1,39 @@
+/** Lets something happen `capacity` times at once and then `perSecond` times a second. */
+export class TokenBucket {
+  #tokens: number;
+  #at: number;
+
+  /** @param now milliseconds on a monotonic clock, as for all calls. */
+  constructor(
+    private readonly capacity: number,
+    private readonly perSecond: number,
+    now: number,
+  ) {
+    this.#tokens = capacity;
+    this.#at = now;
+  }
+
+  /** Whether nothing was taken lately, so that a new bucket would be the same. */
+  isFull(now: number): boolean {
+    this.#refill(now);
+    return this.#tokens >= this.capacity;
+  }
+
+  /** Whether one could be taken. */
+  has(now: number): boolean {
+    this.#refill(now);
+    return this.#tokens >= 1;
+  }
+
+  /** Takes one; false where there is none. */
+  take(now: number): boolean {
+    if (!this.has(now)) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  #refill(now: number): void {
+    this.#tokens = Math.min(this.capacity, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
+    this.#at = now;
+  }
+}

@@ -1,0 +1,289 @@
+import type { Duplex } from "node:stream";
+import { deflateRawSync, gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import type { FailureReason } from "../../src/replication/peer-error.js";
+import { served, startProxy } from "./proxies.js";
+import { frame, goodGzip, goodMetadata, message, offerOf, startRawPeer, tarOf } from "./raw-peer.js";
+
+const comment = (metadata: unknown) => deflateRawSync(JSON.stringify(metadata)).toString("base64");
+
+/** An archive of one file, good but for what is given. */
+function archive(
+  header: Record<string, unknown> = {},
+  metadata: unknown = [goodMetadata(goodGzip)],
+  content: Buffer = goodGzip,
+): Promise<Buffer> {
+  return tarOf([{ header: { name: "entries.gz", pax: { comment: comment(metadata) }, ...header }, content }]);
+}
+
+/** A header that says that ten gigabytes follow; only some bytes do. */
+async function tenGigabytes(): Promise<Buffer> {
+  const bytes = await archive();
+  // Behind the PAX header and its text; tar-stream gives both headers the same name.
+  const at = bytes.lastIndexOf("PaxHeader");
+  const header = bytes.subarray(at, at + 512);
+  header.write(`${(10 * 2 ** 30).toString(8)} `, 124, 12, "latin1");
+  header.fill(" ", 148, 156);
+  const sum = header.reduce((total, byte) => total + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, 8, "latin1");
+  return bytes;
+}
+
+const sections = (tar: Buffer, entries = 1) => Buffer.concat([offerOf("x", entries), frame("t", tar)]);
+const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024));
+const notMetrics = gzipSync("<html>\n");
+const entry = (fields: Record<string, unknown>, gzip = goodGzip) =>
+  archive({}, [goodMetadata(gzip, fields)], gzip);
+
+const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promise<Buffer>][] = [
+  [
+    "a file named ../../etc/passwd",
+    "protocol",
+    async () => sections(await archive({ name: "../../etc/passwd" })),
+  ],
+  ["a file with an absolute name", "protocol", async () => sections(await archive({ name: "/etc/passwd" }))],
+  [
+    "a symbolic link",
+    "protocol",
+    async () =>
+      sections(await tarOf([{ header: { name: "entries.gz", type: "symlink", linkname: "/etc/passwd" } }])),
+  ],
+  [
+    "a hard link",
+    "protocol",
+    async () =>
+      sections(await tarOf([{ header: { name: "entries.gz", type: "link", linkname: "/etc/passwd" } }])),
+  ],
+  [
+    "a device",
+    "protocol",
+    async () => sections(await tarOf([{ header: { name: "entries.gz", type: "character-device" } }])),
+  ],
+  [
+    "a folder",
+    "protocol",
+    async () => sections(await tarOf([{ header: { name: "entries.gz", type: "directory" } }])),
+  ],
+  [
+    "two files",
+    "protocol",
+    async () => sections(Buffer.concat([(await archive()).subarray(0, -1024), await archive()])),
+  ],
+  ["an entry of 10 GB", "limit", async () => sections(await tenGigabytes())],
+  [
+    "an archive of 4 GB",
+    "limit",
+    () => Buffer.concat([offerOf("x", 1), Buffer.from([0x74, 0xff, 0xff, 0xff, 0xff])]),
+  ],
+  ["a million entries", "limit", () => offerOf("x", 1_000_000)],
+  [
+    "a million origins",
+    "limit",
+    () =>
+      Buffer.concat([
+        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+        message({
+          kind: "have",
+          manager: true,
+          have: Array.from({ length: 40_000 }, (_, index) => [`o${index}`, 1, 1, 1]),
+        }),
+      ]),
+  ],
+  [
+    "a list of a million removals",
+    "limit",
+    () =>
+      Buffer.concat([
+        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
+        message({
+          kind: "answer",
+          heavy: 0,
+          want: [],
+          light: [{ origin: "x", epoch: 5, sequence: 1, base: 1, heard: 0, kept: [[1, 1e15]] }],
+        }),
+      ]),
+  ],
+  ["no archive at all", "protocol", () => sections(Buffer.alloc(4096, 7))],
+  ["an empty archive", "protocol", () => sections(Buffer.alloc(1024))],
+  [
+    "an archive without metadata",
+    "protocol",
+    async () => sections(await tarOf([{ header: { name: "entries.gz" }, content: goodGzip }])),
+  ],
+  ["an archive that is cut", "protocol", async () => sections((await archive()).subarray(0, 1600))],
+  [
+    "an archive whose metadata is a bomb",
+    "limit",
+    async () =>
+      sections(
+        await archive({
+          pax: { comment: deflateRawSync(Buffer.alloc(64 * 1024 * 1024, 32)).toString("base64") },
+        }),
+      ),
+  ],
+  [
+    "entries longer than the file",
+    "protocol",
+    async () => sections(await archive({}, [goodMetadata(goodGzip, { gzipBytes: 1e6 })])),
+  ],
+  ["a gzip bomb", "invalid_entry", async () => sections(await entry({ size: 1000 }, bomb))],
+  [
+    "a gzip bomb that says how large it is",
+    "limit",
+    async () => sections(await entry({ size: 8 * 1024 * 1024 }, bomb)),
+  ],
+  [
+    "a gzip stream that is none",
+    "invalid_entry",
+    async () => sections(await entry({}, Buffer.from("not gzip"))),
+  ],
+  [
+    "a gzip stream with bytes after its end",
+    "invalid_entry",
+    async () => sections(await entry({}, Buffer.concat([goodGzip, Buffer.from("more")]))),
+  ],
+  ["a web page", "invalid_entry", async () => sections(await entry({ size: 7 }, notMetrics))],
+  ["a wrong number of samples", "invalid_entry", async () => sections(await entry({ samples: 2 }))],
+  [
+    "a name that is no segment of a path",
+    "invalid_entry",
+    async () => sections(await entry({ names: [".."] })),
+  ],
+  [
+    "a replica with control characters",
+    "invalid_entry",
+    async () => sections(await entry({ replica: "1\r\nSet-Cookie: a" })),
+  ],
+  [
+    "a content type with a line break",
+    "invalid_entry",
+    async () => sections(await entry({ contentType: "text/plain\r\nX: y" })),
+  ],
+  [
+    "a web page's content type",
+    "invalid_entry",
+    async () => sections(await entry({ contentType: "text/html" })),
+  ],
+  ["an age below zero", "invalid_entry", async () => sections(await entry({ age: -1 }))],
+  ["an entry out of its order", "protocol", async () => sections(await entry({ sequence: 9 }))],
+  [
+    "an entry beyond those that it told",
+    "protocol",
+    async () =>
+      sections(
+        await archive(
+          {},
+          [goodMetadata(goodGzip), goodMetadata(goodGzip, { sequence: 2 })],
+          Buffer.concat([goodGzip, goodGzip]),
+        ),
+      ),
+  ],
+  [
+    "a section that nobody asked for",
+    "protocol",
+    () =>
+      Buffer.concat([
+        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
+        message({ kind: "answer", light: [], heavy: 1, want: [] }),
+        message({
+          kind: "section",
+          section: { origin: "y", epoch: 5, sequence: 1, base: 0, heard: 0, entries: 1 },
+        }),
+      ]),
+  ],
+  [
+    "an epoch that nothing is above",
+    "protocol",
+    () =>
+      Buffer.concat([
+        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+        message({ kind: "have", manager: true, have: [["node1", Number.MAX_SAFE_INTEGER, 1, 1]] }),
+      ]),
+  ],
+  ["a message that is a bomb", "limit", () => frame("m", deflateRawSync(Buffer.alloc(64 * 1024 * 1024, 32)))],
+  ["a message that is none", "protocol", () => frame("m", Buffer.from("rubbish"))],
+  ["bytes that are no frame", "protocol", () => Buffer.from("GET / HTTP/1.1\r\n\r\n")],
+  [
+    "a name that is this node's",
+    "same_name",
+    () => message({ kind: "hello", protocol: 1, instance: "other", origin: "node1" }),
+  ],
+];
+
+describe("a peer that holds the secret and sends", () => {
+  it.each(attacks)("%s is cut off (%s), and nothing of it reaches the cache", async (_, reason, bytes) => {
+    const proxy = await startProxy("node1");
+    const sent = await bytes();
+    const evil = await startRawPeer((stream) => stream.write(sent));
+    proxy.talkTo(evil);
+    await proxy.replicator.cycle();
+    expect(proxy.failures).toEqual([reason]);
+    expect(proxy.replicator.statuses()).toMatchObject([
+      { state: "failing", lastReason: reason, failures: 1 },
+    ]);
+    expect(proxy.cache.all()).toEqual([]);
+    // It is not tried again at once.
+    await proxy.replicator.cycle();
+    expect(evil.channels()).toBe(1);
+  });
+
+  it("an archive that ends in the middle of it, with the connection, is told apart from a good one", async () => {
+    const proxy = await startProxy("node1");
+    const sent = sections(await archive());
+    const evil = await startRawPeer(
+      (stream) => void stream.write(sent.subarray(0, -700), () => stream.destroy()),
+    );
+    proxy.talkTo(evil);
+    await proxy.replicator.cycle();
+    expect(proxy.failures).toEqual(["closed"]);
+    expect(proxy.cache.all()).toEqual([]);
+  });
+
+  it("nothing more in the middle of an exchange is cut off, and the others sync on time", async () => {
+    const proxy = await startProxy("node1", { limits: { idleMs: 1000 } });
+    const silent = await startRawPeer(() => undefined);
+    const dripping = await startRawPeer((stream) => {
+      const timer = setInterval(() => stream.write("m"), 100);
+      stream.on("close", () => clearInterval(timer));
+    });
+    const good = await startProxy("good");
+    good.put("1", "x 1\n");
+    proxy.talkTo(silent, dripping, good);
+    const cycle = proxy.replicator.cycle();
+    await expect.poll(() => served(proxy), { timeout: 900, interval: 20 }).toEqual({ "1": "x 1\n" });
+    await cycle;
+    expect(proxy.failures.sort()).toEqual(["limit", "timeout"]);
+  });
+
+  it("good entries before a bad one loses only the bad one", async () => {
+    const proxy = await startProxy("node1");
+    const second = gzipSync("y 1\n");
+    const both = [goodMetadata(goodGzip), goodMetadata(second, { sequence: 2, replica: "2", samples: 7 })];
+    const sent = sections(await archive({}, both, Buffer.concat([goodGzip, second])), 2);
+    const evil = await startRawPeer((stream) => stream.write(sent));
+    proxy.talkTo(evil);
+    await proxy.replicator.cycle();
+    expect(proxy.failures).toEqual(["invalid_entry"]);
+    expect(served(proxy)).toEqual({ "1": "x 1\n" });
+  });
+
+  it("entries of this node itself is not believed", async () => {
+    const proxy = await startProxy("node1", { epoch: 1 });
+    proxy.put("1", "mine 1\n");
+    const evil = await startRawPeer((stream: Duplex) =>
+      stream.write(
+        Buffer.concat([
+          message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+          message({ kind: "have", manager: true, have: [["node1", 5, 7, 1]] }),
+        ]),
+      ),
+    );
+    proxy.talkTo(evil);
+    await Promise.race([proxy.replicator.cycle(), new Promise((resolve) => setTimeout(resolve, 500))]);
+    // It begins a new epoch above the one that somebody seems to hold of it, and keeps what it has.
+    expect(proxy.cache.holdings.epoch).toBe(6);
+    expect(served(proxy)).toEqual({ "1": "mine 1\n" });
+  });
+});

@@ -1,0 +1,91 @@
+import { rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { readConfig } from "../../src/config/config.js";
+import { type Daemon, startDaemon } from "../../src/daemon.js";
+import { ListenError } from "../../src/errors.js";
+import { silentLogger } from "../../src/logging.js";
+import { answerWith, startTarget } from "../support/target-server.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer());
+  await Promise.all(
+    servers.map((server) => new Promise<void>((done) => server.listen(0, "127.0.0.1", done))),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
+  return ports;
+}
+
+/** A whole proxy in this process, for one target, with settings as an operator gives them. */
+async function start(folder: string, name: string, targetPort: number, settings: Record<string, string>) {
+  const targetsFile = join(folder, `${name}.json`);
+  writeFileSync(
+    targetsFile,
+    JSON.stringify([{ targets: [`127.0.0.1:${targetPort}`], labels: { job: name } }]),
+  );
+  const config = readConfig({
+    SCRAPE_INTERVAL: "1",
+    STALE_AFTER: "3",
+    TARGETS_FILE: targetsFile,
+    CACHE_DIR: join(folder, name),
+    DOCKER_HOST: "",
+    ...settings,
+  });
+  const daemon = await startDaemon({ config, logger: silentLogger, version: "test" });
+  let stopped = false;
+  const stop = async () => {
+    if (!stopped) await daemon.stop();
+    stopped = true;
+  };
+  onTestFinished(stop);
+  return { ...daemon, stop };
+}
+
+const get = async ({ port }: Daemon, path: string) => {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`);
+  return `${response.status} ${await response.text()}`;
+};
+
+describe("a pair of proxies outside Swarm", () => {
+  it("answer for each other, also when one is gone or starts anew, until that is stale", {
+    timeout: 40_000,
+  }, async () => {
+    const folder = tempFolder();
+    const [one, two] = [await startTarget(answerWith("one 1\n")), await startTarget(answerWith("two 1\n"))];
+    const [httpOne, httpTwo, sshOne, sshTwo] = await freePorts(4);
+    const settings = (http: number, ssh: number) => ({
+      SSHPASS: "a long enough secret",
+      PEERS: `127.0.0.1:${sshOne},127.0.0.1:${sshTwo}`,
+      LISTEN_ADDRESS: `127.0.0.1:${http}`,
+      SSH_LISTEN_ADDRESS: `127.0.0.1:${ssh}`,
+    });
+    const first = await start(folder, "one", one.port, settings(httpOne!, sshOne!));
+    const second = await start(folder, "two", two.port, settings(httpTwo!, sshTwo!));
+    const answers = (path: string, daemon: Daemon) => expect.poll(() => get(daemon, path), { timeout: 8000 });
+    await answers("/two/metrics", first).toBe("200 two 1\n");
+    await answers("/one/metrics", second).toBe("200 one 1\n");
+    expect(await get(first, "/metrics")).toMatch(/replicated_entries_total\{direction="in"\} [1-9]/);
+
+    // Both restart: what was fresh is served before anybody is asked.
+    await Promise.all([first.stop(), second.stop()]);
+    await two.close();
+    const again = await start(folder, "one", one.port, settings(httpOne!, sshOne!));
+    expect(await get(again, "/two/metrics")).toBe("200 two 1\n");
+    await answers("/two/metrics", again).toMatch(/^(404|503) /);
+    rmSync(join(folder, "two"), { recursive: true });
+  });
+
+  it("say what is wrong where the SSH port is taken", async () => {
+    const folder = tempFolder();
+    const taken = await startTarget(answerWith("x 1\n"));
+    const settings = { SSHPASS: "a long enough secret", LISTEN_ADDRESS: "127.0.0.1:0" };
+    const ssh = { SSH_LISTEN_ADDRESS: `127.0.0.1:${taken.port}` };
+    await expect(start(folder, "one", taken.port, { ...settings, ...ssh })).rejects.toThrow(ListenError);
+    await expect(start(folder, "one", taken.port, { ...settings, ...ssh })).rejects.toThrow(
+      /SSH_LISTEN_ADDRESS 127\.0\.0\.1:\d+ cannot be opened: another program listens there already/,
+    );
+  });
+});
