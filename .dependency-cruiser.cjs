@@ -1,7 +1,7 @@
 // The ranks of the house, low to high. A file imports only from a lower rank or from its own folder.
 // Rooms that share a rank never import one another.
 const ranks = [
-  ["model", "exposition", "errors", "logging", "telemetry"],
+  ["model", "exposition", "errors", "logging", "telemetry", "files"],
   ["config"],
   ["discovery", "cache"],
   ["scan", "replication", "server"],

@@ -1,6 +1,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../model/clock.js";
-import { TokenBucket } from "./token-bucket.js";
+import { TokenBucket } from "../model/token-bucket.js";
 
 /** Wrong passwords at once, and then a second. */
 const fromOneAddress = { capacity: 5, perSecond: 1 / 10 };

@@ -3,7 +3,7 @@ import type { Connection, ServerChannel, Session } from "ssh2";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
-import { TokenBucket } from "./token-bucket.js";
+import { TokenBucket } from "../model/token-bucket.js";
 
 /** A command that runs until it resolves; what it rejects with is logged, and told to whoever asked. */
 export type SshCommand = (stream: Duplex) => Promise<void>;

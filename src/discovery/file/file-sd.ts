@@ -1,4 +1,4 @@
-import { parseYaml } from "./yaml-text.js";
+import { parseYaml } from "../../files/yaml-text.js";
 
 /** A group of Prometheus' file_sd format: targets that share labels. */
 export interface TargetGroup {

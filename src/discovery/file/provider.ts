@@ -1,10 +1,15 @@
 import { DiscoveryError } from "../../errors.js";
+import { readText } from "../../files/read-text.js";
+import {
+  defaultFileWatchTimings,
+  type FileWatchTimings,
+  fileState,
+  watchFile,
+} from "../../files/watch-file.js";
 import type { Target } from "../../model/target.js";
 import type { TargetProvider } from "../provider.js";
 import { parseFileSd } from "./file-sd.js";
 import { targetsOf } from "./file-target.js";
-import { readText } from "./read-text.js";
-import { defaultFileWatchTimings, type FileWatchTimings, fileState, watchFile } from "./watch-file.js";
 
 export interface FileProviderOptions {
   /** TARGETS_FILE. */
