@@ -3,7 +3,7 @@
 const ranks = [
   ["model", "exposition", "errors", "logging", "telemetry", "files"],
   ["config"],
-  ["discovery", "cache"],
+  ["discovery", "cache", "fetch"],
   ["scan", "replication", "server"],
   ["daemon"],
   ["cli"],

@@ -1,21 +1,10 @@
 import { type Dispatcher, request } from "undici";
-import { codeOf, describeError } from "../errors.js";
-import { acceptHeader, contentTypes, formatOfContentType } from "../exposition/format.js";
-import { createUnknownValidator, createValidator } from "../exposition/validator.js";
+import { codeOf } from "../errors.js";
+import { acceptHeader } from "../exposition/format.js";
+import { connectionReason, maxHeaderBytes } from "../fetch/connection-reason.js";
+import { headerOf, readAnswer, type Scraped } from "../fetch/read-answer.js";
+import { ScrapeError } from "../fetch/scrape-error.js";
 import { createConnections } from "./connections.js";
-import { readExposition } from "./read-exposition.js";
-import { ScrapeError } from "./scrape-error.js";
-
-/** What one scrape brought. */
-export interface Scraped {
-  /** The exposition as one gzip stream. */
-  readonly gzip: Buffer;
-  /** The target's own Content-Type where that is valid, else the one that the text is. */
-  readonly contentType: string;
-  /** Inflated size in bytes. */
-  readonly size: number;
-  readonly samples: number;
-}
 
 /** Fetches and checks one exposition over HTTP. */
 export interface Scraper {
@@ -40,8 +29,6 @@ export interface HttpScraperOptions {
 }
 
 const maxRedirects = 3;
-const maxHeaderBytes = 16 * 1024;
-const maxContentTypeLength = 256;
 
 /** A scraper with lasting connections. GET only; redirects are followed where they stay on the same host and port. */
 export function createHttpScraper(options: HttpScraperOptions): Scraper {
@@ -72,41 +59,21 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
     const { statusCode, body } = response;
     // Whoever reads the body gets its errors; nobody else may be surprised by them.
     body.on("error", () => undefined);
-    const header = (name: string) => {
-      const value = response.headers[name];
-      return Array.isArray(value) ? value[0] : value;
-    };
     if (statusCode !== 200) {
       await body.dump({ limit: maxHeaderBytes, signal });
-      const location = header("location");
+      const location = headerOf(response.headers, "location");
       if (statusCode >= 300 && statusCode < 400 && location !== undefined) {
         return await get(dispatcher, redirectTarget(url, location, redirects), signal, redirects + 1);
       }
       throw new ScrapeError("status", `answered with status ${statusCode}`);
     }
-    const encoding = header("content-encoding")?.trim().toLowerCase() ?? "identity";
-    const gzipped = encoding === "gzip" || encoding === "x-gzip";
-    if (!gzipped && encoding !== "identity" && encoding !== "") {
+    const scraped = await readAnswer(response, maxBytes).catch((error) => {
       body.destroy();
-      throw new ScrapeError(
-        "invalid",
-        `answered with the content encoding ${JSON.stringify(encoding)}, not gzip`,
-      );
-    }
-    const contentType = header("content-type");
-    const format = formatOfContentType(contentType);
-    const validator = format === undefined ? createUnknownValidator() : createValidator(format);
-    const { gzip, size, verdict } = await readExposition(body, { gzipped, maxBytes, validator });
-    if (verdict.samples === 0)
+      throw error;
+    });
+    if (scraped.samples === 0)
       throw new ScrapeError("no_samples", "answered with an exposition without any sample");
-    const keep =
-      format !== undefined && contentType !== undefined && contentType.length <= maxContentTypeLength;
-    return {
-      gzip,
-      size,
-      samples: verdict.samples,
-      contentType: keep ? contentType : contentTypes[verdict.format],
-    };
+    return scraped;
   }
 
   return {
@@ -153,19 +120,4 @@ function redirectTarget(from: string, location: string, redirects: number): stri
 function isClosedConnection(error: unknown): boolean {
   const code = codeOf(error);
   return code === "UND_ERR_SOCKET" || code === "ECONNRESET" || code === "EPIPE";
-}
-
-function connectionReason(error: unknown): string {
-  const words: Record<string, string> = {
-    ECONNREFUSED: "connection refused",
-    ECONNRESET: "connection reset",
-    EHOSTUNREACH: "host unreachable",
-    ENETUNREACH: "network unreachable",
-    ENOTFOUND: "host name not found",
-    EAI_AGAIN: "host name lookup failed",
-    UND_ERR_SOCKET: "the connection was closed before the answer was complete",
-    UND_ERR_HEADERS_OVERFLOW: `the headers are larger than ${maxHeaderBytes} bytes`,
-    UND_ERR_CONNECT_TIMEOUT: "no connection in time",
-  };
-  return words[codeOf(error) ?? ""] ?? describeError(error);
 }

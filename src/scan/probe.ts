@@ -1,5 +1,6 @@
-import type { Scraped, Scraper } from "./http-scraper.js";
-import { ScrapeError } from "./scrape-error.js";
+import type { Scraped } from "../fetch/read-answer.js";
+import { ScrapeError } from "../fetch/scrape-error.js";
+import type { Scraper } from "./http-scraper.js";
 
 /** A good scrape and the candidate that gave it. */
 export interface Probed extends Scraped {

@@ -2,6 +2,7 @@ import pLimit, { type LimitFunction } from "p-limit";
 import type { Cache } from "../cache/cache.js";
 import type { TargetChange, TargetProvider } from "../discovery/provider.js";
 import { describeError } from "../errors.js";
+import { ScrapeError } from "../fetch/scrape-error.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import { type Entry, unpublished } from "../model/entry.js";
@@ -10,7 +11,6 @@ import type { Telemetry } from "../telemetry.js";
 import type { Scraper } from "./http-scraper.js";
 import { type Probed, probe } from "./probe.js";
 import { settlingRetries } from "./schedule.js";
-import { ScrapeError } from "./scrape-error.js";
 import { TargetBook } from "./target-book.js";
 import type { TargetRecord } from "./target-record.js";
 

@@ -1,9 +1,9 @@
+import type { ScrapeError } from "../fetch/scrape-error.js";
 import type { Entry } from "../model/entry.js";
 import type { Target } from "../model/target.js";
 import type { TargetState, TargetStatus } from "../model/target-status.js";
 import type { Probed } from "./probe.js";
 import { backoff } from "./schedule.js";
-import type { ScrapeError } from "./scrape-error.js";
 
 /** What the scanner remembers of one target. It only keeps the books; asking and storing is done by others. */
 export class TargetRecord {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { ScrapeError } from "../../src/fetch/scrape-error.js";
 import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
-import { ScrapeError } from "../../src/scan/scrape-error.js";
 import { freePort } from "../support/free-port.js";
 import { type Answer, answerWith, startTarget, startTcpTarget, textType } from "../support/target-server.js";
 
@@ -109,6 +109,13 @@ describe("a scrape", () => {
   ])("settles an unknown content type by what the text is: %j", async (text, contentType) => {
     expect((await scrapeOf(answerWith(text, "application/octet-stream"))).contentType).toBe(contentType);
   });
+
+  it.each(["text/plain; charset=\u00fc", `text/plain; x=${"y".repeat(300)}`])(
+    "does not keep a content type that could not be served again: %s",
+    async (contentType) => {
+      expect((await scrapeOf(answerWith("up 1\n", contentType))).contentType).toBe(textType);
+    },
+  );
 
   it("follows a redirect that stays on the same host and port", async () => {
     const scraped = await scrapeOf((request, response) => {
