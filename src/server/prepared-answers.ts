@@ -1,21 +1,20 @@
 import { promisify } from "node:util";
-import { constants, gunzip, gunzipSync, gzip } from "node:zlib";
+import { constants, gunzip, gzip } from "node:zlib";
 import { toText } from "../exposition/convert.js";
 import { contentTypes, type Format, formatOfContentType } from "../exposition/format.js";
 import { merge } from "../exposition/merge.js";
+import type { Logger } from "../logging.js";
 import type { Entry } from "../model/entry.js";
 import { instanceOf } from "../model/target.js";
+import { EntryReader, type LeftOut } from "./entry-reader.js";
 
-/** A part of a source that a merge had to leave out. */
-export interface LeftOut {
-  readonly instance: string;
-  readonly family: string;
-  readonly reason: string;
-}
+export type { LeftOut } from "./entry-reader.js";
 
 /** An answer made of entries, ready to be sent. */
 export interface PreparedAnswer {
   readonly contentType: string;
+  /** How many of the entries could be read: with none of them there is nothing to send. */
+  readonly sources: number;
   readonly leftOut: readonly LeftOut[];
   /** The body for a client that takes gzip, or for one that does not. Made once for each. */
   body(gzipped: boolean): Promise<Buffer>;
@@ -23,8 +22,6 @@ export interface PreparedAnswer {
 
 /** Answers that would need more inflated bytes than this are not made: the replicas have paths of their own. */
 const maxMergeBytes = 256 * 1024 * 1024;
-/** What is inflated in one go; larger entries go through the thread pool. */
-const wholeInflatedBytes = 1024 * 1024;
 
 const inflateAsync = promisify(gunzip);
 const deflateAsync = promisify(gzip);
@@ -32,14 +29,6 @@ const deflateAsync = promisify(gzip);
 /** The format that an entry is kept in. */
 export function formatOf(entry: Entry): Format {
   return formatOfContentType(entry.contentType) ?? "text";
-}
-
-/** The inflated bytes of an entry. */
-export async function inflateEntry(entry: Entry): Promise<Buffer> {
-  const limit = { maxOutputLength: Math.max(entry.size, 1) };
-  return entry.size <= wholeInflatedBytes
-    ? gunzipSync(entry.gzip, limit)
-    : await inflateAsync(entry.gzip, limit);
 }
 
 /** Whether entries are too much to be merged into one answer. */
@@ -57,20 +46,23 @@ export class PreparedAnswers {
     { readonly entries: readonly Entry[]; readonly answer: Promise<PreparedAnswer> }
   >();
   readonly #isCurrent: (entry: Entry) => boolean;
+  /** Inflates entries, and knows those that could not be. */
+  readonly reader: EntryReader;
 
   /** @param isCurrent whether the exposition of an entry is still the newest of its target; answers made of others are let go. */
-  constructor(isCurrent: (entry: Entry) => boolean) {
+  constructor(isCurrent: (entry: Entry) => boolean, logger?: Logger) {
     this.#isCurrent = isCurrent;
+    this.reader = new EntryReader(isCurrent, logger);
   }
 
-  /** An answer in `format` made of one entry or several. */
+  /** An answer in `format` made of one entry or several, without those that are damaged. */
   async get(entries: readonly Entry[], format: Format): Promise<PreparedAnswer> {
     const key = [format, ...entries.map(({ origin, id }) => `${origin} ${id}`)].join("\n");
     const known = this.#answers.get(key);
     // An entry whose times were renewed still has the exposition of its predecessor.
     if (known?.entries.every(({ gzip }, index) => gzip === entries[index]!.gzip)) return await known.answer;
     this.#forgetOutdated();
-    const answer = prepare(entries, format);
+    const answer = prepare(entries, format, this.reader);
     this.#answers.set(key, { entries, answer });
     try {
       return await answer;
@@ -80,11 +72,13 @@ export class PreparedAnswers {
     }
   }
 
-  /** What the answers that are kept had to leave out. */
+  /** What the answers of the moment have to leave out: families that contradict, and sources that are damaged. */
   async leftOut(): Promise<LeftOut[]> {
     this.#forgetOutdated();
-    const answers = await Promise.all([...this.#answers.values()].map(({ answer }) => answer));
-    return answers.flatMap((answer) => answer.leftOut);
+    const answers = await Promise.allSettled([...this.#answers.values()].map(({ answer }) => answer));
+    // An answer that could not be made was told to who asked for it.
+    const made = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value.leftOut : []));
+    return [...this.reader.unreadable(), ...made];
   }
 
   #forgetOutdated(): void {
@@ -94,37 +88,47 @@ export class PreparedAnswers {
   }
 }
 
-async function prepare(entries: readonly Entry[], format: Format): Promise<PreparedAnswer> {
+async function prepare(
+  entries: readonly Entry[],
+  format: Format,
+  reader: EntryReader,
+): Promise<PreparedAnswer> {
   const contentType = contentTypes[format];
   const [only, ...more] = entries;
   if (only !== undefined && more.length === 0) {
-    const bytes = await inflateEntry(only);
-    if (formatOf(only) === format) return answerOf(only.contentType, bytes, []);
-    return answerOf(contentType, toText(bytes), []);
+    const bytes = await reader.read(only);
+    if (bytes === undefined) return answerOf(contentType, Buffer.alloc(0), 0, []);
+    if (formatOf(only) === format) return answerOf(only.contentType, bytes, 1, []);
+    return answerOf(contentType, toText(bytes), 1, []);
   }
-  const sources = await Promise.all(
-    entries.map(async (entry) => ({
-      bytes: await inflateEntry(entry),
-      format: formatOf(entry),
-      labels: [["instance", instanceOf(entry)]] as const,
-    })),
+  const read = await Promise.all(entries.map(async (entry) => ({ entry, bytes: await reader.read(entry) })));
+  const sources = read.flatMap(({ entry, bytes }) =>
+    bytes === undefined
+      ? []
+      : [{ entry, bytes, format: formatOf(entry), labels: [["instance", instanceOf(entry)]] as const }],
   );
   const { bytes, conflicts } = merge(sources, format);
   const leftOut = conflicts.map(({ source, family, reason }) => ({
-    instance: instanceOf(entries[source]!),
+    instance: instanceOf(sources[source]!.entry),
     family,
     reason,
   }));
-  return answerOf(contentType, bytes, leftOut);
+  return answerOf(contentType, bytes, sources.length, leftOut);
 }
 
 /** Holds the plain body until the packed one is asked for, then that: nearly every client takes gzip. */
-function answerOf(contentType: string, bytes: Buffer, leftOut: readonly LeftOut[]): PreparedAnswer {
+function answerOf(
+  contentType: string,
+  bytes: Buffer,
+  sources: number,
+  leftOut: readonly LeftOut[],
+): PreparedAnswer {
   const limit = { maxOutputLength: Math.max(bytes.length, 1) };
   let plain: Buffer | undefined = bytes;
   let packed: Promise<Buffer> | undefined;
   return {
     contentType,
+    sources,
     leftOut,
     async body(gzipped) {
       if (!gzipped) return plain ?? (await inflateAsync(await packed!, limit));

@@ -4,16 +4,25 @@ import { constants, createGzip } from "node:zlib";
 import type { IRouter, Request, Response } from "express";
 import { Federation } from "../../exposition/federate.js";
 import { contentTypes } from "../../exposition/format.js";
+import type { Clock } from "../../model/clock.js";
+import { clockOffsets, tellsTheTime } from "../../model/clock-offset.js";
 import { type Entry, onePerInstance } from "../../model/entry.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { nothingFor } from "../nothing-for.js";
-import { formatOf, inflateEntry } from "../prepared-answers.js";
+import { formatOf } from "../prepared-answers.js";
 import { sendText, takesGzip } from "../send.js";
 
 const maxNames = 1000;
+/** The most origins that one header names; `/targets` names them all. */
+const maxOriginsTold = 50;
 
-/** `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the time of its scrape. */
+/**
+ * `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the time of its scrape, which is
+ * that of the origin's clock: so all nodes answer the same for the same entry. Where that clock differs from this
+ * node's by more than 5 s, its samples come without that time, and the header X-Clock-Offset names the origin with
+ * the seconds that it is ahead: `n2=7200.0, n3=-31.4`. A source that is damaged is left out.
+ */
 export function federateRoutes(router: IRouter, context: ServerContext): void {
   const { cache } = context;
 
@@ -22,7 +31,7 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
     if (names.length > maxNames || !names.every((name) => typeof name === "string")) {
       sendText(response, 400, `name is given as ?name=a&name=b, ${maxNames} times at most`);
     } else if (names.length === 0) {
-      await stream(request, response, cache.fresh());
+      await stream(context, request, response, cache.fresh());
     } else {
       await answerFor(context, request, response, names);
     }
@@ -48,21 +57,28 @@ async function answerFor(
   const unknown = missing.find(([status]) => status === 404);
   const refusal = unknown ?? (entries.length === 0 ? missing[0] : undefined);
   if (refusal !== undefined) sendText(response, ...refusal);
-  else await stream(request, response, onePerInstance(entries));
+  else await stream(context, request, response, onePerInstance(entries));
 }
 
 /** Sends entry by entry, as fast as the client reads, so that memory does not grow with the answer. */
-async function stream(request: Request, response: Response, entries: readonly Entry[]): Promise<void> {
+async function stream(
+  context: ServerContext,
+  request: Request,
+  response: Response,
+  entries: readonly Entry[],
+): Promise<void> {
+  const untimed = new Set(entries.filter((entry) => !tellsTheTime(entry, context.clock)));
   const gzipped = takesGzip(request.headers["accept-encoding"]);
   response.statusCode = 200;
   response.setHeader("Content-Type", contentTypes.text);
   response.setHeader("Vary", "Accept-Encoding");
   if (gzipped) response.setHeader("Content-Encoding", "gzip");
+  if (untimed.size > 0) response.setHeader("X-Clock-Offset", tellOffsets(untimed, context.clock));
   if (request.method === "HEAD") {
     response.end();
     return;
   }
-  const body = Readable.from(federated(entries), { objectMode: false });
+  const body = Readable.from(federated(context, entries, untimed), { objectMode: false });
   try {
     if (gzipped) await pipeline(body, createGzip({ level: constants.Z_BEST_SPEED }), response);
     else await pipeline(body, response);
@@ -72,17 +88,30 @@ async function stream(request: Request, response: Response, entries: readonly En
   }
 }
 
-async function* federated(entries: readonly Entry[]): AsyncGenerator<Buffer> {
+async function* federated(
+  { answers }: ServerContext,
+  entries: readonly Entry[],
+  untimed: ReadonlySet<Entry>,
+): AsyncGenerator<Buffer> {
   const federation = new Federation();
   for (const entry of entries) {
+    const bytes = await answers.reader.read(entry);
+    if (bytes === undefined) continue;
     yield federation.add({
-      bytes: await inflateEntry(entry),
+      bytes,
       format: formatOf(entry),
       labels: [
         ["job", entry.job],
         ["instance", instanceOf(entry)],
       ],
-      timestamp: entry.scrapedAt,
+      ...(untimed.has(entry) ? {} : { timestamp: entry.scrapedAt }),
     });
   }
+}
+
+function tellOffsets(entries: Iterable<Entry>, clock: Clock): string {
+  return [...clockOffsets(entries, clock)]
+    .slice(0, maxOriginsTold)
+    .map(([origin, offset]) => `${encodeURIComponent(origin)}=${offset.toFixed(1)}`)
+    .join(", ");
 }

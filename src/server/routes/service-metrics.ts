@@ -1,5 +1,6 @@
 import type { IRouter, Request, Response } from "express";
 import { ageOf, type Entry } from "../../model/entry.js";
+import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { acceptReader, chooseFormat } from "../negotiate.js";
 import { nothingFor } from "../nothing-for.js";
@@ -34,6 +35,12 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
 
     async function sendPrepared(): Promise<void> {
       const answer = await answers.get(entries, format);
+      if (answer.sources === 0) {
+        const reasons = entries.map(
+          (entry) => `${instanceOf(entry)}: ${answers.reader.reasonFor(entry) ?? "damaged"}`,
+        );
+        return sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
+      }
       sendExposition(response, {
         contentType: answer.contentType,
         age,
