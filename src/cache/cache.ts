@@ -1,5 +1,6 @@
 import type { Clock } from "../model/clock.js";
 import { ageOf, type Entry, onePerInstance } from "../model/entry.js";
+import { Departed, type LastKnown } from "./departed.js";
 import { EntryIndex, keyOf } from "./entry-index.js";
 import type { EntryStore } from "./entry-store.js";
 import { Holdings } from "./holdings.js";
@@ -26,12 +27,18 @@ export class Cache {
   readonly #clock: Clock;
   readonly #staleAfter: number;
   readonly #store: EntryStore | undefined;
+  readonly #departed: Departed;
 
   constructor(options: CacheOptions) {
     this.#clock = options.clock;
     this.#staleAfter = options.staleAfter;
     this.#store = options.store;
-    this.holdings = new Holdings({ ...options, index: this.#index });
+    this.#departed = new Departed(options.clock);
+    this.holdings = new Holdings({
+      ...options,
+      index: this.#index,
+      onGone: (entry) => this.#noteGone(entry),
+    });
   }
 
   /** Puts an entry of this node's own in the place of its predecessor. */
@@ -58,6 +65,7 @@ export class Cache {
       if (this.#index.get(keyOf(entry)) !== undefined) continue;
       if (!this.isFresh(entry)) {
         this.#store?.remove(entry);
+        if (origin !== undefined && entry.origin !== origin) this.#departed.note(entry);
         continue;
       }
       this.#index.add(entry);
@@ -94,6 +102,17 @@ export class Cache {
     return onePerInstance([...this.#index.named(name)].filter((entry) => this.isFresh(entry)));
   }
 
+  /**
+   * The entries of other nodes that answered to a name and have become stale, dropped already or not. They are
+   * remembered for an hour; those that their node has removed while they were fresh are not.
+   */
+  lastKnown(name: string): LastKnown[] {
+    const stale = [...this.#index.named(name)].filter(
+      (entry) => !this.isFresh(entry) && this.get(entry.id) !== entry,
+    );
+    return [...stale, ...this.#departed.named(name)];
+  }
+
   /** All fresh entries, one an instance, in a stable order. */
   fresh(): Entry[] {
     return onePerInstance(this.all().filter((entry) => this.isFresh(entry)));
@@ -126,8 +145,17 @@ export class Cache {
   #drop(entry: Entry): void {
     this.#index.delete(entry);
     this.#store?.remove(entry);
-    if (this.#ownKeys.get(entry.id) !== keyOf(entry)) return;
+    if (this.#ownKeys.get(entry.id) !== keyOf(entry)) {
+      this.#noteGone(entry);
+      return;
+    }
     this.#ownKeys.delete(entry.id);
     this.holdings.ownGone(entry);
+  }
+
+  /** An entry of another node is gone: stale since nobody renewed it, or removed there. */
+  #noteGone(entry: Entry): void {
+    if (this.isFresh(entry)) this.#departed.forget(entry);
+    else this.#departed.note(entry);
   }
 }

@@ -38,6 +38,8 @@ export interface HoldingsOptions {
   readonly clock: Clock;
   readonly staleAfter: number;
   readonly store?: EntryStore | undefined;
+  /** Told each entry of another origin that its origin does not list any more. */
+  readonly onGone?: (entry: Entry) => void;
 }
 
 /**
@@ -208,7 +210,10 @@ export class Holdings {
   /** Drops an entry that its origin does not list any more. */
   drop(entry: Entry): void {
     if (entry.origin === this.own) return;
-    if (this.#options.index.delete(entry) !== undefined) this.#options.store?.remove(entry);
+    const held = this.#options.index.delete(entry);
+    if (held === undefined) return;
+    this.#options.store?.remove(entry);
+    this.#options.onGone?.(held);
   }
 
   #replace(entry: Entry): void {

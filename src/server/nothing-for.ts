@@ -1,6 +1,9 @@
 import { closeNames } from "./close-names.js";
 import type { ServerContext } from "./context.js";
-import { whyNothingFresh } from "./why-nothing-fresh.js";
+import { whyNotHeardOf, whyNothingFresh } from "./why-nothing-fresh.js";
+
+/** The most reasons of one answer: it is one line. */
+const maxReasons = 5;
 
 /** Nothing to serve: 503 where the name is known, with the reason; else 404 with what may have been meant. */
 export function nothingFor(
@@ -8,15 +11,22 @@ export function nothingFor(
   name: string,
   replica: string | undefined,
 ): [status: number, text: string] {
+  const { cache, clock } = context;
   const targets = context.targets().filter(({ target }) => target.names.includes(name));
   const asked = targets.filter(({ target }) => replica === undefined || target.replica === replica);
-  if (asked.length > 0) {
-    const reasons = asked.map((status) => whyNothingFresh(status, context.clock.now()));
-    return [503, `nothing fresh for ${quote(name, replica)}: ${reasons.join("; ")}`];
+  const stale = cache.lastKnown(name);
+  const elsewhere = stale.filter((last) => replica === undefined || last.replica === replica);
+  if (asked.length + elsewhere.length > 0) {
+    const reasons = new Set([
+      ...asked.map((status) => whyNothingFresh(status, clock.now())),
+      ...elsewhere.map((last) => whyNotHeardOf(last, cache, clock)),
+    ]);
+    const told = [...reasons].slice(0, maxReasons);
+    return [503, `nothing fresh for ${quote(name, replica)}: ${told.join("; ")}`];
   }
-  const known = context.cache.names().concat(context.targets().flatMap(({ target }) => target.names));
-  if (replica !== undefined && known.includes(name)) {
-    const replicas = [...context.cache.named(name), ...targets.map(({ target }) => target)];
+  const known = cache.names().concat(context.targets().flatMap(({ target }) => target.names));
+  if (replica !== undefined && (known.includes(name) || stale.length > 0)) {
+    const replicas = [...cache.named(name), ...targets.map(({ target }) => target), ...stale];
     const list = [...new Set(replicas.map((identity) => identity.replica))].join(", ");
     return [404, `unknown replica: ${quote(name, replica)}; there is ${list}`];
   }

@@ -55,7 +55,13 @@ export async function setUpServer(
     cache.put(entry);
     return entry;
   };
-  return { clock, cache, get, put, port: server.port };
+  /** Takes an entry of another node, as replication does. */
+  const take = (origin: string, fields: Partial<Entry> & { text?: string } = {}) => {
+    const entry = entryFor(clock, { origin, epoch: 1, sequence: 1, renewed: 1, ...fields });
+    cache.holdings.take(entry);
+    return entry;
+  };
+  return { clock, cache, get, put, take, port: server.port };
 }
 
 /** The status of a target that is up unless told. */
