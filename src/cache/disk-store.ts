@@ -133,7 +133,7 @@ export class DiskStore implements EntryStore {
     const [one, other] = fileNamesOf(entry);
     const name = before.at(-1) === one ? other : one;
     const path = join(this.#options.folder, name);
-    const bytes = encodeEntryFile(entry);
+    const bytes = encodeEntryFile(entry, this.#options.clock);
     await overwrite(path, bytes).catch(async (error) => {
       if (codeOf(error) !== "ENOENT") throw error;
       // Somebody cleaned up the temporary folder under us.

@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import type { Clock } from "../model/clock.js";
-import type { Entry } from "../model/entry.js";
+import { clockOffsetOf, type Entry } from "../model/entry.js";
 
 /*
  * An entry on disk is one file of two gzip members: a comment line with what is known of the entry, then the
@@ -32,6 +32,8 @@ const metadataSchema = z.object({
   samples: z.int().positive(),
   url: z.string(),
   scrapedAt: z.iso.datetime(),
+  /** Milliseconds that the origin's clock, by which `scrapedAt` is, was ahead of this node's. */
+  clockAhead: z.number().default(0),
   duration: z.number().nonnegative(),
   startedAt: z.number(),
   epoch: z.int().nonnegative(),
@@ -47,12 +49,13 @@ export function maxFileBytes(maxBytes: number): number {
 }
 
 /** The bytes of an entry's file. Throws a RangeError where its metadata does not fit (over 64 KiB). */
-export function encodeEntryFile(entry: Entry): Buffer {
+export function encodeEntryFile(entry: Entry, clock: Clock): Buffer {
   const { gzip, measuredAt: _, scrapedAt, ...rest } = entry;
   const metadata = {
     version: 2,
     ...rest,
     scrapedAt: new Date(scrapedAt).toISOString(),
+    clockAhead: Math.round(clockOffsetOf(entry, clock) * 1000),
     gzipBytes: gzip.length,
     gzipCrc32: crc32(gzip),
   };
@@ -72,8 +75,8 @@ export function encodeEntryFile(entry: Entry): Buffer {
 }
 
 /**
- * Reads an entry back. Its age goes on from the wall clock's time of the scrape, as no monotonic clock outlives
- * a process; a time of scrape in the future counts as now.
+ * Reads an entry back. Its age goes on from the time of the scrape by this node's wall clock, as no monotonic clock
+ * outlives a process; a time of scrape in the future counts as now.
  *
  * @returns undefined for a file that is torn, damaged, or not ours.
  */
@@ -90,9 +93,9 @@ export function decodeEntryFile(file: Buffer, clock: Clock): Entry | undefined {
   if (metadata === undefined || gzip.length !== metadata.gzipBytes || crc32(gzip) !== metadata.gzipCrc32) {
     return undefined;
   }
-  const { version: _, gzipBytes: __, gzipCrc32: ___, stack, scrapedAt, ...rest } = metadata;
+  const { version: _, gzipBytes: __, gzipCrc32: ___, stack, scrapedAt, clockAhead, ...rest } = metadata;
   const scraped = Date.parse(scrapedAt);
-  const age = Math.max(0, clock.now() - scraped);
+  const age = Math.max(0, clock.now() - (scraped - clockAhead));
   return {
     ...rest,
     ...(stack === undefined ? {} : { stack }),

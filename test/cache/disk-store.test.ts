@@ -32,20 +32,20 @@ describe("an entry's file", () => {
   it("reads back as the same entry, its gzip bytes untouched", () => {
     const clock = manualClock();
     const entry = entryFor(clock, { text: 'http_requests_total{path="/ä"} 7\n'.repeat(50) });
-    expect(decodeEntryFile(encodeEntryFile(entry), clock)).toEqual(entry);
+    expect(decodeEntryFile(encodeEntryFile(entry, clock), clock)).toEqual(entry);
   });
 
   it("shows what is inside to a person with zcat", () => {
     const { folder, clock } = setUp();
     const file = join(folder, "entry.gz");
-    writeFileSync(file, encodeEntryFile(entryFor(clock, { text: "up 1\nup_too 2\n" })));
+    writeFileSync(file, encodeEntryFile(entryFor(clock, { text: "up 1\nup_too 2\n" }), clock));
     const shown = execFileSync("zcat", [file], { encoding: "utf8" });
     expect(shown).toMatch(/^# app-metrics-proxy \{.*"job":"shop_web".*\}\nup 1\nup_too 2\n$/);
   });
 
   it("grows older with the wall clock between two processes, and is never of the future", () => {
     const clock = manualClock();
-    const file = encodeEntryFile(entryFor(clock));
+    const file = encodeEntryFile(entryFor(clock), clock);
     clock.advance(20);
     const aged = decodeEntryFile(file, clock);
     expect(clock.monotonic() - (aged?.measuredAt ?? 0)).toBe(20_000);
@@ -53,9 +53,23 @@ describe("an entry's file", () => {
     expect(decodeEntryFile(file, earlier)?.measuredAt).toBe(earlier.monotonic());
   });
 
+  it.each([
+    ["ahead", 7_200_000],
+    ["behind", -7_200_000],
+  ])("grows older by this node's clock, also where that of its origin is two hours %s", (_, offset) => {
+    const clock = manualClock();
+    const entry = entryFor(clock, { origin: "n2", scrapedAt: clock.now() + offset });
+    clock.advance(3);
+    const file = encodeEntryFile(entry, clock);
+    clock.advance(20);
+    const aged = decodeEntryFile(file, clock);
+    expect(aged?.scrapedAt).toBe(entry.scrapedAt);
+    expect(clock.monotonic() - (aged?.measuredAt ?? 0)).toBe(23_000);
+  });
+
   it("is recognised as torn wherever it is cut, and as damaged whichever byte is changed", () => {
     const clock = manualClock();
-    const file = encodeEntryFile(entryFor(clock));
+    const file = encodeEntryFile(entryFor(clock), clock);
     fc.assert(
       fc.property(fc.nat(file.length - 1), (length) => {
         expect(decodeEntryFile(file.subarray(0, length), clock)).toBeUndefined();
