@@ -4,6 +4,7 @@ import { Cache } from "./cache/cache.js";
 import { DiskStore } from "./cache/disk-store.js";
 import { loadIdentity } from "./cache/epoch-file.js";
 import { findNameClashes, type NameClash } from "./cache/name-clashes.js";
+import { keepServiceLabels, loadServiceLabels } from "./cache/service-label-file.js";
 import { ServiceLabelTable } from "./cache/service-label-table.js";
 import type { Config } from "./config/config.js";
 import { Replicating } from "./daemon/replicating.js";
@@ -57,7 +58,9 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const store = new DiskStore({ folder: config.cacheDir, clock, logger, maxBytes: config.scrapeMaxBytes });
   const cache = new Cache({ clock, staleAfter: config.staleAfter, store });
   const scanning = createScanning(surroundings, cache, signal);
-  const { scanner, scraper, telemetry, node } = scanning;
+  const { scanner, scraper, telemetry, node, serviceLabels } = scanning;
+  await loadServiceLabels(config.cacheDir, serviceLabels);
+  const labelsKept = keepServiceLabels(config.cacheDir, serviceLabels, logger);
   const lastIdentity = await loadIdentity(config.cacheDir);
   const restored = cache.restore(await store.load(), lastIdentity?.origin);
   if (restored > 0) logger.info("serving what the cache on disk still has fresh", { entries: restored });
@@ -121,6 +124,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       stopping.abort();
       await watching;
       await scraper.close();
+      await labelsKept();
       await store.flush();
       logger.info("stopped");
     },
@@ -169,11 +173,12 @@ export interface ScanReport {
   readonly anyListed: boolean;
 }
 
-/** Runs a single cycle; nothing is written to disk. */
+/** Runs a single cycle, by the labels of services that the running proxy has kept; nothing is written to disk. */
 export async function scanOnce(surroundings: Surroundings): Promise<ScanReport> {
   const stopping = new AbortController();
   const cache = new Cache({ clock, staleAfter: surroundings.config.staleAfter });
-  const { cycle, scanner, scraper } = createScanning(surroundings, cache, stopping.signal);
+  const { cycle, scanner, scraper, serviceLabels } = createScanning(surroundings, cache, stopping.signal);
+  await loadServiceLabels(surroundings.config.cacheDir, serviceLabels);
   await cycle();
   stopping.abort();
   await scraper.close();

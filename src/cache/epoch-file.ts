@@ -1,10 +1,9 @@
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { z } from "zod";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import { maxEpoch } from "../model/version.js";
+import { loadJson, saveJson } from "./json-file.js";
 
 /** Who this node is to others, as it outlives the process. */
 export interface OriginIdentity {
@@ -17,21 +16,14 @@ const fileName = "origin.json";
 const identitySchema = z.object({ origin: z.string().min(1), epoch: z.int().positive().max(maxEpoch) });
 
 /** What an earlier run has kept; undefined where there was none, or it cannot be read. */
-export async function loadIdentity(folder: string): Promise<OriginIdentity | undefined> {
-  try {
-    return identitySchema.parse(JSON.parse(await readFile(join(folder, fileName), "utf8")));
-  } catch {
-    return undefined;
-  }
+export function loadIdentity(folder: string): Promise<OriginIdentity | undefined> {
+  return loadJson(folder, fileName, identitySchema);
 }
 
 /** Keeps it for the next run. A disk that fails is told and costs nothing else. */
 export async function saveIdentity(folder: string, identity: OriginIdentity, logger: Logger): Promise<void> {
-  const path = join(folder, fileName);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await writeFile(`${path}.tmp`, JSON.stringify(identity), { mode: 0o600 });
-    await rename(`${path}.tmp`, path);
+    await saveJson(folder, fileName, identity);
   } catch (error) {
     logger.warn("the epoch of this node cannot be kept on disk", { folder, error: describeError(error) });
   }
