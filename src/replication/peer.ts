@@ -1,14 +1,14 @@
+import type { PeerStatus } from "../model/replication-status.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
 import { Backoff } from "./backoff.js";
 import { FrameChannel } from "./frame-channel.js";
 import type { SharedKeys } from "./keys.js";
 import { maxBatchBytes } from "./limits.js";
 import { PeerError } from "./peer-error.js";
-import type { PeerStatus } from "./peer-status.js";
 import type { KnownPeer } from "./peers.js";
 import { type LinkTimings, openLink, type PeerAddress, type SshLink } from "./ssh-client.js";
 import type { SyncContext } from "./sync-context.js";
-import { SyncSession } from "./sync-session.js";
+import { type PeerIdentity, SyncSession } from "./sync-session.js";
 
 export interface PeerOptions {
   readonly known: KnownPeer;
@@ -51,6 +51,11 @@ export class Peer {
   /** Takes what a newer list says of it. */
   update(known: KnownPeer): void {
     this.#known = known;
+  }
+
+  /** Who answered last: the node, and the process there. */
+  get identity(): PeerIdentity | undefined {
+    return this.#connection?.session.peer;
   }
 
   get running(): boolean {

@@ -17,6 +17,8 @@ export interface PeerList {
   readonly manager: boolean;
   /** Whom to talk to; empty where this node only answers. */
   readonly peers: readonly KnownPeer[];
+  /** Why peers that there are cannot be talked to, in words, such as a network that is not shared. */
+  readonly problem?: string;
   /** Labels of the swarm's services, where this node can see them; else managers tell. */
   readonly serviceLabels?: ServiceLabels;
 }

@@ -6,6 +6,7 @@ import type { ListenAddress } from "../config/readers.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { Entry } from "../model/entry.js";
+import { peerStates, type ReplicationStatus } from "../model/replication-status.js";
 import { maxEpoch } from "../model/version.js";
 import type { Telemetry } from "../telemetry.js";
 import { Claims } from "./claims.js";
@@ -13,7 +14,6 @@ import { createExportCommand } from "./export-command.js";
 import { deriveKeys } from "./keys.js";
 import { defaultLimits, type ReplicationLimits } from "./limits.js";
 import { failureReasons } from "./peer-error.js";
-import { type PeerStatus, peerStates } from "./peer-status.js";
 import type { PeerSource } from "./peers.js";
 import { Replicator } from "./replicator.js";
 import { startSshServer } from "./ssh-server.js";
@@ -31,6 +31,7 @@ export interface ReplicationOptions {
   /** Filled with the labels of the swarm's services. */
   readonly serviceLabels: ServiceLabelTable;
   readonly cacheDir: string;
+  readonly staleAfter: number;
   /** SCRAPE_MAX_BYTES. */
   readonly maxBytes: number;
   /** The name of this node. */
@@ -41,23 +42,6 @@ export interface ReplicationOptions {
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   readonly limits?: Partial<ReplicationLimits>;
-}
-
-/** What the status page and `/targets` tell of replication. */
-export interface ReplicationStatus {
-  readonly origin: string;
-  /** Whether this node begins exchanges. */
-  readonly manager: boolean;
-  /** Why the peers cannot be listed, if so. */
-  readonly listFailing?: string;
-  readonly peers: readonly PeerStatus[];
-  /** What is held of each origin, this node's own included; ages in seconds. */
-  readonly origins: readonly {
-    readonly origin: string;
-    readonly entries: number;
-    readonly silentFor: number;
-    readonly advertise?: string;
-  }[];
 }
 
 /** Replication at work. */
@@ -108,6 +92,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
       countBytes: (direction, bytes) => telemetry.replicatedBytes.inc({ direction }, bytes),
     },
     logger,
+    staleAfter: options.staleAfter,
     onFailure: (reason) => telemetry.replicationFailures.inc({ reason }),
   });
   const status = () => statusOf(replicator, options);
@@ -156,6 +141,8 @@ function statusOf(replicator: Replicator, { cache, clock, origin }: ReplicationO
     manager: replicator.manager,
     ...(replicator.listFailing === undefined ? {} : { listFailing: replicator.listFailing }),
     peers: replicator.statuses(),
+    cutOff: replicator.cutOffs(),
+    sharedNames: replicator.sharedNames(),
     origins: cache.holdings.list().map(({ origin, size, heardAt, advertise }) => ({
       origin,
       entries: size,

@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
+import type { CutOff, PeerStatus, ReplicationStatus } from "../model/replication-status.js";
 import { Answered } from "./answered.js";
+import { CutOffs } from "./cut-offs.js";
 import { FrameChannel } from "./frame-channel.js";
 import type { SharedKeys } from "./keys.js";
 import { maxBatchBytes } from "./limits.js";
+import { NameWatch } from "./name-watch.js";
 import { Peer } from "./peer.js";
 import { type FailureReason, PeerError } from "./peer-error.js";
-import type { PeerStatus } from "./peer-status.js";
 import type { KnownPeer, PeerSource } from "./peers.js";
 import type { LinkTimings } from "./ssh-client.js";
 import type { SshCommand } from "./ssh-connection.js";
@@ -20,6 +22,8 @@ export interface ReplicatorOptions {
   readonly context: Omit<SyncContext, "manager" | "answered">;
   readonly logger: Logger;
   readonly timings?: LinkTimings;
+  /** STALE_AFTER: what was seen of peers counts for twice as long. */
+  readonly staleAfter: number;
   /** Told each failure, for the metrics. */
   readonly onFailure?: (reason: FailureReason) => void;
 }
@@ -36,7 +40,9 @@ export class Replicator {
   readonly #peers = new Map<string, Peer>();
   readonly #stopping = new AbortController();
   #manager = false;
-  #listFailing: string | undefined;
+  #listFailing: ReplicationStatus["listFailing"];
+  readonly #cutOffs: CutOffs;
+  readonly #names: NameWatch;
   #attempted = false;
   /** Counts the cycles: what one of them still waits for ends with the next. */
   #cycle = 0;
@@ -44,6 +50,8 @@ export class Replicator {
   constructor(options: ReplicatorOptions) {
     this.#options = options;
     const { cache, clock, instance } = options.context;
+    this.#cutOffs = new CutOffs(clock);
+    this.#names = new NameWatch(clock, 2 * options.staleAfter);
     const answered = new Answered(clock, cache.holdings, instance);
     this.#context = { ...options.context, answered, manager: () => this.#manager };
   }
@@ -81,11 +89,12 @@ export class Replicator {
       channel.fail(failure);
       if (failure.reason === "closed" || this.#stopping.signal.aborted) return;
       this.#options.onFailure?.(failure.reason);
-      this.#options.logger.warn("a peer was cut off", {
-        peer: session.peer?.origin ?? "unknown",
-        reason: failure.reason,
-        error: describeError(failure),
-      });
+      const { reason } = failure;
+      const peer = session.peer?.origin ?? "unknown";
+      const told = describeError(failure);
+      if (this.#cutOffs.note(peer, reason, told)) {
+        this.#options.logger.warn("a peer was cut off", { peer, reason, error: told });
+      }
       throw failure;
     } finally {
       session.release();
@@ -102,9 +111,25 @@ export class Replicator {
     return this.#manager;
   }
 
-  /** Why the peers cannot be listed, if so. */
-  get listFailing(): string | undefined {
+  /** Since when and why the peers cannot be listed, or not be reached as listed. */
+  get listFailing(): ReplicationStatus["listFailing"] {
     return this.#listFailing;
+  }
+
+  /** Those that began an exchange with this node and were cut off lately. */
+  cutOffs(): CutOff[] {
+    return this.#cutOffs.list();
+  }
+
+  /** Names that several nodes bear, as far as this node talks to them. */
+  sharedNames(): string[] {
+    const own = [
+      ...this.statuses().map(({ lastReason }) => lastReason),
+      ...this.cutOffs().map(({ reason }) => reason),
+    ];
+    const shared = new Set(this.#names.shared());
+    if (own.includes("same_name")) shared.add(this.#context.origin());
+    return [...shared].sort();
   }
 
   /** Whether the first cycle is done. */
@@ -122,20 +147,26 @@ export class Replicator {
   async #listPeers(): Promise<void> {
     const { source, logger } = this.#options;
     try {
-      const { manager, peers, serviceLabels } = await source.list(this.#stopping.signal);
+      const { manager, peers, problem, serviceLabels } = await source.list(this.#stopping.signal);
       if (serviceLabels !== undefined) this.#context.serviceLabels.replace(serviceLabels);
-      if (this.#listFailing !== undefined) logger.info("the list of peers is there again");
-      this.#listFailing = undefined;
       this.#manager = manager;
       this.#take(peers);
+      if (problem !== undefined) this.#listFails(problem, "there are peers that cannot be talked to");
+      else if (this.#listFailing !== undefined) {
+        logger.info("the list of peers is there again");
+        this.#listFailing = undefined;
+      }
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
-      const reason = describeError(error);
-      if (this.#listFailing === undefined) {
-        logger.error("the list of peers cannot be had: the known ones go on being asked", { error: reason });
-      }
-      this.#listFailing = reason;
+      const what = "the list of peers cannot be had: the known ones go on being asked";
+      this.#listFails(describeError(error), what);
     }
+  }
+
+  #listFails(reason: string, what: string): void {
+    const since = this.#listFailing?.since ?? this.#context.clock.now();
+    if (this.#listFailing === undefined) this.#options.logger.error(what, { reason });
+    this.#listFailing = { since, reason };
   }
 
   #take(listed: readonly KnownPeer[]): void {
@@ -182,6 +213,7 @@ export class Replicator {
     const before = peer.status();
     try {
       await peer.exchange();
+      this.#watchName(peer);
       if (peer.isSelf && before.state !== "self")
         logger.debug("a peer is this node itself", { peer: peer.title });
       else if (before.state !== "connected") logger.info("in touch with a peer", { peer: peer.title });
@@ -199,5 +231,20 @@ export class Replicator {
       }
       return false;
     }
+  }
+
+  /** Two nodes of one name take turns in what is held under it: that must be told, as neither may know of the other. */
+  #watchName({ identity }: Peer): void {
+    if (identity === undefined) return;
+    const { origin, instance } = identity;
+    const told = this.#names.shared().includes(origin);
+    if (!this.#names.saw(origin, instance)) return;
+    this.#options.onFailure?.("same_name");
+    if (told) return;
+    const peers = this.statuses().flatMap(({ node, address }) => (node === origin ? [address] : []));
+    this.#options.logger.error(
+      "several nodes bear one name, so each takes the other's metrics away: give each a hostname of its own",
+      { name: origin, peers: peers.join(", ") },
+    );
   }
 }

@@ -21,15 +21,16 @@ export function createSwarmPeers(engine: EngineApi, own: OwnTask, port: number):
         engine.serviceTasks(own.serviceId, signal),
         own.networkIds(signal),
       ]);
-      const peers = tasks
-        .filter(({ id }) => id !== own.taskId)
-        .flatMap((task) => {
-          const peer = peerOf(task, networkIds, port);
-          return peer === undefined ? [] : [peer];
-        });
+      const others = tasks.filter(({ id }) => id !== own.taskId);
+      const peers = others.flatMap((task) => {
+        const peer = peerOf(task, networkIds, port);
+        return peer === undefined ? [] : [peer];
+      });
+      const apart = others.length - peers.length;
       const serviceLabels = await labelsOfServices(engine, signal);
       return {
         manager,
+        ...(apart === 0 ? {} : { problem: noSharedNetwork(apart, others.length) }),
         peers: peers.sort((a, b) => (a.key < b.key ? -1 : 1)),
         ...(serviceLabels === undefined ? {} : { serviceLabels }),
       };
@@ -46,6 +47,13 @@ async function labelsOfServices(engine: EngineApi, signal: AbortSignal): Promise
   } catch {
     return undefined;
   }
+}
+
+function noSharedNetwork(apart: number, all: number): string {
+  return (
+    `${apart} of the ${all} other tasks of this service are on no network that this one is on ` +
+    "(the host's network and the routing mesh do not count): put the service on an overlay network"
+  );
 }
 
 /** Undefined where the task shares no network with this one yet. */

@@ -42,7 +42,7 @@ export interface TestProxy {
   readonly entries: { in: number; out: number };
   /** Whom it talks to from now on, by their ports; `manager` unless told. */
   talkTo(...others: { readonly server: { readonly port: number } }[]): void;
-  role(manager: boolean, serviceLabels?: ServiceLabels): void;
+  role(manager: boolean, serviceLabels?: ServiceLabels, problem?: string): void;
   put(id: string, text: string, fields?: Partial<Entry>): Entry;
 
   stop(): Promise<void>;
@@ -93,6 +93,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
       countBytes: () => undefined,
     },
     logger,
+    staleAfter,
     timings: { connectMs: 3000, keepaliveMs: 1000 },
     onFailure: (reason) => failures.push(reason),
   });
@@ -133,8 +134,14 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     talkTo(...others) {
       peers = { ...peers, peers: others.map(({ server: { port } }) => knownPeer(port)) };
     },
-    role(manager, labels) {
-      peers = { ...peers, manager, ...(labels === undefined ? {} : { serviceLabels: labels }) };
+    role(manager, labels, problem) {
+      const { problem: _, ...before } = peers;
+      peers = {
+        ...before,
+        manager,
+        ...(labels === undefined ? {} : { serviceLabels: labels }),
+        ...(problem === undefined ? {} : { problem }),
+      };
     },
     put(id, text, fields = {}) {
       const entry = entryFor(clock, { id, origin, text, replica: id, startedAt: clock.now(), ...fields });

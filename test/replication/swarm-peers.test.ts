@@ -86,6 +86,7 @@ describe("the peers of a task of a Swarm service", () => {
     const source = createSwarmPeers(engine, own!, 2222);
     expect(await source.list(signal)).toEqual({
       manager: true,
+      problem: expect.stringMatching(/^1 of the 2 other tasks /),
       peers: [
         {
           key: "task3",
@@ -111,6 +112,27 @@ describe("the peers of a task of a Swarm service", () => {
     expect((await source.list(signal)).peers).toHaveLength(1);
     answers["/info"] = worker;
     expect(await source.list(signal)).toEqual({ manager: false, peers: [] });
+  });
+
+  it("are told to be out of reach where the service is in the host's network", async () => {
+    const host = { host: { NetworkID: "net-host", IPAddress: "" } };
+    const own = { ...containers()[0], NetworkSettings: { Networks: host } };
+    const answers: Answers = {
+      "/containers/json": [own],
+      "/info": manager,
+      "/tasks": [task("task1", "n1", {}), task("task2", "n2", {}), task("task3", "n3", {})],
+    };
+    const { engine } = await startEngine(answers);
+    const source = createSwarmPeers(engine, (await findOwnTask(engine, signal, machine))!, 22);
+    expect(await source.list(signal)).toEqual({
+      manager: true,
+      peers: [],
+      problem:
+        "2 of the 2 other tasks of this service are on no network that this one is on " +
+        "(the host's network and the routing mesh do not count): put the service on an overlay network",
+    });
+    answers["/tasks"] = [task("task1", "n1", {})];
+    expect(await source.list(signal)).toEqual({ manager: true, peers: [] });
   });
 
   it("are no empty list where the engine does not tell", async () => {
