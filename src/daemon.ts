@@ -92,7 +92,11 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     ...(config.advertiseAddress === undefined ? {} : { advertiseAddress: config.advertiseAddress }),
     targets: () => scanner.statuses(),
     providers: () => scanner.providerStatuses(),
-    ready: () => scanned && replicating.ready,
+    replication: () => replicating.view(),
+    notReady: () => [
+      ...(scanned ? [] : ["the first scan is not done yet"]),
+      ...(replicating.ready ? [] : ["the first attempt to exchange with other nodes is not done yet"]),
+    ],
   });
   logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
 

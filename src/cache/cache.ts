@@ -107,9 +107,7 @@ export class Cache {
    * remembered for an hour; those that their node has removed while they were fresh are not.
    */
   lastKnown(name: string): LastKnown[] {
-    const stale = [...this.#index.named(name)].filter(
-      (entry) => !this.isFresh(entry) && this.get(entry.id) !== entry,
-    );
+    const stale = [...this.#index.named(name)].filter((entry) => !this.isFresh(entry) && !this.isOwn(entry));
     return [...stale, ...this.#departed.named(name)];
   }
 
@@ -133,6 +131,11 @@ export class Cache {
     return [...this.#ownKeys.values()].flatMap((key) => this.#index.get(key) ?? []);
   }
 
+  /** Whether an entry is one of this node's own. */
+  isOwn(entry: Entry): boolean {
+    return this.#ownKeys.get(entry.id) === keyOf(entry);
+  }
+
   isFresh(entry: Entry): boolean {
     return ageOf(entry, this.#clock.monotonic()) <= this.#staleAfter;
   }
@@ -145,7 +148,7 @@ export class Cache {
   #drop(entry: Entry): void {
     this.#index.delete(entry);
     this.#store?.remove(entry);
-    if (this.#ownKeys.get(entry.id) !== keyOf(entry)) {
+    if (!this.isOwn(entry)) {
       this.#noteGone(entry);
       return;
     }

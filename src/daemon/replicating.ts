@@ -1,5 +1,6 @@
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
+import type { ReplicationView } from "../model/replication-status.js";
 import type { Replication } from "../replication/replication.js";
 
 export interface ReplicatingOptions {
@@ -30,6 +31,21 @@ export class Replicating {
   /** Whether the first attempt to sync is made, as far as it is known that there is anything to sync. */
   get ready(): boolean {
     return this.#tried && (this.#replication?.attempted ?? true);
+  }
+
+  /** How it stands, or why there is none. */
+  view(): ReplicationView {
+    if (this.#replication !== undefined) return { status: this.#replication.status() };
+    if (!this.#decided)
+      return {
+        status: undefined,
+        reason: `not started yet${this.#told === undefined ? "" : `: ${this.#told}`}`,
+      };
+    return {
+      status: undefined,
+      reason:
+        "SSHPASS and PEERS are not set, and this is no task of a Swarm service: this node serves what it scrapes itself",
+    };
   }
 
   /** Tries to start. @throws what cannot pass by itself. */

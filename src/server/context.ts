@@ -1,6 +1,7 @@
 import type { Cache } from "../cache/cache.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
+import type { ReplicationView } from "../model/replication-status.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
 import type { PreparedAnswers } from "./prepared-answers.js";
@@ -20,6 +21,8 @@ export interface ServerContext {
   readonly providers: () => readonly ProviderStatus[];
   /** `host:port` under which others reach this node, where it was told. */
   readonly advertiseAddress?: string;
-  /** Whether the first scan is done. */
-  readonly ready: () => boolean;
+  /** Replication with other nodes, or why there is none. */
+  readonly replication: () => ReplicationView;
+  /** What is still to be done before the answers are whole, in words; empty once all of it is. */
+  readonly notReady: () => readonly string[];
 }

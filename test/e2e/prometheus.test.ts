@@ -107,7 +107,8 @@ class Pair {
         node: () => "node1",
         targets,
         providers: () => [{ name: "test" }],
-        ready: () => true,
+        notReady: () => [],
+        replication: () => ({ status: undefined, reason: "a test" }),
       },
     );
   }

@@ -247,7 +247,7 @@ describe("/discovery", () => {
       status: 503,
       text: expect.stringContaining("the engine is away"),
     });
-    const starting = await setUpServer({ targets, ready: false });
+    const starting = await setUpServer({ targets, notReady: ["the first scan is not done yet"] });
     expect((await starting.get("/discovery")).status).toBe(503);
   });
 });

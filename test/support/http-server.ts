@@ -3,6 +3,7 @@ import { onTestFinished } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import { silentLogger } from "../../src/logging.js";
 import type { Entry } from "../../src/model/entry.js";
+import type { ReplicationView } from "../../src/model/replication-status.js";
 import type { Target } from "../../src/model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
 import { startHttpServer } from "../../src/server/http-server.js";
@@ -16,14 +17,16 @@ export async function setUpServer(
   options: {
     targets?: TargetStatus[];
     providers?: ProviderStatus[];
-    ready?: boolean;
+    notReady?: string[];
+    replication?: ReplicationView;
     advertiseAddress?: string;
   } = {},
 ) {
   const clock = manualClock();
   const cache = new Cache({ clock, staleAfter: 30 });
   const telemetry = createTelemetry("1.2.3");
-  const { targets = [], providers = [{ name: "docker" }], ready = true, ...rest } = options;
+  const { targets = [], providers = [{ name: "docker" }], notReady = [], ...rest } = options;
+  const { replication = { status: undefined, reason: "SSHPASS is not set" }, ...others } = rest;
   const server = await startHttpServer(
     { host: "127.0.0.1", port: 0 },
     {
@@ -36,8 +39,9 @@ export async function setUpServer(
       node: () => "node1",
       targets: () => targets,
       providers: () => providers,
-      ready: () => ready,
-      ...rest,
+      notReady: () => notReady,
+      replication: () => replication,
+      ...others,
     },
   );
   onTestFinished(() => server.stop());

@@ -1,4 +1,6 @@
 import type { IRouter, Request, Response } from "express";
+import type { Entry } from "../../model/entry.js";
+import { type Identity, instanceOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 import { sendText } from "../send.js";
@@ -14,13 +16,18 @@ export interface HttpSdGroup {
 /**
  * `/discovery`: one target a replica, for Prometheus' http_sd_configs. The list is whole or, with 503, not there
  * at all, as Prometheus then keeps the one that it has.
+ *
+ * A replica is to be scraped at the node that scrapes it: at that node's ADVERTISE_ADDRESS. This node's own, without
+ * that setting, at the host that the request was sent to; that of a node that has told no address through this node,
+ * which holds its metrics too: so nothing is lost, though lists of several nodes then name it under several addresses.
  */
 export function discoveryRoute(router: IRouter, context: ServerContext): void {
   router.get("/discovery", (request: Request, response: Response) => {
     const failing = context.providers().find((provider) => provider.failing !== undefined);
     const address = context.advertiseAddress ?? hostOf(request);
-    if (!context.ready()) {
-      sendText(response, 503, "not ready: the first scan is not done yet");
+    const missing = context.notReady();
+    if (missing.length > 0) {
+      sendText(response, 503, `not ready: ${missing.join("; ")}`);
     } else if (failing !== undefined) {
       sendText(
         response,
@@ -30,24 +37,29 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
     } else if (address === undefined) {
       sendText(response, 400, "no address to give out: set ADVERTISE_ADDRESS, or send a Host header");
     } else {
-      const groups = context
-        .targets()
-        .filter(hasMetrics)
-        .map((status) => groupOf(status, address, context.node()));
       response.setHeader("Content-Type", "application/json; charset=utf-8");
-      response.end(JSON.stringify(groups));
+      response.end(JSON.stringify(groupsOf(context, address)));
     }
   });
 }
 
-function groupOf({ target, state }: TargetStatus, address: string, node: string): HttpSdGroup {
+/** Each replica once: what this node has a target for is its own, whoever scraped it last. */
+function groupsOf({ cache, node, targets }: ServerContext, address: string): HttpSdGroup[] {
+  const own = targets().filter(hasMetrics);
+  const listed = new Set(own.map(({ target }) => instanceOf(target)));
+  const others = cache.fresh().filter((entry) => !cache.isOwn(entry) && !listed.has(instanceOf(entry)));
+  return [
+    ...own.map((status) => groupOfTarget(status, address, node())),
+    ...others.map((entry) => {
+      const told = cache.holdings.get(entry.origin)?.advertise;
+      return groupOfEntry(entry, told !== undefined && isAddress(told) ? told : address);
+    }),
+  ];
+}
+
+function groupOfTarget({ target, state }: TargetStatus, address: string, node: string): HttpSdGroup {
   const labels: Record<string, string> = {
-    __metrics_path__: `/${encodeURIComponent(target.job)}/${encodeURIComponent(target.replica)}/metrics`,
-    [`${prefix}name`]: target.names[0] ?? target.job,
-    [`${prefix}service`]: target.job,
-    [`${prefix}stack`]: target.stack ?? "",
-    [`${prefix}replica`]: target.replica,
-    [`${prefix}node`]: node,
+    ...commonLabels(target, node),
     [`${prefix}container`]: target.title,
     [`${prefix}image`]: target.image ?? "",
     [`${prefix}state`]: state,
@@ -58,8 +70,29 @@ function groupOf({ target, state }: TargetStatus, address: string, node: string)
   return { targets: [address], labels };
 }
 
+/** Of another node's target no more is known than what its entry says; a fresh one was up a moment ago. */
+function groupOfEntry(entry: Entry, address: string): HttpSdGroup {
+  return { targets: [address], labels: { ...commonLabels(entry, entry.origin), [`${prefix}state`]: "up" } };
+}
+
+function commonLabels(identity: Identity, node: string): Record<string, string> {
+  const { job, names, replica, stack } = identity;
+  return {
+    __metrics_path__: `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`,
+    [`${prefix}name`]: names[0] ?? job,
+    [`${prefix}service`]: job,
+    [`${prefix}stack`]: stack ?? "",
+    [`${prefix}replica`]: replica,
+    [`${prefix}node`]: node,
+  };
+}
+
 /** The host that the request was sent to, if it is one that Prometheus can be told. */
 function hostOf(request: Request): string | undefined {
   const host = request.headers.host;
-  return host !== undefined && /^[A-Za-z0-9._:[\]-]{1,255}$/.test(host) ? host : undefined;
+  return host !== undefined && isAddress(host) ? host : undefined;
+}
+
+function isAddress(text: string): boolean {
+  return /^[A-Za-z0-9._:[\]-]{1,255}$/.test(text);
 }

@@ -2,11 +2,15 @@ import type { IRouter } from "express";
 import type { ServerContext } from "../context.js";
 import { sendText } from "../send.js";
 
-/** `/-/healthy`: the process answers. `/-/ready`: the first scan is done. */
-export function healthRoutes(router: IRouter, { ready }: ServerContext): void {
+/**
+ * `/-/healthy`: the process answers. `/-/ready`: the first scan is done and, where there are other nodes, the first
+ * attempt to exchange with them; else 503 with what is missing.
+ */
+export function healthRoutes(router: IRouter, { notReady }: ServerContext): void {
   router.get("/-/healthy", (_request, response) => sendText(response, 200, "healthy"));
   router.get("/-/ready", (_request, response) => {
-    if (ready()) sendText(response, 200, "ready");
-    else sendText(response, 503, "not ready: the first scan is not done yet");
+    const missing = notReady();
+    if (missing.length === 0) sendText(response, 200, "ready");
+    else sendText(response, 503, `not ready: ${missing.join("; ")}`);
   });
 }

@@ -1,8 +1,11 @@
 import type { IRouter } from "express";
 import type { ServerContext } from "../context.js";
+import { escapeHtml } from "../html.js";
+import { otherNodesSection } from "../other-nodes-section.js";
 
-/** `/`: a plain page of links. */
-export function indexPageRoute(router: IRouter, { version, node, cache }: ServerContext): void {
+/** `/`: a plain page of links, and how it stands with other nodes. */
+export function indexPageRoute(router: IRouter, context: ServerContext): void {
+  const { version, node, cache } = context;
   router.get("/", (_request, response) => {
     const names = cache.names().sort();
     const services = names.map((name) => {
@@ -25,12 +28,9 @@ export function indexPageRoute(router: IRouter, { version, node, cache }: Server
 <ul>
 ${services.length === 0 ? "<li>none with metrics yet</li>" : services.join("\n")}
 </ul>
+${otherNodesSection(context)}
 </body>
 </html>
 `);
   });
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

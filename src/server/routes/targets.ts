@@ -4,8 +4,13 @@ import { ageOf, type Entry } from "../../model/entry.js";
 import { instanceOf } from "../../model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
+import { isoTime, roundSeconds } from "../iso-time.js";
+import { replicationJson } from "../replication-json.js";
 
-/** `/targets`: everything that is known of this node's targets and where they come from, as JSON. */
+/**
+ * `/targets`: everything that is known of this node's targets and where they come from, and of what other nodes
+ * gave, as JSON.
+ */
 export function targetsRoute(router: IRouter, context: ServerContext): void {
   router.get("/targets", async (_request, response) => {
     const entries = context.cache.fresh();
@@ -17,6 +22,7 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
       nameClashes: findNameClashes(entries),
       mergeConflicts: await context.answers.leftOut(),
       targets: context.targets().map((status) => targetJson(context, status)),
+      ...replicationJson(context),
     });
   });
 }
@@ -63,7 +69,7 @@ function targetJson({ cache, clock }: ServerContext, status: TargetStatus): obje
     failures: status.failures,
     entry: entry && {
       fresh: cache.isFresh(entry),
-      ageSeconds: Math.round(ageOf(entry, clock.monotonic()) * 1000) / 1000,
+      ageSeconds: roundSeconds(ageOf(entry, clock.monotonic())),
       contentType: entry.contentType,
       samples: entry.samples,
       bytes: entry.size,
@@ -71,8 +77,4 @@ function targetJson({ cache, clock }: ServerContext, status: TargetStatus): obje
     },
     labels: target.labels,
   };
-}
-
-function isoTime(milliseconds: number | undefined): string | undefined {
-  return milliseconds === undefined ? undefined : new Date(milliseconds).toISOString();
 }
