@@ -7,8 +7,10 @@ import { findNameClashes, type NameClash } from "./cache/name-clashes.js";
 import { keepServiceLabels, loadServiceLabels } from "./cache/service-label-file.js";
 import { ServiceLabelTable } from "./cache/service-label-table.js";
 import type { Config } from "./config/config.js";
+import { originFigures } from "./daemon/origin-figures.js";
 import { Replicating } from "./daemon/replicating.js";
 import { replicationMode } from "./daemon/replication-mode.js";
+import { clockTeller } from "./daemon/tell-clocks.js";
 import { createDockerClient } from "./discovery/docker/client.js";
 import { createEngineApi, type EngineApi } from "./discovery/docker/engine-api.js";
 import { createDockerProvider } from "./discovery/docker/provider.js";
@@ -17,6 +19,7 @@ import type { TargetProvider } from "./discovery/provider.js";
 import { DiscoveryError, describeError } from "./errors.js";
 import type { Logger } from "./logging.js";
 import { systemClock } from "./model/clock.js";
+import { clockOffsets } from "./model/clock-offset.js";
 import type { Entry } from "./model/entry.js";
 import { originName } from "./model/origin-name.js";
 import { hasMetrics, type TargetStatus, targetStates } from "./model/target-status.js";
@@ -67,6 +70,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
 
   const answers = new PreparedAnswers((entry) => cache.holds(entry), logger);
   const tellNameClashes = nameClashTeller(logger);
+  const tellClocks = clockTeller(logger);
   let scanned = false;
   telemetry.observe({
     states: targetStates,
@@ -76,6 +80,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     nameClashes: () => findNameClashes(cache.fresh()).length,
     mergeConflicts: async () => (await answers.leftOut()).length,
   });
+  telemetry.observeOrigins(() => originFigures(cache, clock));
   const replicating = new Replicating({
     logger,
     mayPass: (error) => error instanceof DiscoveryError,
@@ -108,6 +113,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       await scanning.cycle();
       scanned = true;
       tellNameClashes(findNameClashes(cache.fresh()));
+      tellClocks(clockOffsets(cache.others(), clock));
       replicating.afterScan();
     },
     onSkip: () => {

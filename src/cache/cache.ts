@@ -131,6 +131,11 @@ export class Cache {
     return [...this.#ownKeys.values()].flatMap((key) => this.#index.get(key) ?? []);
   }
 
+  /** Those of other nodes, fresh or not. */
+  others(): Entry[] {
+    return this.all().filter((entry) => !this.isOwn(entry));
+  }
+
   /** Whether an entry is one of this node's own. */
   isOwn(entry: Entry): boolean {
     return this.#ownKeys.get(entry.id) === keyOf(entry);

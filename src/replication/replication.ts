@@ -117,7 +117,12 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     telemetry.replicatedBytes.inc({ direction }, 0);
   }
   for (const reason of failureReasons) telemetry.replicationFailures.inc({ reason }, 0);
-  telemetry.observePeers(peerStates, () => replicator.statuses());
+  telemetry.observePeers({
+    states: peerStates,
+    peers: () => replicator.statuses(),
+    listFailing: () => replicator.listFailing !== undefined,
+    sharedNames: () => replicator.sharedNames().length,
+  });
   logger.info("replicating", { port: server.port, origin });
 
   return {

@@ -8,10 +8,7 @@ export function otherNodesSection({ replication, cache, clock }: ServerContext):
   const view = replication();
   if (view.status === undefined) return section("Other nodes", [`no replication: ${view.reason}`]);
   const { peers, origins, origin, listFailing, cutOff, sharedNames, manager } = view.status;
-  const offsets = clockOffsets(
-    cache.all().filter((entry) => !cache.isOwn(entry)),
-    clock,
-  );
+  const offsets = clockOffsets(cache.others(), clock);
   const trouble = [
     ...(listFailing === undefined ? [] : [`peers: ${listFailing.reason}`]),
     ...sharedNames.map((name) => `several nodes are called ${name}: each needs a hostname of its own`),

@@ -11,7 +11,7 @@ import { isoTime, roundSeconds } from "./iso-time.js";
  */
 export function replicationJson(context: ServerContext): object {
   const { cache, clock } = context;
-  const others = cache.all().filter((entry) => !cache.isOwn(entry));
+  const others = cache.others();
   const now = clock.monotonic();
   return {
     ...statusJson(context, others),

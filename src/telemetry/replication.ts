@@ -12,7 +12,27 @@ export interface PeerFigures {
   readonly lastDuration?: number;
 }
 
-/** The metrics of replication: counters, and `observePeers` for what is looked at. */
+/** What the metrics of origins are read from when they are asked for. */
+export interface OriginFigures {
+  readonly origin: string;
+  readonly entries: number;
+  /** Seconds since it was last heard of; absent for this node itself. */
+  readonly silence?: number;
+  /** Seconds that its clock is ahead of this node's; absent where nothing of it is held. */
+  readonly clockOffset?: number;
+}
+
+/** Where the figures of peers come from. */
+export interface PeerSources {
+  /** All states that a peer can have. */
+  readonly states: readonly string[];
+  peers(): Iterable<PeerFigures>;
+  listFailing(): boolean;
+  /** Names that several nodes bear. */
+  sharedNames(): number;
+}
+
+/** The metrics of replication: counters, and `observePeers` and `observeOrigins` for what is looked at. */
 export function createReplicationMetrics(registers: Registry[]) {
   const counter = (name: string, help: string, labelName: string) =>
     new Counter({ name: `${prefix}${name}`, help, labelNames: [labelName], registers });
@@ -38,8 +58,24 @@ export function createReplicationMetrics(registers: Registry[]) {
       "reason",
     ),
 
-    /** Adds the metrics of single peers. @param states all states that a peer can have. */
-    observePeers(states: readonly string[], peers: () => Iterable<PeerFigures>): void {
+    /** Adds the metrics of peers. */
+    observePeers({ states, peers, listFailing, sharedNames }: PeerSources): void {
+      new Gauge({
+        name: `${prefix}peer_list_failing`,
+        help: "Whether the list of peers can not be had, or not all on it be talked to: 1 or 0.",
+        registers,
+        collect() {
+          this.set(listFailing() ? 1 : 0);
+        },
+      });
+      new Gauge({
+        name: `${prefix}shared_names`,
+        help: "Names that several nodes bear, though each needs one of its own.",
+        registers,
+        collect() {
+          this.set(sharedNames());
+        },
+      });
       new Gauge({
         name: `${prefix}peers`,
         help: "Peers that this node talks to, by state.",
@@ -69,6 +105,35 @@ export function createReplicationMetrics(registers: Registry[]) {
         labelNames: ["peer"],
         registers,
       });
+    },
+
+    /** Adds the metrics of origins. */
+    observeOrigins(origins: () => Iterable<OriginFigures>): void {
+      const gauge = (name: string, help: string) =>
+        new Gauge({ name: `${prefix}${name}`, help, labelNames: ["origin"], registers });
+      new Gauge({
+        name: `${prefix}origin_entries`,
+        help: "Expositions in the cache by the node that scraped them.",
+        labelNames: ["origin"],
+        registers,
+        // Asked first, as it is the first of the three, it goes over the origins once for all of them.
+        collect() {
+          for (const metric of [this, silence, clockOffset]) metric.reset();
+          for (const { origin, ...figures } of origins()) {
+            this.set({ origin }, figures.entries);
+            if (figures.silence !== undefined) silence.set({ origin }, figures.silence);
+            if (figures.clockOffset !== undefined) clockOffset.set({ origin }, figures.clockOffset);
+          }
+        },
+      });
+      const silence = gauge(
+        "origin_silence_seconds",
+        "Time since another node was last heard of, whichever way.",
+      );
+      const clockOffset = gauge(
+        "origin_clock_offset_seconds",
+        "How far the clock of another node is ahead of this one's; beyond 5 s its times are not used.",
+      );
     },
   };
 }

@@ -1,53 +1,11 @@
-import { rmSync, writeFileSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it, onTestFinished } from "vitest";
-import { readConfig } from "../../src/config/config.js";
-import { type Daemon, startDaemon } from "../../src/daemon.js";
+import { describe, expect, it } from "vitest";
+import type { Daemon } from "../../src/daemon.js";
 import { ListenError } from "../../src/errors.js";
-import { silentLogger } from "../../src/logging.js";
 import { answerWith, startTarget } from "../support/target-server.js";
 import { tempFolder } from "../support/temp-folder.js";
-
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer());
-  await Promise.all(
-    servers.map((server) => new Promise<void>((done) => server.listen(0, "127.0.0.1", done))),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
-  return ports;
-}
-
-/** A whole proxy in this process, for one target, with settings as an operator gives them. */
-async function start(folder: string, name: string, targetPort: number, settings: Record<string, string>) {
-  const targetsFile = join(folder, `${name}.json`);
-  writeFileSync(
-    targetsFile,
-    JSON.stringify([{ targets: [`127.0.0.1:${targetPort}`], labels: { job: name } }]),
-  );
-  const config = readConfig({
-    SCRAPE_INTERVAL: "1",
-    STALE_AFTER: "3",
-    TARGETS_FILE: targetsFile,
-    CACHE_DIR: join(folder, name),
-    DOCKER_HOST: "",
-    ...settings,
-  });
-  const daemon = await startDaemon({ config, logger: silentLogger, version: "test" });
-  let stopped = false;
-  const stop = async () => {
-    if (!stopped) await daemon.stop();
-    stopped = true;
-  };
-  onTestFinished(stop);
-  return { ...daemon, stop };
-}
-
-const get = async ({ port }: Daemon, path: string) => {
-  const response = await fetch(`http://127.0.0.1:${port}${path}`);
-  return `${response.status} ${await response.text()}`;
-};
+import { freePorts, get, startWhole as start } from "./daemons.js";
 
 describe("a pair of proxies outside Swarm", () => {
   it("answer for each other, also when one is gone or starts anew, until that is stale", {
