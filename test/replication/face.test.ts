@@ -60,11 +60,15 @@ describe("a pair of proxies over HTTP", () => {
         targets: string[];
         labels: Record<string, string>;
       }[];
-      expect(
-        groups.map(({ targets, labels }) => [labels["__meta_app_metrics_proxy_service"], ...targets]).sort(),
-      ).toEqual([
-        ["one", "one.example.org:2137"],
-        ["two", "two.example.org:2137"],
+      const found = groups.map(({ targets, labels }) => [
+        labels["__meta_app_metrics_proxy_service"],
+        labels["__meta_app_metrics_proxy_node"],
+        ...targets,
+      ]);
+      // The same labels and addresses: Prometheus takes the targets of both lists once.
+      expect(found.sort()).toEqual([
+        ["one", originOne, "one.example.org:2137"],
+        ["two", originTwo, "two.example.org:2137"],
       ]);
     }
 

@@ -46,10 +46,12 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
 /** Each replica once: what this node has a target for is its own, whoever scraped it last. */
 function groupsOf({ cache, node, targets }: ServerContext, address: string): HttpSdGroup[] {
   const own = targets().filter(hasMetrics);
+  // As the other nodes call it, so that their lists say the same.
+  const name = cache.holdings.own ?? node();
   const listed = new Set(own.map(({ target }) => instanceOf(target)));
   const others = cache.fresh().filter((entry) => !cache.isOwn(entry) && !listed.has(instanceOf(entry)));
   return [
-    ...own.map((status) => groupOfTarget(status, address, node())),
+    ...own.map((status) => groupOfTarget(status, address, name)),
     ...others.map((entry) => {
       const told = cache.holdings.get(entry.origin)?.advertise;
       return groupOfEntry(entry, told !== undefined && isAddress(told) ? told : address);
