@@ -19,6 +19,6 @@ it("the clock of an origin two hours ahead is known wherever its entries come, a
     expect(held?.gzip.equals(entry.gzip)).toBe(true);
     expect(tellsTheTime(held!, systemClock)).toBe(false);
     const offset = clockOffsets(cache.others(), systemClock).get("origin") ?? 0;
-    expect(Math.abs(offset - 7200)).toBeLessThan(1);
+    expect(Math.abs(offset - 7200)).toBeLessThan(5);
   }
 });
