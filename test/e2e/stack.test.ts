@@ -1,15 +1,10 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type Engine, startEngine } from "../support/docker/engine.js";
 import { importSampleExporter, sampleExposition } from "../support/docker/images.js";
-import { importProjectImage, projectImage } from "../support/docker/project-image.js";
+import { importProjectImage } from "../support/docker/project-image.js";
+import { deployStack, joining, nameShippedImage, shippedStack } from "../support/docker/stack.js";
 import { ProxyClient } from "./proxy-client.js";
 import { describeOnEngine } from "./requirements.js";
-
-const stackFile = fileURLToPath(new URL("../../stack.yml", import.meta.url));
 
 /** Another stack, with a network of its own. */
 const shop = `
@@ -23,50 +18,29 @@ services:
     deploy: { mode: global, endpoint_mode: dnsrr }
 `;
 
-/** What an operator adds to stack.yml for it. */
-const joined = `
-version: "3.8"
-services:
-  proxy:
-    networks: [peers, shop_default]
-networks:
-  shop_default: { external: true }
-`;
-
 describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () => {
   let engine: Engine;
-  let folder: string;
   let client: ProxyClient;
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), "app-metrics-proxy-stack-"));
     engine = await startEngine({ hostname: "node-1" });
     await Promise.all([importSampleExporter(engine), importProjectImage(engine)]);
-    await engine.docker(["tag", projectImage, "app-metrics-proxy:latest"]);
+    await nameShippedImage(engine);
     await engine.docker(["swarm", "init", "--advertise-addr", engine.address]);
     client = new ProxyClient(`http://${engine.address}:2137`);
-    await deploy("shop", {}, ["shop.yml", shop]);
+    await deployStack(engine, "shop", [shop]);
   });
-  afterAll(async () => {
-    await engine?.stop();
-    await rm(folder, { recursive: true, force: true });
-  });
-
-  async function deploy(name: string, environment: Record<string, string>, ...files: [string, string?][]) {
-    const flags = [];
-    for (const [file, content] of files) {
-      if (content !== undefined) await writeFile(join(folder, file), content);
-      flags.push("--compose-file", content === undefined ? file : join(folder, file));
-    }
-    return engine.docker(["stack", "deploy", "--resolve-image", "never", ...flags, name], { environment });
-  }
+  afterAll(() => engine?.stop());
 
   it("is not deployed without the secret, and says so", async () => {
-    await expect(deploy("monitoring", {}, [stackFile])).rejects.toThrow(/SSHPASS.*set it to a secret/);
+    await expect(deployStack(engine, "monitoring", [shippedStack])).rejects.toThrow(
+      /SSHPASS.*set it to a secret/,
+    );
   });
 
   it("answers at the node's port 2137", async () => {
-    await deploy("monitoring", { SSHPASS: "a secret for this test" }, [stackFile], ["joined.yml", joined]);
+    const secret = { SSHPASS: "a secret for this test" };
+    await deployStack(engine, "monitoring", [shippedStack, joining("shop_default")], secret);
     await client.untilHealthy(() => true);
     await client.untilReady();
     expect((await client.targets()).node).toBe("node-1");

@@ -1,12 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, open, readFile, writeFile } from "node:fs/promises";
+import { mkdir, open, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { controlGroupOf, makeFolder, removeFolder, removeLeftovers } from "./leftovers.js";
-import { allowFromMachine, connect } from "./link.js";
+import { type ClientOptions, runClient } from "./client.js";
+import {
+  controlGroupOf,
+  makeFolder,
+  removeControlGroups,
+  removeFolder,
+  removeLeftovers,
+} from "./leftovers.js";
+import { type Addresses, allowFromMachine, connect } from "./link.js";
 import { type Namespace, type NetworkMode, openNamespace } from "./namespace.js";
 
 export interface EngineOptions {
@@ -16,14 +21,8 @@ export interface EngineOptions {
   readonly liveRestore?: boolean;
   /** `machine`: no container networks, but the machine's own for `docker build --network host`. */
   readonly network?: NetworkMode;
-}
-
-/** What the Docker client is given. */
-export interface ClientOptions {
-  /** Its standard input; none unless told. */
-  readonly input?: Readable;
-  /** Variables beside those of this process. */
-  readonly environment?: Readonly<Record<string, string>>;
+  /** How a network of its own is joined to others; to this machine alone unless told. Called at each power-on. */
+  readonly connect?: (namespace: Namespace) => Promise<Addresses>;
 }
 
 /** A real Docker engine of the tests' own. */
@@ -41,6 +40,12 @@ export interface Engine {
   stopDaemon(): Promise<void>;
   /** Starts the daemon again over the same data. */
   startDaemon(): Promise<void>;
+  /** Ends the daemon without warning. Its containers live on, until it starts again. */
+  killDaemon(): Promise<void>;
+  /** Ends the node as a power cut does: the daemon and all containers at once. What is on disk stays. */
+  powerOff(): Promise<void>;
+  /** Boots the node again over the same data. */
+  powerOn(): Promise<void>;
   /** Ends the engine and all its containers and removes what it left. */
   stop(): Promise<void>;
 }
@@ -48,80 +53,146 @@ export interface Engine {
 /** Starts an engine with empty storage. Needs root, `dockerd` and a few seconds. */
 export async function startEngine(options: EngineOptions = {}): Promise<Engine> {
   await removeLeftovers();
-  const { hostname = "node-1", network = "own" } = options;
   const folder = await makeFolder();
-  const namespace = await openNamespace(hostname, network);
+  await mkdir(join(folder, "client"));
+  await writeFile(join(folder, "daemon.json"), "{}");
+  const { hostname = "node-1", network = "own" } = options;
+  const node = new Node(folder, { connect, liveRestore: false, ...options, hostname, network });
   try {
-    return await startIn(namespace, folder, { ...options, hostname, network });
+    await node.powerOn();
+    return node;
   } catch (error) {
-    await namespace.close();
-    await removeFolder(folder);
+    await node.stop();
     throw error;
   }
 }
 
-async function startIn(
-  namespace: Namespace,
-  folder: string,
-  { hostname, network, liveRestore }: EngineOptions & { hostname: string; network: NetworkMode },
-): Promise<Engine> {
-  const run = join(folder, "run");
-  await mkdir(run);
-  await mkdir(join(folder, "client"));
-  await writeFile(join(folder, "daemon.json"), "{}");
-  const own = network === "own";
-  const addresses = own ? await connect(namespace) : undefined;
-  if (own) await furnish(namespace, folder);
-  const socketOnNode = own ? "/run/docker.sock" : join(run, "docker.sock");
-  const host = `unix://${join(run, "docker.sock")}`;
-  const flags = [
-    ...["--config-file", join(folder, "daemon.json"), "--data-root", join(folder, "data")],
-    ...[
-      "--exec-root",
-      join(folder, "exec"),
-      "--pidfile",
-      join(folder, "pid"),
-      "--host",
-      `unix://${socketOnNode}`,
-    ],
-    // The default asks systemd, which is not in here.
-    ...["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", `/${controlGroupOf(folder)}`],
-    ...(addresses
-      ? ["--bip", addresses.bridge, "--default-address-pool", `base=${addresses.pool},size=26`]
-      : ["--bridge=none", "--iptables=false"]),
-    ...(liveRestore ? ["--live-restore"] : []),
-  ];
-  const docker = (args: readonly string[], options?: ClientOptions) => client(folder, host, args, options);
-  let daemon: ChildProcess | undefined;
+/** A place and the engine in it. */
+class Node implements Engine {
+  readonly #folder: string;
+  readonly #options: Required<EngineOptions>;
+  #namespace: Namespace | undefined;
+  #addresses: Addresses | undefined;
+  #daemon: ChildProcess | undefined;
 
-  const startDaemon = async () => {
-    const log = await open(join(folder, "log"), "a");
-    daemon = spawn(...namespace.enter("dockerd", ...flags), { stdio: ["ignore", log.fd, log.fd] });
+  constructor(folder: string, options: Required<EngineOptions>) {
+    this.#folder = folder;
+    this.#options = options;
+  }
+
+  get hostname(): string {
+    return this.#options.hostname;
+  }
+
+  get host(): string {
+    return `unix://${join(this.#folder, "run/docker.sock")}`;
+  }
+
+  get socketOnNode(): string {
+    return this.#own ? "/run/docker.sock" : join(this.#folder, "run/docker.sock");
+  }
+
+  get address(): string {
+    return this.#addresses?.node ?? "127.0.0.1";
+  }
+
+  docker(args: readonly string[], options?: ClientOptions): Promise<string> {
+    return runClient({ host: this.host, settings: join(this.#folder, "client") }, args, options);
+  }
+
+  async startDaemon(): Promise<void> {
+    const log = await open(join(this.#folder, "log"), "a");
+    this.#daemon = spawn(...this.#place.enter("dockerd", ...this.#flags), {
+      stdio: ["ignore", log.fd, log.fd],
+    });
     await log.close();
-    await answers(docker, daemon, folder);
-    if (own) await allowFromMachine(namespace);
-  };
-  const stopDaemon = async () => {
-    if (!daemon || daemon.exitCode !== null) return;
-    const gone = once(daemon, "exit");
-    await namespace.run("kill", (await readFile(join(folder, "pid"), "utf8")).trim());
-    await gone;
-  };
+    await this.#answers(this.#daemon);
+    if (this.#own) await allowFromMachine(this.#place);
+  }
 
-  await startDaemon();
-  return {
-    hostname,
-    host,
-    socketOnNode,
-    address: addresses?.node ?? "127.0.0.1",
-    docker,
-    stopDaemon,
-    startDaemon,
-    async stop() {
-      await namespace.close();
-      await removeFolder(folder);
-    },
-  };
+  stopDaemon(): Promise<void> {
+    return this.#endDaemon("TERM");
+  }
+
+  killDaemon(): Promise<void> {
+    return this.#endDaemon("KILL");
+  }
+
+  async powerOn(): Promise<void> {
+    const { hostname, network, connect } = this.#options;
+    const folder = this.#folder;
+    // What lies in memory on a real node.
+    for (const name of ["run", "exec", "pid"]) await rm(join(folder, name), { recursive: true, force: true });
+    await mkdir(join(folder, "run"));
+    this.#namespace = await openNamespace(hostname, network);
+    if (this.#own) {
+      this.#addresses = await connect(this.#namespace);
+      await furnish(this.#namespace, folder);
+    }
+    await this.startDaemon();
+  }
+
+  async powerOff(): Promise<void> {
+    await this.#namespace?.close();
+    this.#namespace = undefined;
+    await removeControlGroups(controlGroupOf(this.#folder));
+  }
+
+  async stop(): Promise<void> {
+    await this.#namespace?.close();
+    await removeFolder(this.#folder);
+  }
+
+  get #own(): boolean {
+    return this.#options.network === "own";
+  }
+
+  get #place(): Namespace {
+    if (this.#namespace === undefined) throw new Error(`${this.hostname} is switched off`);
+    return this.#namespace;
+  }
+
+  get #flags(): string[] {
+    const at = (name: string) => join(this.#folder, name);
+    return [
+      ...["--config-file", at("daemon.json"), "--data-root", at("data"), "--exec-root", at("exec")],
+      ...["--pidfile", at("pid"), "--host", `unix://${this.socketOnNode}`],
+      // The default asks systemd, which is not in here.
+      ...[
+        "--exec-opt",
+        "native.cgroupdriver=cgroupfs",
+        "--cgroup-parent",
+        `/${controlGroupOf(this.#folder)}`,
+      ],
+      ...(this.#addresses
+        ? ["--bip", this.#addresses.bridge, "--default-address-pool", `base=${this.#addresses.pool},size=26`]
+        : ["--bridge=none", "--iptables=false"]),
+      ...(this.#options.liveRestore ? ["--live-restore"] : []),
+    ];
+  }
+
+  async #endDaemon(signal: "TERM" | "KILL"): Promise<void> {
+    const daemon = this.#daemon;
+    if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return;
+    const gone = once(daemon, "exit");
+    await this.#place.run("kill", `-${signal}`, (await readFile(join(this.#folder, "pid"), "utf8")).trim());
+    await gone;
+    // A killed one leaves it, and the next may get the number of another process that lives.
+    await rm(join(this.#folder, "pid"), { force: true });
+  }
+
+  async #answers(daemon: ChildProcess): Promise<void> {
+    for (const deadline = Date.now() + 60_000; ; await sleep(100)) {
+      try {
+        await this.docker(["version"]);
+        return;
+      } catch (error) {
+        if (daemon.exitCode === null && Date.now() < deadline) continue;
+        const log = await readFile(join(this.#folder, "log"), "utf8");
+        throw new Error(`the engine does not start:\n${log.slice(-3000)}`, { cause: error });
+      }
+    }
+  }
 }
 
 /** Gives the node its own `/run` and `/etc/docker`, and a `/sys` that shows its own network devices. */
@@ -134,49 +205,4 @@ async function furnish(namespace: Namespace, folder: string): Promise<void> {
     mount -t sysfs sysfs /sys
     mount --rbind "$1/cgroup" /sys/fs/cgroup`;
   await namespace.run("sh", "-c", script, "sh", folder);
-}
-
-async function answers(docker: Engine["docker"], daemon: ChildProcess, folder: string): Promise<void> {
-  for (const deadline = Date.now() + 60_000; ; await sleep(100)) {
-    try {
-      await docker(["version"]);
-      return;
-    } catch (error) {
-      if (daemon.exitCode === null && Date.now() < deadline) continue;
-      const log = await readFile(join(folder, "log"), "utf8");
-      throw new Error(`the engine does not start:\n${log.slice(-3000)}`, { cause: error });
-    }
-  }
-}
-
-async function client(
-  folder: string,
-  host: string,
-  args: readonly string[],
-  { input, environment }: ClientOptions = {},
-): Promise<string> {
-  const child = spawn("docker", args, {
-    // A developer's own settings and contexts stay out; the classic builder needs no plugin.
-    env: {
-      ...process.env,
-      DOCKER_HOST: host,
-      DOCKER_CONFIG: join(folder, "client"),
-      DOCKER_BUILDKIT: "0",
-      ...environment,
-    },
-    stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
-  });
-  const output: Buffer[] = [];
-  const complaints: Buffer[] = [];
-  child.stdout!.on("data", (data: Buffer) => output.push(data));
-  child.stderr!.on("data", (data: Buffer) => complaints.push(data));
-  const closed = once(child, "close");
-  // A client that ends early breaks the pipe; what it says tells more than that.
-  if (input) await pipeline(input, child.stdin!).catch(() => {});
-  const [code] = await closed;
-  if (code === 0) return Buffer.concat(output).toString().trim();
-  const said = Buffer.concat([...output.slice(-20), ...complaints])
-    .toString()
-    .trim();
-  throw new Error(`docker ${args.join(" ").slice(0, 200)} ended with code ${code}: ${said}`);
 }

@@ -29,7 +29,8 @@ export async function removeLeftovers(parent = tmpdir()): Promise<void> {
   }
 }
 
-async function removeControlGroups(name: string): Promise<void> {
+/** Removes the control groups of a place whose processes are gone. */
+export async function removeControlGroups(name: string): Promise<void> {
   const root = "/sys/fs/cgroup";
   // Version 1 has a tree a controller, version 2 one tree.
   const trees = [root, ...(await readdir(root)).map((tree) => join(root, tree))];
