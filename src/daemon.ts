@@ -44,6 +44,11 @@ export interface Daemon {
   readonly port: number;
   /** The port of the SSH server, where there is one. */
   readonly sshPort: number | undefined;
+  /**
+   * Resolves when it is known whether there is something to replicate, and that runs, or waits for an engine that is
+   * away. Rejects where it can never run; what is cached is served until then.
+   */
+  readonly started: Promise<void>;
   /** Ends everything in the reverse order of its start; what is cached is on disk then. */
   stop(): Promise<void>;
 }
@@ -84,7 +89,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const replicating = new Replicating({
     logger,
     mayPass: (error) => error instanceof DiscoveryError,
-    start: () => startReplicating(surroundings, cache, scanning, signal),
+    start: (signal) => startReplicating(surroundings, cache, scanning, signal),
   });
   const server = await startHttpServer(config.listen, {
     version,
@@ -122,11 +127,17 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     },
   });
 
-  const daemon: Daemon = {
+  // Not before all else runs: an engine that hangs must not keep what is cached from being served.
+  const started = replicating.start().then(() => {
+    if (scanned) replicating.afterScan();
+  });
+  started.catch(() => undefined);
+  return {
     port: server.port,
     get sshPort() {
       return replicating.current?.port;
     },
+    started,
     async stop() {
       await stopCron();
       await server.stop();
@@ -139,15 +150,6 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       logger.info("stopped");
     },
   };
-  try {
-    // Not before all else runs: an engine that hangs must not keep what is cached from being served.
-    await replicating.start();
-    if (scanned) replicating.afterScan();
-  } catch (error) {
-    await daemon.stop();
-    throw error;
-  }
-  return daemon;
 }
 
 /** Replicates where that is asked for, as soon as it is known who this node is. */

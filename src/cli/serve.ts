@@ -1,9 +1,20 @@
 import { type Surroundings, startDaemon } from "../daemon.js";
 
-/** Runs the proxy until SIGINT or SIGTERM; a second signal ends it at once. */
+/**
+ * Runs the proxy until SIGINT or SIGTERM, which count from the first answer on; a second signal ends it at once.
+ *
+ * @throws AppError where it cannot be started.
+ */
 export async function serve(surroundings: Surroundings): Promise<void> {
   const daemon = await startDaemon(surroundings);
-  const signal = await nextSignal();
+  const asked = nextSignal();
+  try {
+    await Promise.race([daemon.started, asked]);
+  } catch (error) {
+    await daemon.stop();
+    throw error;
+  }
+  const signal = await asked;
   surroundings.logger.info("stopping", { signal });
   void nextSignal().then(() => process.exit(1));
   await daemon.stop();

@@ -5,7 +5,7 @@ import type { Replication } from "../replication/replication.js";
 
 export interface ReplicatingOptions {
   /** Starts replication; undefined where nothing asks for it. Rejects where it cannot be told or started yet. */
-  readonly start: () => Promise<Replication | undefined>;
+  readonly start: (signal: AbortSignal) => Promise<Replication | undefined>;
   /** Whether a failure may pass by itself, as when the engine is away. */
   readonly mayPass: (error: unknown) => boolean;
   readonly logger: Logger;
@@ -19,6 +19,7 @@ export class Replicating {
   #tried = false;
   #starting: Promise<void> | undefined;
   #told: string | undefined;
+  readonly #stopping = new AbortController();
 
   constructor(options: ReplicatingOptions) {
     this.#options = options;
@@ -66,7 +67,9 @@ export class Replicating {
     );
   }
 
+  /** Ends it, or the attempt to start it. */
   async stop(): Promise<void> {
+    this.#stopping.abort();
     await this.#starting?.catch(() => undefined);
     this.#decided = true;
     await this.#replication?.stop();
@@ -74,9 +77,10 @@ export class Replicating {
 
   async #start(): Promise<void> {
     try {
-      this.#replication = await this.#options.start();
+      this.#replication = await this.#options.start(this.#stopping.signal);
       this.#decided = true;
     } catch (error) {
+      if (this.#stopping.signal.aborted) return;
       if (!this.#options.mayPass(error)) throw error;
       this.#tell(error);
     } finally {

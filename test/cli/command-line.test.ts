@@ -1,5 +1,6 @@
 import { execFile, spawn } from "node:child_process";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { request } from "undici";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -48,8 +49,8 @@ function targetsFile(...targets: string[]): string {
   return file;
 }
 
-/** Starts the proxy and waits until it is ready. */
-async function start(settings: Record<string, string>) {
+/** Starts the proxy and waits until it is ready, or only healthy. */
+async function start(settings: Record<string, string>, until = "/-/ready") {
   const port = await freePort();
   const env = environment({ LISTEN_ADDRESS: `127.0.0.1:${port}`, ...settings });
   const child = spawn(process.execPath, [program], { env, stdio: ["ignore", "ignore", "pipe"] });
@@ -61,7 +62,7 @@ async function start(settings: Record<string, string>) {
     const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`);
     return { status: statusCode, text: await body.text() };
   };
-  await vi.waitFor(async () => expect((await get("/-/ready")).status).toBe(200), {
+  await vi.waitFor(async () => expect((await get(until)).status).toBe(200), {
     timeout: 10_000,
     interval: 50,
   });
@@ -99,6 +100,18 @@ describe("serve", () => {
       .split("\n")
       .map((line) => JSON.parse(line).message);
     expect(lines.at(-1)).toBe("stopped");
+  });
+
+  it("ends in order when it is told to while it waits for an engine that hangs", async () => {
+    const engine = createServer((socket) => void socket.on("error", () => undefined));
+    await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
+    onTestFinished(() => void engine.close());
+    const { port } = engine.address() as AddressInfo;
+    const settings = { DOCKER_HOST: `tcp://127.0.0.1:${port}`, SCRAPE_INTERVAL: "60" };
+    const { child, ended, log } = await start(settings, "/-/healthy");
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+    expect(log()).not.toContain('"level":"error"');
   });
 
   it("serves what a killed process has cached before its first scan ends", async () => {

@@ -39,6 +39,7 @@ export async function startWhole(
     ...settings,
   });
   const daemon = await startDaemon({ config, logger, version: "test" });
+  await daemon.started;
   let stopped = false;
   const stop = async () => {
     if (!stopped) await daemon.stop();
