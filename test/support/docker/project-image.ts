@@ -15,10 +15,10 @@ const project = fileURLToPath(new URL("../../../", import.meta.url));
 export const projectImage = "app-metrics-proxy:test";
 
 /**
- * Puts the project's image into an engine. It is built from the Dockerfile as it stands, by an engine in the
+ * Puts the project's image into engines. It is built from the Dockerfile as it stands, by an engine in the
  * machine's network; the result is kept until something that goes into it changes.
  */
-export async function importProjectImage(engine: Engine): Promise<void> {
+export async function importProjectImage(...engines: readonly Engine[]): Promise<void> {
   const archives = join(cacheFolder, "project-images");
   const archive = join(archives, `${await contentHash()}.tar`);
   if (!existsSync(archive)) {
@@ -29,7 +29,7 @@ export async function importProjectImage(engine: Engine): Promise<void> {
     await rename(unfinished, archive);
     await Promise.all(outdated.map((name) => rm(join(archives, name), { force: true })));
   }
-  await engine.docker(["load"], { input: createReadStream(archive) });
+  await Promise.all(engines.map((engine) => engine.docker(["load"], { input: createReadStream(archive) })));
 }
 
 async function buildTo(archive: string): Promise<void> {
