@@ -19,8 +19,8 @@ export class EnvironmentReader {
 
   /** The variable's value, or `fallback` where it is unset or (then a problem is noted) cannot be used. */
   read<T, F>(name: string, reader: Reader<T>, fallback: F): T | F {
-    const text = this.raw[name]?.trim();
-    if (text === undefined || text === "") return fallback;
+    const text = unquoted(this.raw[name]?.trim() ?? "");
+    if (text === "") return fallback;
     const reading = reader(text);
     if ("value" in reading) return reading.value;
     this.problem(name, text, reading.allowed);
@@ -53,4 +53,12 @@ export class EnvironmentReader {
   problem(name: string, value: string, allowed: string): void {
     this.problems.push(`${name}=${JSON.stringify(value)} cannot be used: allowed is ${allowed}`);
   }
+}
+
+/**
+ * A value without the quotes around all of it. In a compose file's list, `- PORTS="443 1201"`, they belong to the
+ * value, and are never meant to.
+ */
+function unquoted(text: string): string {
+  return /^(["'])(.*)\1$/s.exec(text)?.[2]?.trim() ?? text;
 }

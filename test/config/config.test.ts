@@ -50,6 +50,15 @@ describe("the configuration", () => {
     expect(readConfig({ PORTS: "8080,3000, 3000" }).ports).toEqual([80, 8080, 9100, 3000]);
   });
 
+  it("takes quotes around a value as a compose file's list passes them on, but never off a secret", () => {
+    const quoted = readConfig({ PORTS: '"443 1201"', METRICS_PATH: "'/m'", SSHPASS: '"a quoted secret"' });
+    expect(quoted.ports).toEqual([80, 8080, 9100, 443, 1201]);
+    expect(quoted.metricsPath).toBe("/m");
+    expect(quoted.sshPass).toBe('"a quoted secret"');
+    expect(readConfig({ PORTS: '""' }).ports).toEqual(readConfig({}).ports);
+    expect(() => readConfig({ METRICS_PATH: '"/m' })).toThrow(/METRICS_PATH/);
+  });
+
   it("takes an empty variable as unset and ignores unknown ones", () => {
     expect(readConfig({ SCRAPE_INTERVAL: "", PORTS: " ", SSHPASS: "", SOMETHING: "else" })).toEqual(
       readConfig({}),
