@@ -1,5 +1,5 @@
 import { execFile, spawn } from "node:child_process";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { request } from "undici";
@@ -119,7 +119,10 @@ describe("serve", () => {
     const target = await startTarget(answerWith("up 1\n"));
     const file = targetsFile(`127.0.0.1:${target.port}`);
     const first = await start({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
-    await vi.waitFor(() => expect(readdirSync(cache).some((name) => name.endsWith(".gz"))).toBe(true));
+    // A file is there, empty, a moment before what is in it.
+    const kept = () =>
+      readdirSync(cache).some((name) => name.endsWith(".gz") && statSync(join(cache, name)).size > 0);
+    await vi.waitFor(() => expect(kept()).toBe(true));
     first.child.kill("SIGKILL");
     await first.ended;
     await target.close();
