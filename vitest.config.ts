@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/e2e/**"],
+          exclude: ["test/e2e/**", "test/soak/**"],
           testTimeout: 20_000,
         },
       },
@@ -19,6 +19,14 @@ export default defineConfig({
           hookTimeout: 300_000,
           // One engine, one machine: the files share it and run one after the other.
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: "soak",
+          include: ["test/soak/**/*.test.ts"],
+          testTimeout: 24 * 3_600_000,
+          hookTimeout: 600_000,
         },
       },
     ],

@@ -75,6 +75,8 @@ export class DiskStore implements EntryStore {
         dropped++;
         await rm(path, { force: true });
       } catch (error) {
+        // Another user's, from before this proxy ran as its own: it would be in the way for ever.
+        if (codeOf(error) === "EACCES") await rm(path, { force: true }).catch(() => undefined);
         logger.warn("a cache file cannot be read and is passed over", {
           file: path,
           error: describeError(error),
