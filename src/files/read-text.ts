@@ -7,7 +7,7 @@ import { stat } from "node:fs/promises";
  * @param maxBytes a larger file is refused before it is held.
  * @throws an Error with the reason in words, or the system's error.
  */
-export async function readText(path: string, maxBytes: number, signal: AbortSignal): Promise<string> {
+export async function readText(path: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
   const { size, isFile } = await stat(path).then((stats) => ({ size: stats.size, isFile: stats.isFile() }));
   // Before it is opened: opening a pipe waits for a writer.
   if (!isFile) throw new Error("it is not a regular file");
@@ -15,7 +15,8 @@ export async function readText(path: string, maxBytes: number, signal: AbortSign
   const chunks: Buffer[] = [];
   let length = 0;
   // One byte more than allowed, for the file may have grown since.
-  for await (const chunk of createReadStream(path, { end: maxBytes, signal })) {
+  const range = { end: maxBytes, ...(signal === undefined ? {} : { signal }) };
+  for await (const chunk of createReadStream(path, range)) {
     chunks.push(chunk);
     length += chunk.length;
   }
@@ -28,5 +29,6 @@ export async function readText(path: string, maxBytes: number, signal: AbortSign
 }
 
 function tooLarge(maxBytes: number): string {
-  return `it is larger than ${maxBytes / 1024 / 1024} MiB`;
+  const mebibyte = 1024 * 1024;
+  return `it is larger than ${maxBytes < mebibyte ? `${maxBytes / 1024} KiB` : `${maxBytes / mebibyte} MiB`}`;
 }

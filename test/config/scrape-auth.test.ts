@@ -1,0 +1,184 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { readScrapeAuth, ScrapeAuthFault } from "../../src/config/read-scrape-auth.js";
+
+function problemsOf(text: string): readonly string[] {
+  try {
+    readScrapeAuth(text, "/etc/proxy");
+  } catch (error) {
+    if (error instanceof ScrapeAuthFault) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const only = (text: string) => readScrapeAuth(text, "/etc/proxy").get("db");
+
+describe("SCRAPE_AUTH_FILE", () => {
+  it("is a mapping from names to configurations in Prometheus' words", () => {
+    const text = `
+default:
+  tls_config: { ca_file: ca.pem, server_name: metrics, min_version: TLS12, insecure_skip_verify: false }
+db:
+  basic_auth: { username: prometheus, password_file: /run/secrets/db }
+  http_headers:
+    X-Tenant: { values: [a], secrets: [b], files: [tenant] }
+  proxy_url: http://proxy:3128
+  no_proxy: 10.0.0.0/8, .internal
+  proxy_connect_header: { X-Proxy: [c] }
+  follow_redirects: false
+  enable_http2: true
+`;
+    const entries = readScrapeAuth(text, "/etc/proxy");
+    expect([...entries.keys()]).toEqual(["default", "db"]);
+    expect(entries.get("default")).toEqual({
+      tls: {
+        ca: { key: "tls_config.ca_file", file: "/etc/proxy/ca.pem" },
+        serverName: "metrics",
+        minVersion: "TLSv1.2",
+        insecureSkipVerify: false,
+      },
+      headers: [],
+      followRedirects: true,
+    });
+    expect(entries.get("db")).toEqual({
+      authorization: {
+        kind: "basic",
+        username: { key: "basic_auth.username", text: "prometheus" },
+        password: { key: "basic_auth.password_file", file: "/run/secrets/db" },
+      },
+      headers: [
+        {
+          name: "x-tenant",
+          values: [
+            { key: "http_headers.X-Tenant", text: "a" },
+            { key: "http_headers.X-Tenant", text: "b" },
+            { key: "http_headers.X-Tenant.files", file: "/etc/proxy/tenant" },
+          ],
+        },
+      ],
+      proxy: {
+        url: "http://proxy:3128",
+        noProxy: ["10.0.0.0/8", ".internal"],
+        connectHeaders: { "X-Proxy": ["c"] },
+      },
+      followRedirects: false,
+    });
+  });
+
+  it("may be JSON, with true and false as such", () => {
+    const entry = { authorization: { credentials: "t" }, follow_redirects: false };
+    expect(only(JSON.stringify({ db: entry }))).toMatchObject({
+      authorization: { kind: "authorization", type: "Bearer", credentials: { text: "t" } },
+      followRedirects: false,
+    });
+  });
+
+  it("keeps a password as it is written, and one header as one text", () => {
+    expect(only("db: {basic_auth: {username: a, password: 0123}, headers: {X-Key: 1.10}}")).toMatchObject({
+      authorization: { password: { text: "0123" } },
+      headers: [{ name: "x-key", values: [{ text: "1.10" }] }],
+    });
+  });
+
+  it("names a target without credentials by an empty entry", () => {
+    expect(only("db:\n")).toEqual({ headers: [], followRedirects: true });
+  });
+
+  it("has oauth2 with a tls_config and a proxy of its own", () => {
+    const text = `
+db:
+  oauth2:
+    client_id: me
+    client_secret_file: secret
+    scopes: [read, metrics]
+    token_url: https://login.example.org/token
+    endpoint_params: { audience: db }
+    tls_config: { insecure_skip_verify: true }
+    proxy_url: http://proxy:3128
+`;
+    expect(only(text)?.authorization).toMatchObject({
+      kind: "oauth2",
+      clientId: "me",
+      clientSecret: { file: "/etc/proxy/secret" },
+      scopes: ["read", "metrics"],
+      tokenUrl: "https://login.example.org/token",
+      endpointParams: { audience: "db" },
+      tls: { insecureSkipVerify: true },
+      proxy: { url: "http://proxy:3128" },
+    });
+  });
+
+  it.each([
+    ["basic_auth: {user: a}", /^entry "db": basic_auth has the unknown key user; allowed are username, /],
+    [
+      "basic-auth: {}",
+      /^entry "db": it has something that is no key; allowed are basic_auth, authorization, /,
+    ],
+    ["basic_auth: {username: a, username_file: b}", /basic_auth has username and username_file; only one/],
+    ["basic_auth: {}, authorization: {}", /it has basic_auth and authorization; only one/],
+    ["authorization: {type: basic}", /authorization\.type must not be Basic; use basic_auth/],
+    ["oauth2: {client_id: a}", /oauth2\.token_url is missing/],
+    ["oauth2: {client_id: a, token_url: 'http://u:p@x/'}", /oauth2\.token_url must hold no user/],
+    ["tls_config: {cert_file: a}", /tls_config has a certificate without key or key_file/],
+    ["tls_config: {key: a}", /tls_config has a key without cert or cert_file/],
+    ["tls_config: {min_version: 1.2}", /tls_config\.min_version must be one of TLS10, TLS11, TLS12, TLS13/],
+    ["tls_config: {min_version: TLS13, max_version: TLS12}", /min_version above its max_version/],
+    ["tls_config: {insecure_skip_verify: maybe}", /insecure_skip_verify must be true or false/],
+    ["http_headers: {Host: x}", /http_headers has Host, which cannot be set here/],
+    ["http_headers: {X-A: {values: [a]}, x-a: {values: [a]}}", /http_headers has x-a twice/],
+    ["http_headers: {X-A: {values: []}}", /http_headers has X-A without a value/],
+    ['http_headers: {X-A: {values: ["a\\nb"]}}', /http_headers\.X-A\S* holds characters that no header/],
+    ["proxy_url: socks5://x", /proxy_url must be an http:\/\/ or https:\/\/ URL/],
+    ["no_proxy: x", /it has no_proxy without proxy_url/],
+    ["follow_redirects: often", /follow_redirects must be true or false/],
+  ])("that says %s cannot be used, and why is told with entry and key", (entry, problem) => {
+    expect(problemsOf(`db: {${entry}}`)).toEqual([expect.stringMatching(problem)]);
+  });
+
+  it("tells all faults at once", () => {
+    expect(problemsOf("a: {foo: 1}\nb: text\n")).toHaveLength(2);
+  });
+
+  it.each([["[]"], ["text"], [""], ["a: b: c"], ["{"], ["a: *x"], [`${"[".repeat(100)}`]])(
+    "%j is told to be no such file",
+    (text) => {
+      expect(problemsOf(text)).toEqual([
+        expect.stringMatching(/^it (must be a mapping|is neither YAML nor JSON)/),
+      ]);
+    },
+  );
+
+  it.each([
+    ["a: {basic_auth: {password: *hunter2}}"],
+    ["a: {basic_auth: {password: @hunter2}}"],
+    ["a: {basic_auth: {password=hunter2}}"],
+    ["a: {basic_auth: hunter2}"],
+    ["a: {authorization: {credentials: [hunter2]}}"],
+    ['a: {authorization: {credentials: "hunter2\\n"}}'],
+    ["a: {http_headers: {'X-Key: hunter2': a}}"],
+    ["a: {proxy_url: 'ftp://a:hunter2@b'}"],
+    ["a: {oauth2: {client_id: a, token_url: 'http://a:hunter2@b'}}"],
+    ["a: hunter2: b"],
+    ['{"a": {"basic_auth": {"password": "hunter2}}'],
+  ])("never shows what may be a secret: %s", (text) => {
+    const problems = problemsOf(text);
+    expect(problems).not.toEqual([]);
+    expect(problems.join()).not.toContain("hunter2");
+  });
+
+  it("is read, or told to be wrong, whatever it holds", () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(
+          fc.string(),
+          fc.json(),
+          fc.object().map((value) => JSON.stringify({ a: value })),
+        ),
+        (text) => {
+          expect(Array.isArray(problemsOf(text))).toBe(true);
+        },
+      ),
+    );
+  });
+});
