@@ -10,6 +10,7 @@ import type { Config } from "./config/config.js";
 import { originFigures } from "./daemon/origin-figures.js";
 import { Replicating } from "./daemon/replicating.js";
 import { replicationMode } from "./daemon/replication-mode.js";
+import { openCredentials, scrapeTimes } from "./daemon/scrape-credentials.js";
 import { clockTeller } from "./daemon/tell-clocks.js";
 import { createDockerClient } from "./discovery/docker/client.js";
 import { createEngineApi, type EngineApi } from "./discovery/docker/engine-api.js";
@@ -65,7 +66,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
 
   const store = new DiskStore({ folder: config.cacheDir, clock, logger, maxBytes: config.scrapeMaxBytes });
   const cache = new Cache({ clock, staleAfter: config.staleAfter, store });
-  const scanning = createScanning(surroundings, cache, signal);
+  const scanning = await createScanning(surroundings, cache, signal);
   const { scanner, scraper, telemetry, node, serviceLabels } = scanning;
   await loadServiceLabels(config.cacheDir, serviceLabels);
   const labelsKept = keepServiceLabels(config.cacheDir, serviceLabels, logger);
@@ -156,7 +157,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
 async function startReplicating(
   { config, logger }: Surroundings,
   cache: Cache,
-  { engine, telemetry, learnNodeName, serviceLabels }: ReturnType<typeof createScanning>,
+  { engine, telemetry, learnNodeName, serviceLabels }: Awaited<ReturnType<typeof createScanning>>,
   signal: AbortSignal,
 ) {
   const mode = await replicationMode(config, engine, signal);
@@ -191,7 +192,8 @@ export interface ScanReport {
 export async function scanOnce(surroundings: Surroundings): Promise<ScanReport> {
   const stopping = new AbortController();
   const cache = new Cache({ clock, staleAfter: surroundings.config.staleAfter });
-  const { cycle, scanner, scraper, serviceLabels } = createScanning(surroundings, cache, stopping.signal);
+  const scanning = await createScanning(surroundings, cache, stopping.signal);
+  const { cycle, scanner, scraper, serviceLabels } = scanning;
   await loadServiceLabels(surroundings.config.cacheDir, serviceLabels);
   await cycle();
   stopping.abort();
@@ -208,7 +210,9 @@ export async function scanOnce(surroundings: Surroundings): Promise<ScanReport> 
 }
 
 /** The parts of discovering and scraping, wired up. */
-function createScanning({ config, logger, version }: Surroundings, cache: Cache, signal: AbortSignal) {
+async function createScanning({ config, logger, version }: Surroundings, cache: Cache, signal: AbortSignal) {
+  // First of all, for a file that cannot be used stops the start.
+  const credentials = await openCredentials(config, logger);
   const telemetry = createTelemetry(version);
   const engine = usesDocker(config) ? createEngine(config) : undefined;
   let nodeName = hostname();
@@ -221,10 +225,10 @@ function createScanning({ config, logger, version }: Surroundings, cache: Cache,
   };
   const serviceLabels = new ServiceLabelTable();
   const scraper = createHttpScraper({
-    timeout: config.scrapeTimeout,
-    keepAlive: config.scrapeInterval + config.scrapeTimeout,
+    ...scrapeTimes(config),
     maxBytes: config.scrapeMaxBytes,
     userAgent: `app-metrics-proxy/${version}`,
+    ...(credentials && { credentials }),
   });
   const scanner = new Scanner({
     providers: createProviders(config, logger, engine, serviceLabels),

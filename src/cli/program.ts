@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import { type Config, describeConfig, readConfig } from "../config/config.js";
 import type { Surroundings } from "../daemon.js";
+import { silentLogger } from "../logging.js";
 import { type ConfigStyle, configStyles } from "./config-styles.js";
 import { healthcheck } from "./healthcheck.js";
 import { readVersion } from "./version.js";
@@ -42,6 +43,8 @@ export function createProgram(): Command {
       const config = readConfig(process.env);
       const { createDockerClient } = await import("../discovery/docker/client.js");
       createDockerClient(config.docker);
+      const { openCredentials } = await import("../daemon/scrape-credentials.js");
+      await (await openCredentials(config, silentLogger))?.close();
       for (const [name, value] of Object.entries(describeConfig(config))) print(`${name}=${value}`);
       for (const warning of config.warnings) print(`warning: ${warning}`);
     });

@@ -42,6 +42,8 @@ export interface Config {
   /** Whom a manager gives what it has. */
   readonly replicateTo: "all" | "managers";
   readonly targetsFile?: string;
+  /** The file of the credentials that targets are asked with. */
+  readonly scrapeAuthFile?: string;
   readonly docker: DockerConfig;
   /** Where containers in the host's network are reached; unset means the default gateway. */
   readonly hostAddress?: string;
@@ -112,6 +114,7 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     peers,
     replicateTo: env.read("REPLICATE_TO", oneOf(["all", "managers"] as const), "all"),
     ...defined("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
+    ...defined("scrapeAuthFile", env.read("SCRAPE_AUTH_FILE", anyText, undefined)),
     docker: {
       ...defined("host", env.read("DOCKER_HOST", anyText, undefined)),
       tlsVerify: env.read("DOCKER_TLS_VERIFY", flag, false),
@@ -144,6 +147,7 @@ export function describeConfig(config: Config): Record<string, string> {
     REPLICATE_TO: config.replicateTo,
     ADVERTISE_ADDRESS: config.advertiseAddress ?? "",
     TARGETS_FILE: config.targetsFile ?? "",
+    SCRAPE_AUTH_FILE: config.scrapeAuthFile ?? "",
     DOCKER_HOST: config.docker.host ?? "",
     DOCKER_TLS_VERIFY: config.docker.tlsVerify ? "1" : "0",
     DOCKER_CERT_PATH: config.docker.certPath ?? "",

@@ -12,12 +12,14 @@ export interface LabelSettings {
   readonly scheme?: "http" | "https";
   /** Usable as one path segment. */
   readonly name?: string;
+  /** Which credentials it is asked with, as it stands: a name that nobody knows is refused, never passed over. */
+  readonly auth?: string;
   /** Labels that cannot be used, in words. */
   readonly problems: readonly string[];
 }
 
 /**
- * The settings in `metrics.enable|port|path|scheme|name` and in `prometheus.io/scrape|port|path|scheme`. The
+ * The settings in `metrics.enable|port|path|scheme|name|auth` and in `prometheus.io/scrape|port|path|scheme`. The
  * first family wins, setting by setting. An empty label says nothing. A label that cannot be used is a problem
  * and counts as absent.
  */
@@ -40,6 +42,7 @@ export function readLabelSettings(labels: Readonly<Record<string, string>>): Lab
   const path = read(["metrics.path", "prometheus.io/path"], "a path such as /metrics", parsePath);
   const scheme = read(["metrics.scheme", "prometheus.io/scheme"], "http or https", parseScheme);
   const name = read(["metrics.name"], 'one segment of a path: no "/", not "-", "." or ".."', parseName);
+  const auth = labels["metrics.auth"]?.trim() ?? "";
 
   return {
     ...(enable && { enable: enable.value, enableLabel: `${enable.label}=${enable.value}` }),
@@ -47,14 +50,15 @@ export function readLabelSettings(labels: Readonly<Record<string, string>>): Lab
     ...(path && { path: path.value }),
     ...(scheme && { scheme: scheme.value }),
     ...(name && { name: name.value }),
+    ...(auth !== "" && { auth }),
     problems,
   };
 }
 
 /** Whether the labels say that there are metrics: enabled, or told where. */
 export function expectsMetrics(settings: LabelSettings): boolean {
-  const { enable, port, path, scheme, name } = settings;
-  return enable ?? [port, path, scheme, name].some((setting) => setting !== undefined);
+  const { enable, port, path, scheme, name, auth } = settings;
+  return enable ?? [port, path, scheme, name, auth].some((setting) => setting !== undefined);
 }
 
 /**

@@ -25,6 +25,8 @@ export interface HttpFetch {
   readonly kind: "http";
   /** Absolute `http:` or `https:` URLs; never empty. */
   readonly urls: readonly string[];
+  /** The entry of SCRAPE_AUTH_FILE that it asks for by name; without one the entry `default` counts, if there is one. */
+  readonly auth?: string;
 }
 
 /** Known, but there is no way to ask it. */

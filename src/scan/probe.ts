@@ -1,5 +1,6 @@
 import type { Scraped } from "../fetch/read-answer.js";
 import { ScrapeError } from "../fetch/scrape-error.js";
+import type { HttpFetch } from "../model/target.js";
 import type { Scraper } from "./http-scraper.js";
 
 /** A good scrape and the candidate that gave it. */
@@ -17,13 +18,13 @@ export interface Probed extends Scraped {
  */
 export async function probe(
   scraper: Scraper,
-  urls: readonly string[],
+  { urls, auth }: Pick<HttpFetch, "urls" | "auth">,
   winner: string | undefined,
   signal: AbortSignal,
 ): Promise<Probed> {
   const failures: { url: string; error: ScrapeError }[] = [];
   const attempt = async (url: string, attemptSignal: AbortSignal): Promise<Probed> => ({
-    ...(await scraper.scrape(url, attemptSignal)),
+    ...(await scraper.scrape(url, attemptSignal, auth)),
     url,
   });
 
@@ -32,8 +33,10 @@ export async function probe(
       return await attempt(winner, signal);
     } catch (error) {
       failures.push({ url: winner, error: asScrapeError(error) });
-      // The time of this scrape is used up: the others have their turn in the next cycle.
-      if (signal.aborted || failures[0]?.error.outcome === "timeout") throw summary(failures);
+      // The time of this scrape is used up: the others have their turn in the next cycle. And credentials that are
+      // not there are there for none of them.
+      const outcome = failures[0]?.error.outcome;
+      if (signal.aborted || outcome === "timeout" || outcome === "credentials") throw summary(failures);
     }
   }
 
@@ -48,6 +51,7 @@ export async function probe(
         return await pending;
       } catch (error) {
         failures.push({ url: others[index]!, error: asScrapeError(error) });
+        if (failures.at(-1)?.error.outcome === "credentials") break;
       }
     }
     throw summary(failures);
@@ -64,6 +68,7 @@ function asScrapeError(error: unknown): ScrapeError {
 /** Of several failures the one that came closest to metrics tells the outcome. */
 const telling: readonly ScrapeError["outcome"][] = [
   "aborted",
+  "credentials",
   "too_large",
   "no_samples",
   "invalid",
@@ -76,7 +81,7 @@ function summary(failures: readonly { url: string; error: ScrapeError }[]): Scra
   const worst = [...failures].sort(
     (a, b) => telling.indexOf(a.error.outcome) - telling.indexOf(b.error.outcome),
   )[0]!;
-  if (failures.length === 1) return worst.error;
+  if (failures.length === 1 || worst.error.outcome === "credentials") return worst.error;
   const reason = failures.map(({ url, error }) => `${new URL(url).host}: ${error.message}`).join("; ");
   return new ScrapeError(worst.error.outcome, reason, { cause: worst.error });
 }

@@ -170,7 +170,7 @@ export class Scanner {
     const begun = clock.monotonic();
     let outcome: Probed | ScrapeError;
     try {
-      outcome = await probe(scraper, record.urls, record.winner, record.signal);
+      outcome = await probe(scraper, record.fetch, record.winner, record.signal);
     } catch (error) {
       if (!(error instanceof ScrapeError)) throw error;
       outcome = error;
@@ -198,6 +198,8 @@ export class Scanner {
   #tellFailure(record: TargetRecord, error: ScrapeError): void {
     const fields = { target: record.target.title, reason: error.message };
     if (record.isUp) this.#options.logger.warn("a scrape failed that went well before", fields);
+    else if (error.outcome === "credentials" && record.target.expected && record.reason !== error.message)
+      this.#options.logger.warn("a target cannot be asked", fields);
     else this.#options.logger.debug("no metrics", fields);
   }
 

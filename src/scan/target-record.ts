@@ -1,6 +1,6 @@
 import type { ScrapeError } from "../fetch/scrape-error.js";
 import type { Entry } from "../model/entry.js";
-import type { Target } from "../model/target.js";
+import type { HttpFetch, Target } from "../model/target.js";
 import type { TargetState, TargetStatus } from "../model/target-status.js";
 import type { Probed } from "./probe.js";
 import { backoff } from "./schedule.js";
@@ -38,14 +38,24 @@ export class TargetRecord {
   }
 
   get urls(): readonly string[] {
-    return this.target.fetch.kind === "http" ? this.target.fetch.urls : [];
+    return this.fetch.urls;
+  }
+
+  /** Where and with which credentials it is asked; nowhere, if there is no way. */
+  get fetch(): Pick<HttpFetch, "urls" | "auth"> {
+    return this.target.fetch.kind === "http" ? this.target.fetch : { urls: [] };
+  }
+
+  /** Why its last scrape failed; undefined where it did not. */
+  get reason(): string | undefined {
+    return this.#reason;
   }
 
   /** Takes what a newer list says of the target. */
   update(target: Target): void {
-    const asked = this.urls.join(" ");
+    const asked = howAsked(this.fetch);
     this.target = target;
-    if (this.urls.join(" ") !== asked) this.askSoon();
+    if (howAsked(this.fetch) !== asked) this.askSoon();
     if (this.winner !== undefined && !this.urls.includes(this.winner)) this.winner = undefined;
   }
 
@@ -82,9 +92,11 @@ export class TargetRecord {
 
   /** @param interval seconds between cycles. */
   failed(error: ScrapeError, at: number, duration: number, monotonic: number, interval: number): void {
-    this.winner = undefined;
+    // What was not asked has not said that it has no metrics.
+    const asked = error.outcome !== "credentials";
+    if (asked) this.winner = undefined;
     this.#failures++;
-    this.#nextAt = this.hasMetrics ? 0 : monotonic + backoff(this.#failures, interval) * 1000;
+    this.#nextAt = this.hasMetrics || !asked ? 0 : monotonic + backoff(this.#failures, interval) * 1000;
     this.#lastScrape = at;
     this.#lastDuration = duration;
     this.#reason = error.message;
@@ -115,4 +127,8 @@ export class TargetRecord {
     if (this.#failures === 0) return "up";
     return this.hasMetrics ? "down" : "no metrics";
   }
+}
+
+function howAsked({ urls, auth = "" }: Pick<HttpFetch, "urls" | "auth">): string {
+  return [auth, ...urls].join(" ");
 }

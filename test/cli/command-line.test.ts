@@ -146,6 +146,76 @@ describe("serve", () => {
   });
 });
 
+describe("SCRAPE_AUTH_FILE", () => {
+  const authFile = (entries: object | string) => {
+    const file = join(tempFolder(), "auth.json");
+    writeFileSync(file, typeof entries === "string" ? entries : JSON.stringify(entries));
+    return file;
+  };
+  const targets = (...groups: object[]) => {
+    const file = join(tempFolder(), "targets.json");
+    writeFileSync(file, JSON.stringify(groups));
+    return file;
+  };
+
+  it("names the credentials that targets are asked with, and shows them nowhere", async () => {
+    const secret = "a-password-that-never-shows";
+    const wanted = `Basic ${Buffer.from(`me:${secret}`).toString("base64")}`;
+    const target = await startTarget((request, response) => {
+      if (request.headers.authorization === wanted) answerWith("up 1\n")(request, response);
+      else response.writeHead(401).end();
+    });
+    const host = `127.0.0.1:${target.port}`;
+    const labels = (instance: string, __auth__: string) => ({ job: "app", instance, __auth__ });
+    const settings = {
+      SCRAPE_AUTH_FILE: authFile({
+        team: { basic_auth: { username: "me", password: secret } },
+        other: { basic_auth: { username: "me", password: `not-${secret}` } },
+        proxied: { proxy_url: `http://me:${secret}@127.0.0.1:9` },
+      }),
+      TARGETS_FILE: targets(
+        { targets: [host], labels: labels("a", "team") },
+        { targets: [host], labels: labels("b", "other") },
+        { targets: [host], labels: labels("c", "nobody") },
+        { targets: [host], labels: labels("d", "proxied") },
+      ),
+      LOG_LEVEL: "debug",
+    };
+    const { get, log } = await start(settings);
+    await vi.waitFor(async () => expect((await get("/app/a/metrics")).text).toBe("up 1\n"), 5000);
+    const pages = await Promise.all(
+      ["/", "/targets", "/metrics", "/discovery"].map(async (path) => (await get(path)).text),
+    );
+    expect(JSON.parse(pages[1] ?? "").targets).toMatchObject([
+      { replica: "a", state: "up", auth: "team" },
+      { replica: "b", state: "down", reason: "answered with status 401" },
+      { replica: "c", state: "down", reason: expect.stringMatching(/no entry "nobody"/) },
+      { replica: "d", state: "down", reason: "connection refused" },
+    ]);
+    expect(log().match(/a target cannot be asked/g)).toHaveLength(1);
+    const checked = await run(["check-config"], settings);
+    const scanned = await run(["scan"], settings);
+    expect(scanned.out).toMatch(/app +a +up/);
+    const all = [...pages, log(), checked.out, checked.err, scanned.out, scanned.err].join("");
+    expect(all).not.toContain(secret);
+    expect(all).not.toContain(wanted.slice(6));
+  });
+
+  it.each(["serve", "scan", "check-config"])("that cannot be used stops %s, and is told", async (command) => {
+    const file = authFile({
+      team: { basic_auth: { user: "me", password: "a-secret" } },
+      b: { tls_config: [] },
+    });
+    const { code, out, err } = await run([command], { SCRAPE_AUTH_FILE: file });
+    expect(code).toBe(1);
+    expect(err.trim().split("\n")).toEqual([
+      `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "team": basic_auth has the unknown key user; allowed are username, username_file, password, password_file`,
+      `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "b": tls_config must be a mapping`,
+    ]);
+    expect(out).not.toContain("a-secret");
+  });
+});
+
 describe("scan", () => {
   it("prints what was found, and why not, and exits with 0", async () => {
     const target = await startTarget(answerWith("up 1\n"));

@@ -16,6 +16,7 @@ describe("the labels of a container", () => {
       "metrics.path": "/stats?all=1",
       "metrics.scheme": "HTTPS",
       "metrics.name": "shop",
+      "metrics.auth": " team ",
     };
     expect(readLabelSettings(labels)).toEqual({
       enable: true,
@@ -24,6 +25,7 @@ describe("the labels of a container", () => {
       path: "/stats?all=1",
       scheme: "https",
       name: "shop",
+      auth: "team",
       problems: [],
     });
   });

@@ -190,6 +190,45 @@ describe("targets without metrics", () => {
   });
 });
 
+describe("targets whose credentials are not there", () => {
+  const asking = (url: string, fields: Partial<Target> = {}) =>
+    targetAt(url, { fetch: { kind: "http", urls: [url, `${url}/2`], auth: "team" }, ...fields });
+
+  it("are not asked; the reason is on the status page, and in the log once", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, status, log, telemetry } = setUp(asking(target.url, { expected: true }));
+    for (let cycle = 0; cycle < 3; cycle++) await scanner.cycle();
+    expect(target.requests).toEqual([]);
+    expect(status()).toMatchObject({
+      state: "down",
+      reason: expect.stringMatching(/^not asked: SCRAPE_AUTH_FILE has no entry "team"/),
+    });
+    expect(log).toEqual(["a target cannot be asked"]);
+    expect((await telemetry.expose()).text).toMatch(/scrapes_total\{outcome="credentials"\} 3/);
+  });
+
+  it("are tried in every cycle, as they never said that they have no metrics", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, status, provider } = setUp(asking(target.url));
+    for (let cycle = 0; cycle < 3; cycle++) await scanner.cycle();
+    expect(status()?.failures).toBe(3);
+    provider.targets = [targetAt(target.url)];
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(status()?.state).toBe("up");
+  });
+
+  it("are asked at the same port as before when the credentials are back", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, status, provider } = setUp(targetAt(target.url));
+    await scanner.cycle();
+    provider.targets = [asking(target.url)];
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(status()).toMatchObject({ state: "down", url: target.url });
+  });
+});
+
 describe("when the list of targets", () => {
   it("loses one, its entry is gone with it", async () => {
     const target = await startTarget(metrics);

@@ -62,7 +62,8 @@ function fetchOf(settings: LabelSettings, reach: Reach, node: NodeSettings): Fet
     path: settings.path ?? node.path,
     scheme: settings.scheme ?? "http",
   });
-  if (urls.length > 0) return { kind: "http", urls };
+  if (urls.length > 0)
+    return { kind: "http", urls, ...(settings.auth === undefined ? {} : { auth: settings.auth }) };
   return {
     kind: "none",
     state: "unreachable",

@@ -13,7 +13,7 @@ interface Address {
 /**
  * The targets of a group. The labels `job` (else the host) and `instance` (else `host:port`) name each; job and
  * instance may contain slashes. `__scheme__`, `__metrics_path__` and `__param_*` make the URL as in Prometheus,
- * without a port that of the scheme counts. Labels that begin with `__` end here, the others stay.
+ * without a port that of the scheme counts. `__auth__` names the credentials it is asked with. Labels that begin with `__` end here, the others stay.
  *
  * A target whose address or labels cannot be used is there all the same, unreachable, with the reason.
  * @param defaultPath path where no label names one; begins with a slash.
@@ -73,7 +73,8 @@ function fetchOf(
       : candidateUrls({ addresses: [address.host], ports: [address.port], path, scheme });
   if (url === undefined)
     return refuse(`target ${quoted(written)}: must be host:port, an IPv6 host in brackets`);
-  return { kind: "http", urls: [withParameters(url, labels)] };
+  const auth = labels["__auth__"]?.trim() ?? "";
+  return { kind: "http", urls: [withParameters(url, labels)], ...(auth === "" ? {} : { auth }) };
 }
 
 function withParameters(url: string, labels: Readonly<Record<string, string>>): string {

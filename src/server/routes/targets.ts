@@ -63,6 +63,7 @@ function targetJson({ cache, clock }: ServerContext, status: TargetStatus): obje
     reason: status.reason,
     problems: target.problems.length === 0 ? undefined : target.problems,
     url: status.url,
+    auth: target.fetch.kind === "http" ? target.fetch.auth : undefined,
     lastScrape: isoTime(status.lastScrape),
     lastSuccess: isoTime(status.lastSuccess),
     lastDurationSeconds: status.lastDuration,

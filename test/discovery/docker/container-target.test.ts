@@ -12,6 +12,22 @@ const container = {
   networks: [],
 };
 
+describe("a target that wants credentials", () => {
+  const reach = { kind: "address", address: "10.0.0.2", ownToo: false } as const;
+  const targetWith = (labels: Record<string, string>) =>
+    targetOf({ ...container, labels: { "metrics.port": "80", ...labels } }, reach, 0, node);
+
+  it("names them by its label, and should then have metrics", () => {
+    const { fetch, expected, problems } = targetWith({ "metrics.auth": "team" });
+    expect(fetch).toEqual({ kind: "http", urls: ["http://10.0.0.2/metrics"], auth: "team" });
+    expect([expected, problems]).toEqual([true, []]);
+  });
+
+  it("keeps a name that nobody can have, so that it is not asked with others", () => {
+    expect(targetWith({ "metrics.auth": "a\nb" }).fetch).toMatchObject({ auth: "a\nb" });
+  });
+});
+
 describe("a target where the proxy itself may answer", () => {
   const reach = { kind: "address", address: "127.0.0.1", ownToo: true } as const;
 

@@ -49,6 +49,11 @@ describe("a target of a file", () => {
     expect(target(written, labels as Record<string, string>).fetch).toEqual({ kind: "http", urls: [url] });
   });
 
+  it("is asked with the credentials that __auth__ names", () => {
+    const { fetch, labels } = target("db:9", { __auth__: "team" });
+    expect([fetch, labels]).toEqual([{ kind: "http", urls: ["http://db:9/metrics"], auth: "team" }, {}]);
+  });
+
   it.each([
     ["http://db:9100/metrics", {}],
     ["::1", {}],

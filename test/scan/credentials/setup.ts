@@ -1,0 +1,47 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { onTestFinished } from "vitest";
+import { stringify } from "yaml";
+import type { Logger } from "../../../src/logging.js";
+import { openScrapeCredentials } from "../../../src/scan/credentials/scrape-credentials.js";
+import { createHttpScraper } from "../../../src/scan/http-scraper.js";
+import { manualClock } from "../../support/entries.js";
+import { tempFolder } from "../../support/temp-folder.js";
+
+const never = () => new AbortController().signal;
+
+/** A scraper with a SCRAPE_AUTH_FILE of its own. Files are looked at again when the clock is moved by a second. */
+export async function scraperWith(entries: object | string, folder = tempFolder(), timeout = 3) {
+  const path = join(folder, "auth.yml");
+  const write = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+  const change = (to: object | string) => write("auth.yml", typeof to === "string" ? to : stringify(to));
+  change(entries);
+  const clock = manualClock();
+  const log: string[] = [];
+  const say = (level: string) => (message: string, fields?: object) =>
+    void log.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
+  const logger: Logger = { error: say("error"), warn: say("warn"), info: say("info"), debug: say("debug") };
+  const times = { timeout, keepAlive: 10 };
+  const credentials = await openScrapeCredentials({ path, clock, logger, tokenTimeout: 0.5, ...times });
+  const scraper = createHttpScraper({ ...times, maxBytes: 1024 * 1024, userAgent: "test", credentials });
+  onTestFinished(() => scraper.close());
+  return {
+    scraper,
+    scrape: (url: string, auth?: string) => scraper.scrape(url, never(), auth),
+    /** The reason why a scrape fails. */
+    failure: async (url: string, auth?: string) =>
+      await scraper.scrape(url, never(), auth).then(
+        () => "it did not fail",
+        (error: Error) => error.message,
+      ),
+    clock,
+    log,
+    write,
+    change,
+    /** Lets a second pass, so that changed files are seen. */
+    later: () => clock.advance(1),
+  };
+}
