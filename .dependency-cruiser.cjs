@@ -1,8 +1,8 @@
 // The ranks of the house, low to high. A file imports only from a lower rank or from its own folder.
 // Rooms that share a rank never import one another.
 const ranks = [
-  ["model", "exposition", "errors", "logging", "telemetry", "files"],
-  ["config"],
+  ["model", "exposition", "address", "errors", "logging", "telemetry", "files"],
+  ["config", "deadline"],
   ["discovery", "cache", "fetch"],
   ["scan", "replication", "server"],
   ["daemon"],

@@ -1,8 +1,8 @@
 import type Dockerode from "dockerode";
 import { z } from "zod";
+import { withDeadline } from "../../deadline.js";
 import { DiscoveryError } from "../../errors.js";
 import type { DockerClient } from "./client.js";
-import { withDeadline } from "./deadline.js";
 
 /** A network that a container is on. */
 export interface ContainerNetwork {

@@ -1,7 +1,14 @@
+import { AppError } from "./errors.js";
+
+/** The time for something is over. */
+export class DeadlineError extends AppError {}
+
 /**
  * Runs `work` with a signal that aborts when `signal` does or after `milliseconds`, and rejects at once then,
  * whether or not the work heeds its signal. Leaves no timer and no listener behind. (AbortSignal.any would do
  * the same, but keeps growing on a long-lived signal in some releases of Node 20.)
+ *
+ * @throws DeadlineError, or what `work` throws.
  */
 export async function withDeadline<T>(
   milliseconds: number,
@@ -13,7 +20,7 @@ export async function withDeadline<T>(
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort);
   const timer = setTimeout(
-    () => controller.abort(new Error(`no answer within ${milliseconds / 1000} s`)),
+    () => controller.abort(new DeadlineError(`no answer within ${milliseconds / 1000} s`)),
     milliseconds,
   );
   try {
