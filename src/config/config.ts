@@ -17,6 +17,7 @@ import {
   urlPath,
   wholeNumber,
 } from "./readers.js";
+import { type RelayAllow, relayAllow } from "./relay-allow.js";
 
 /** Everything that can be set, checked and frozen. Durations are in seconds, sizes in bytes. */
 export interface Config {
@@ -47,6 +48,8 @@ export interface Config {
   readonly docker: DockerConfig;
   /** Where containers in the host's network are reached; unset means the default gateway. */
   readonly hostAddress?: string;
+  /** What may be asked through the relay; unset, it is off. */
+  readonly relayAllow?: RelayAllow;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** What is allowed but deserves a word in the log. */
@@ -121,6 +124,7 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
       ...defined("certPath", env.read("DOCKER_CERT_PATH", anyText, undefined)),
     },
     ...defined("hostAddress", env.read("HOST_ADDRESS", hostName, undefined)),
+    ...defined("relayAllow", env.read("RELAY_ALLOW", relayAllow, undefined)),
     logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
     logFormat: env.read("LOG_FORMAT", oneOf(logFormats), terminal ? "pretty" : "json"),
     warnings: warningsFor(sshPass),
@@ -152,6 +156,7 @@ export function describeConfig(config: Config): Record<string, string> {
     DOCKER_TLS_VERIFY: config.docker.tlsVerify ? "1" : "0",
     DOCKER_CERT_PATH: config.docker.certPath ?? "",
     HOST_ADDRESS: config.hostAddress ?? "",
+    RELAY_ALLOW: config.relayAllow?.text ?? "",
     LOG_LEVEL: config.logLevel,
     LOG_FORMAT: config.logFormat,
   };

@@ -1,0 +1,105 @@
+import { type IpRange, parseRange } from "../address/ip.js";
+import { forbiddenKindOfRange } from "../address/special-ranges.js";
+import type { Reader } from "./readers.js";
+
+/** Ports from the first to the last, both included. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What may be asked at an address of a range, under whatever name. */
+export interface AllowedRange {
+  readonly kind: "range";
+  readonly range: IpRange;
+  readonly ports: PortRange;
+}
+
+/** What may be asked under a name, wherever it leads. */
+export interface AllowedName {
+  readonly kind: "name";
+  /** In lower case. */
+  readonly name: string;
+  /** Whether every name below it counts, and not the name itself. */
+  readonly below: boolean;
+  readonly ports: PortRange;
+}
+
+/** What RELAY_ALLOW says. */
+export interface RelayAllow {
+  /** Whether the addresses count at which discovery found targets on this node. */
+  readonly targets: boolean;
+  readonly entries: readonly (AllowedRange | AllowedName)[];
+  /** The variable as it was set. */
+  readonly text: string;
+}
+
+/** Docker's registered ports: its API without and with TLS, and the management of a swarm. */
+export const dockerPorts: readonly number[] = [2375, 2376, 2377];
+
+const form =
+  "the word targets, and networks, addresses and names with their ports, such as 10.0.0.0/8:9100, [fd00::/8]:*, " +
+  "node1:9100 or *.example.internal:9100-9200, separated by spaces or commas";
+
+/**
+ * Reads RELAY_ALLOW:
+ *
+ *     list  = entry, { spaces or commas, entry }
+ *     entry = "targets" | host, ":", ports
+ *     host  = IPv4 address | IPv4 network | "[", IPv6 address | IPv6 network, "]" | name | "*.", name
+ *     ports = port | port, "-", port | "*"
+ */
+export const relayAllow: Reader<RelayAllow> = (text) => {
+  const entries: (AllowedRange | AllowedName)[] = [];
+  const faults: string[] = [];
+  let targets = false;
+  for (const part of text.split(/[\s,]+/).filter((piece) => piece !== "")) {
+    const entry = part === "targets" ? undefined : readEntry(part);
+    if (entry === undefined) targets = true;
+    else if (typeof entry === "string") faults.push(`${JSON.stringify(part)} ${entry}`);
+    else entries.push(entry);
+  }
+  if (faults.length > 0) return { allowed: `${form}; ${faults.join("; ")}` };
+  return targets || entries.length > 0 ? { value: { targets, entries, text } } : { allowed: form };
+};
+
+/** @returns the entry, or what is wrong with it, as the end of a sentence. */
+function readEntry(text: string): AllowedRange | AllowedName | string {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text);
+  if (match === null) return "cannot be read; an IPv6 address is put in brackets";
+  const [, ipv6, host = "", portText] = match;
+  if (portText === undefined) return `has no port: write ${text}:9100, or ${text}:* for all`;
+  const ports = readPorts(portText);
+  if (typeof ports === "string") return ports;
+  if (ipv6 !== undefined && !ipv6.includes(":")) return "has something else than IPv6 in its brackets";
+  const network = ipv6 ?? (/^[\d.]+(\/.*)?$/.test(host) ? host : undefined);
+  if (network === undefined) return readName(host, ports);
+  const range = parseRange(network);
+  if (typeof range === "string") return range;
+  const kind = forbiddenKindOfRange(range);
+  return kind === undefined ? { kind: "range", range, ports } : `is ${kind}: never relayed`;
+}
+
+function readPorts(text: string): PortRange | string {
+  if (text === "*") return { first: 1, last: 65535 };
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text);
+  const first = Number(match?.[1]);
+  const last = Number(match?.[2] ?? match?.[1]);
+  if (!(first >= 1 && first <= last && last <= 65535))
+    return "needs a port from 1 to 65535, a range such as 9100-9200, or *";
+  if (dockerPorts.some((port) => port === first && port === last))
+    return `has a port of the Docker engine, ${first}: never relayed`;
+  return { first, last };
+}
+
+function readName(host: string, ports: PortRange): AllowedName | string {
+  const below = host.startsWith("*.");
+  const name = (below ? host.slice(2) : host).toLowerCase();
+  const labels = name.split(".");
+  const valid =
+    name.length <= 253 && labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
+  if (!valid) return "has no host name, address or network before its port (a * is only good as *.name)";
+  // So that no pattern for names can match an address, which WHATWG's URLs read such names as.
+  if (/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!)) return "ends like an address and is none";
+  return { kind: "name", name, below, ports };
+}
