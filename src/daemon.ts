@@ -8,6 +8,7 @@ import { keepServiceLabels, loadServiceLabels } from "./cache/service-label-file
 import { ServiceLabelTable } from "./cache/service-label-table.js";
 import type { Config } from "./config/config.js";
 import { originFigures } from "./daemon/origin-figures.js";
+import { createRelay } from "./daemon/relaying.js";
 import { Replicating } from "./daemon/replicating.js";
 import { replicationMode } from "./daemon/replication-mode.js";
 import { openCredentials, scrapeTimes } from "./daemon/scrape-credentials.js";
@@ -92,6 +93,9 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     mayPass: (error) => error instanceof DiscoveryError,
     start: (signal) => startReplicating(surroundings, cache, scanning, signal),
   });
+  const relay = createRelay(config, userAgentOf(version), () =>
+    scanner.statuses().map(({ target }) => target),
+  );
   const server = await startHttpServer(config.listen, {
     version,
     cache,
@@ -108,6 +112,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       ...(scanned ? [] : ["the first scan is not done yet"]),
       ...(replicating.ready ? [] : ["the first attempt to exchange with other nodes is not done yet"]),
     ],
+    ...(relay === undefined ? {} : { relay }),
   });
   logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
 
@@ -227,7 +232,7 @@ async function createScanning({ config, logger, version }: Surroundings, cache: 
   const scraper = createHttpScraper({
     ...scrapeTimes(config),
     maxBytes: config.scrapeMaxBytes,
-    userAgent: `app-metrics-proxy/${version}`,
+    userAgent: userAgentOf(version),
     ...(credentials && { credentials }),
   });
   const scanner = new Scanner({
@@ -249,6 +254,11 @@ async function createScanning({ config, logger, version }: Surroundings, cache: 
     await scanner.cycle();
   };
   return { scanner, scraper, telemetry, cycle, node: () => nodeName, engine, learnNodeName, serviceLabels };
+}
+
+/** How targets are told who asks them. */
+function userAgentOf(version: string): string {
+  return `app-metrics-proxy/${version}`;
 }
 
 /** Docker is left out only where a targets file is given and there is no sign of an engine. */

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { createRelayMetrics } from "./telemetry/relay.js";
 import { createReplicationMetrics } from "./telemetry/replication.js";
 
 const prefix = "app_metrics_proxy_";
@@ -94,6 +95,7 @@ export function createTelemetry(version: string) {
       registers,
     }),
     ...createReplicationMetrics(registers),
+    ...createRelayMetrics(registers),
     /** Adds the metrics that are looked at when asked for, and those of the process. */
     observe(sources: FigureSources): void {
       observeTargets(registers, sources);

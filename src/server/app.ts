@@ -6,6 +6,7 @@ import { federateRoutes } from "./routes/federate.js";
 import { healthRoutes } from "./routes/health.js";
 import { indexPageRoute } from "./routes/index-page.js";
 import { ownMetricsRoute } from "./routes/own-metrics.js";
+import { relayRoute } from "./routes/relay.js";
 import { serviceMetricsRoutes } from "./routes/service-metrics.js";
 import { targetsRoute } from "./routes/targets.js";
 import { sendText } from "./send.js";
@@ -21,6 +22,7 @@ export function createApp(context: ServerContext): Express {
   for (const addRoutes of [
     serviceMetricsRoutes,
     federateRoutes,
+    relayRoute,
     discoveryRoute,
     ownMetricsRoute,
     targetsRoute,

@@ -5,6 +5,7 @@ import type { ReplicationView } from "../model/replication-status.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
 import type { PreparedAnswers } from "./prepared-answers.js";
+import type { Relay } from "./relay/relay.js";
 
 /** What the routes answer from. */
 export interface ServerContext {
@@ -25,4 +26,6 @@ export interface ServerContext {
   readonly replication: () => ReplicationView;
   /** What is still to be done before the answers are whole, in words; empty once all of it is. */
   readonly notReady: () => readonly string[];
+  /** Absent where it is off. */
+  readonly relay?: Relay;
 }

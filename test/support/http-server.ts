@@ -8,6 +8,7 @@ import type { Target } from "../../src/model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
 import { startHttpServer } from "../../src/server/http-server.js";
 import { PreparedAnswers } from "../../src/server/prepared-answers.js";
+import type { Relay } from "../../src/server/relay/relay.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { entryFor, manualClock } from "./entries.js";
 import { targetAt } from "./target-server.js";
@@ -20,6 +21,7 @@ export async function setUpServer(
     notReady?: string[];
     replication?: ReplicationView;
     advertiseAddress?: string;
+    relay?: Relay;
   } = {},
 ) {
   const clock = manualClock();

@@ -50,7 +50,7 @@ export interface PrometheusTarget {
 }
 
 /** The targets that it scrapes. */
-export async function prometheusTargets(prometheus: RunningPrometheus): Promise<PrometheusTarget[]> {
+export async function prometheusTargets(prometheus: { readonly url: string }): Promise<PrometheusTarget[]> {
   const data = await api(prometheus, "/api/v1/targets?state=active");
   return (data as { activeTargets: PrometheusTarget[] }).activeTargets;
 }
@@ -63,7 +63,7 @@ export interface PrometheusSample {
 
 /** The answer to an instant query. */
 export async function prometheusQuery(
-  prometheus: RunningPrometheus,
+  prometheus: { readonly url: string },
   query: string,
 ): Promise<PrometheusSample[]> {
   const data = await api(prometheus, `/api/v1/query?query=${encodeURIComponent(query)}`);
@@ -71,7 +71,7 @@ export async function prometheusQuery(
   return result.map(({ metric, value }) => ({ metric, value: Number(value[1]) }));
 }
 
-async function api({ url }: RunningPrometheus, path: string): Promise<unknown> {
+async function api({ url }: { readonly url: string }, path: string): Promise<unknown> {
   const response = await fetch(url + path);
   const answer = (await response.json()) as { status: string; error?: string; data: unknown };
   if (answer.status !== "success") throw new Error(`${path}: ${answer.error}`);

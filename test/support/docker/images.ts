@@ -32,6 +32,16 @@ export function importNodeExporter(engine: Engine): Promise<void> {
   );
 }
 
+/** `prometheus`: Debian's Prometheus, on port 9090, with a configuration of its own. */
+export function importPrometheus(engine: Engine, config: object): Promise<void> {
+  const command = ["/usr/bin/prometheus", "--config.file=/prometheus.yml", "--storage.tsdb.path=/data"];
+  return importImage(engine, "prometheus", [`CMD ${JSON.stringify(command)}`], async (root) => {
+    await addProgram(root, "/usr/bin/prometheus");
+    // JSON is YAML, too.
+    await writeFile(join(root, "prometheus.yml"), JSON.stringify(config));
+  });
+}
+
 /**
  * `sample-app`: the kinds of programs that a scan meets, see sample-app/main.mjs. The command of the container
  * is the kind and, if need be, the port (8080 unless told).

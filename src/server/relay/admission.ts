@@ -1,0 +1,149 @@
+import { type IpAddress, isWithin, parseAddress } from "../../address/ip.js";
+import { forbiddenKind, isLoopback, isLoopbackRange } from "../../address/special-ranges.js";
+import {
+  type AllowedName,
+  type AllowedRange,
+  dockerPorts,
+  type RelayAllow,
+} from "../../config/relay-allow.js";
+import type { Target } from "../../model/target.js";
+import { isDiscovered } from "./discovered.js";
+import { RelayError } from "./relay-error.js";
+import type { RelayTarget } from "./relay-target.js";
+
+/** Host and port of the Docker engine, where it is reached over TCP. */
+export interface EngineAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The addresses of a host, each as text; rejects where there are none. */
+export type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
+
+export interface AdmissionOptions {
+  readonly allow: RelayAllow;
+  readonly engine?: EngineAddress;
+  /** The targets of this node. */
+  readonly targets: () => Iterable<Target>;
+  readonly resolve: Resolve;
+}
+
+/** More addresses than this of one name are not looked at. */
+const maxAddresses = 16;
+
+/**
+ * Decides what may be asked: finds the addresses of a target, once, and answers those of them that may be dialled.
+ * Nobody asks for the addresses a second time, so a name that leads elsewhere a moment later changes nothing.
+ */
+export class Admission {
+  readonly #options: AdmissionOptions;
+
+  constructor(options: AdmissionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @returns at least one address.
+   * @throws RelayError 403, or what `resolve` throws.
+   */
+  async admit(target: RelayTarget, signal: AbortSignal): Promise<readonly string[]> {
+    const { allow, resolve } = this.#options;
+    const { host, port } = target;
+    if (dockerPorts.includes(port))
+      throw new RelayError(403, `port ${port} is the Docker engine's: never relayed`);
+    // Before the name is looked up: a client must not make this node ask around for names at will.
+    if (!allow.targets && !allow.entries.some((entry) => includes(entry, port))) throw notAllowed(target);
+    const literal = parseAddress(host) !== undefined;
+    const found = literal ? [host] : await resolve(host, signal);
+    const engine = await this.#engineAddresses(port, host, signal);
+    const addresses: string[] = [];
+    let refusal: RelayError | undefined;
+    for (const address of found.slice(0, maxAddresses)) {
+      const reason = this.#whyNot(target, literal, address, engine);
+      if (reason === undefined) addresses.push(address);
+      else refusal ??= reason;
+    }
+    if (addresses.length === 0) throw refusal ?? notAllowed(target);
+    return addresses;
+  }
+
+  #whyNot(
+    target: RelayTarget,
+    literal: boolean,
+    text: string,
+    engine: ReadonlySet<string>,
+  ): RelayError | undefined {
+    const { host, port } = target;
+    const never = (kind: string) =>
+      new RelayError(403, `${host} ${literal ? "is" : "leads to"} ${kind}: never relayed`);
+    const address = parseAddress(text);
+    if (address === undefined) return never("something that is no plain address");
+    const kind = forbiddenKind(address);
+    if (kind !== undefined) return never(kind);
+    if (engine.has(address.toString())) return never("the Docker engine");
+    const allowed = isLoopback(address)
+      ? this.#allowsLoopback(target, literal, address)
+      : this.#allows(target, literal, address);
+    if (allowed) return undefined;
+    if (!isLoopback(address)) return notAllowed(target);
+    return new RelayError(
+      403,
+      `${host}:${port} is this machine's loopback, and RELAY_ALLOW does not name that with this port`,
+    );
+  }
+
+  #allows({ host, port }: RelayTarget, literal: boolean, address: IpAddress): boolean {
+    const { allow, targets } = this.#options;
+    if (allow.entries.some((entry) => includes(entry, port) && matches(entry, host, literal, address)))
+      return true;
+    if (!allow.targets) return false;
+    const known = [...targets()];
+    return [host, address.toString()].some((place) => isDiscovered(known, place, port));
+  }
+
+  /** Loopback must be meant: by a range of nothing else, or by the name `localhost`. */
+  #allowsLoopback({ host, port }: RelayTarget, literal: boolean, address: IpAddress): boolean {
+    return this.#options.allow.entries.some(
+      (entry) =>
+        includes(entry, port) &&
+        (entry.kind === "range" ? isLoopbackRange(entry.range) : /(^|\.)localhost$/.test(entry.name)) &&
+        matches(entry, host, literal, address),
+    );
+  }
+
+  /** The engine's addresses, where its port is asked. What cannot be told to be another host is taken for it. */
+  async #engineAddresses(port: number, host: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const { engine, resolve } = this.#options;
+    if (engine?.port !== port) return new Set();
+    if (engine.host.toLowerCase() === host)
+      throw new RelayError(403, `${host}:${port} is the Docker engine: never relayed`);
+    const literal = parseAddress(engine.host);
+    if (literal !== undefined) return new Set([literal.toString()]);
+    const addresses = await resolve(engine.host, signal).catch((cause) => {
+      throw new RelayError(403, `port ${port} is the Docker engine's, and where that is cannot be told`, {
+        cause,
+      });
+    });
+    return new Set(addresses.map((text) => parseAddress(text)?.toString() ?? text));
+  }
+}
+
+function includes({ ports }: AllowedRange | AllowedName, port: number): boolean {
+  return port >= ports.first && port <= ports.last;
+}
+
+/** A pattern for names does not match an address that the client itself wrote. */
+function matches(
+  entry: AllowedRange | AllowedName,
+  host: string,
+  literal: boolean,
+  address: IpAddress,
+): boolean {
+  if (entry.kind === "range") return isWithin(address, entry.range);
+  if (literal) return false;
+  return entry.below ? host.endsWith(`.${entry.name}`) : host === entry.name;
+}
+
+function notAllowed({ host, port }: RelayTarget): RelayError {
+  return new RelayError(403, `RELAY_ALLOW does not allow ${host} at port ${port}`);
+}

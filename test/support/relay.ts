@@ -1,0 +1,66 @@
+import { readConfig } from "../../src/config/config.js";
+import type { RelayAllow } from "../../src/config/relay-allow.js";
+import type { Target } from "../../src/model/target.js";
+import type { EngineAddress, Resolve } from "../../src/server/relay/admission.js";
+import { Relay } from "../../src/server/relay/relay.js";
+import { createSystemResolver } from "../../src/server/relay/system-resolver.js";
+import { setUpServer } from "./http-server.js";
+
+/** What RELAY_ALLOW means. */
+export function allowed(text: string): RelayAllow {
+  return readConfig({ RELAY_ALLOW: text }).relayAllow!;
+}
+
+/** Knows these names only, and looks up nothing. Each further question for a name gets the next answer. */
+export function namesIn(
+  answers: Readonly<Record<string, readonly (readonly string[])[]>>,
+): Resolve & { asked: string[] } {
+  const asked: string[] = [];
+  const resolve = async (host: string) => {
+    const times = asked.filter((name) => name === host).length;
+    asked.push(host);
+    const known = answers[host];
+    if (known === undefined) throw Object.assign(new Error(`no ${host}`), { code: "ENOTFOUND" });
+    return known[Math.min(times, known.length - 1)]!;
+  };
+  return Object.assign(resolve, { asked });
+}
+
+/** A server with a relay that may ask what `allow` says: unless told, every port of loopback. */
+export async function setUpRelay(
+  options: {
+    allow?: string;
+    resolve?: Resolve;
+    engine?: EngineAddress;
+    targets?: readonly Target[];
+    maxBytes?: number;
+    timeout?: number;
+    sendTimeout?: number;
+  } = {},
+) {
+  const {
+    allow = "127.0.0.0/8:* [::1]:*",
+    targets = [],
+    resolve = createSystemResolver(),
+    ...rest
+  } = options;
+  const relay = new Relay({
+    allow: allowed(allow),
+    targets: () => targets,
+    resolve,
+    maxBytes: 8 * 1024 * 1024,
+    timeout: 5,
+    userAgent: "app-metrics-proxy/1.2.3",
+    ...rest,
+  });
+  const server = await setUpServer({ relay });
+  const ask = (target: string, headers?: Record<string, string>, method?: "GET" | "HEAD") =>
+    server.get(`/relay?target=${encodeURIComponent(target)}`, headers, method);
+  /** One of the relay's own metrics, with its labels. */
+  const metric = async (name: string) => {
+    const { text } = await server.get("/metrics");
+    const line = text.split("\n").find((sample) => sample.startsWith(`app_metrics_proxy_relay_${name} `));
+    return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(" ")));
+  };
+  return { ...server, ask, metric };
+}
