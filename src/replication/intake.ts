@@ -15,7 +15,10 @@ export class Intake {
   readonly #holdings: Holdings;
   readonly #heardAt: number;
   readonly #kept: ReadonlySet<number> | undefined;
-  readonly #renewals: readonly (Renewal & { readonly named: ReadonlySet<number> })[];
+  /** New times by the sequence of the entry that they are for. */
+  readonly #renewals = new Map<number, Renewal>();
+  /** New times for all up to the base but those that are named. */
+  readonly #rest: (Renewal & { readonly named: ReadonlySet<number> }) | undefined;
   readonly #received = new Set<number>();
   readonly #monotonic: number;
   #last: number;
@@ -23,7 +26,7 @@ export class Intake {
   /**
    * @param monotonic now: ages are counted back from here.
    * @param most how many entries an origin may have.
-   * @throws PeerError `limit`.
+   * @throws PeerError `limit`; `protocol` where its renewals contradict one another.
    */
   constructor(section: Section, holdings: Holdings, monotonic: number, most: number) {
     this.#section = section;
@@ -31,17 +34,26 @@ export class Intake {
     this.#monotonic = monotonic;
     this.#heardAt = monotonic - section.heard;
     this.#last = section.base;
-    const read = (list: Parameters<typeof readSequences>[0]) => {
-      const sequences = readSequences(list, most);
+    const read = (list: Parameters<typeof readSequences>[0], left = most) => {
+      const sequences = readSequences(list, left);
       if (sequences === undefined) throw tooMany(section.origin, most);
       return sequences;
     };
     if ((section.entries ?? 0) > most) throw tooMany(section.origin, most);
     this.#kept = section.kept === undefined ? undefined : read(section.kept);
-    this.#renewals = (section.renewals ?? []).map((renewal) => ({
-      ...renewal,
-      named: read(renewal.only ?? renewal.except ?? []),
-    }));
+    // No entry has two new times: all lists together name no more than there may be.
+    let left = most;
+    for (const renewal of section.renewals ?? []) {
+      const named = read(renewal.only ?? renewal.except ?? [], left);
+      left -= named.size;
+      if (renewal.only !== undefined) {
+        for (const sequence of named) this.#renewals.set(sequence, renewal);
+      } else if (this.#rest === undefined) {
+        this.#rest = { ...renewal, named };
+      } else {
+        throw new PeerError("protocol", `it sends two new times for the same entries of ${section.origin}`);
+      }
+    }
   }
 
   /** Entries that are still to come. */
@@ -109,15 +121,14 @@ export class Intake {
   }
 
   #renew(entry: Entry): void {
-    for (const { at, age, only, named } of this.#renewals) {
-      if (named.has(entry.sequence) !== (only !== undefined)) continue;
-      this.#holdings.renew(entry, {
-        scrapedAt: at,
-        measuredAt: this.#monotonic - age,
-        renewed: this.#section.sequence,
-      });
-      return;
-    }
+    const rest = this.#rest?.named.has(entry.sequence) ? undefined : this.#rest;
+    const renewal = this.#renewals.get(entry.sequence) ?? rest;
+    if (renewal === undefined) return;
+    this.#holdings.renew(entry, {
+      scrapedAt: renewal.at,
+      measuredAt: this.#monotonic - renewal.age,
+      renewed: this.#section.sequence,
+    });
   }
 }
 

@@ -16,6 +16,7 @@ import {
 import { PeerError } from "./peer-error.js";
 import { planExchange, type Side } from "./planner.js";
 import { type ReceiverState, type SectionToSend, sectionFor } from "./section.js";
+import { countSequences } from "./sequence-list.js";
 import type { SyncContext } from "./sync-context.js";
 
 /** Milliseconds of checking entries after which other work gets its turn. */
@@ -51,15 +52,14 @@ export class SyncSession {
    * @throws PeerError
    */
   async exchange(): Promise<{ readonly brought: number; readonly theirs: ReadonlyMap<string, Version> }> {
-    const { limits, manager } = this.#context;
+    const { manager } = this.#context;
     const hello: Message[] = this.#saidHello ? [] : [this.#hello()];
     await this.#send(...hello, { kind: "ask", manager: manager() });
     if (!this.#saidHello) this.#meet(await this.#expect("hello"));
     this.#saidHello = true;
     const { have, manager: theyManage, labels: theirLabels = "" } = await this.#expect("have");
     this.#peerIsManager = theyManage;
-    if (have.length > limits.origins)
-      throw new PeerError("limit", `it knows more than ${limits.origins} origins`);
+    this.#checkOrigins(have.map(([origin]) => origin));
     const theirs = new Map(
       have.map(([origin, epoch, sequence, digest]) => [origin, { epoch, sequence, digest }]),
     );
@@ -91,6 +91,7 @@ export class SyncSession {
       ...(labels === undefined ? {} : { labels }),
     });
     const answer = await this.#expect("answer");
+    this.#checkOrigins(answer.want.map(([origin]) => origin));
     const wanted = new Set(want.map(([origin]) => origin));
     let brought = this.#takeLight(answer.light, wanted);
     const sending = this.#sendSections(this.#sectionsFor(answer.want, new Set(offer)));
@@ -108,7 +109,7 @@ export class SyncSession {
 
   /** Answers the other end for as long as it stays. @throws PeerError how it ended. */
   async serve(): Promise<never> {
-    const { limits, answered } = this.#context;
+    const { answered } = this.#context;
     let sending: Promise<void> = Promise.resolve();
     let wanted = new Set<string>();
     for (;;) {
@@ -134,9 +135,8 @@ export class SyncSession {
       } else if (message.kind === "plan") {
         await sending;
         const { want, offer, light, raise, labels } = message;
-        if (Math.max(want.length, offer.length, light.length) > limits.origins) {
-          throw new PeerError("limit", `it knows more than ${limits.origins} origins`);
-        }
+        this.#checkOrigins(want.map(([origin]) => origin));
+        this.#checkOrigins(offer);
         if (raise !== undefined) this.#context.raiseEpoch(raise);
         // A manager knows them itself.
         if (labels !== undefined && !this.#context.manager())
@@ -240,7 +240,12 @@ export class SyncSession {
 
   /** Sections without entries. @param wanted undefined where they come unasked. @returns how many fitted. */
   #takeLight(sections: readonly Section[], wanted: ReadonlySet<string> | undefined): number {
-    const { claims } = this.#context;
+    const { claims, limits } = this.#context;
+    this.#checkOrigins(sections.map(({ origin }) => origin));
+    // What they list of all origins together is no more than may be held, kept or renewed.
+    if (sections.reduce((sum, section) => sum + listedIn(section), 0) > 2 * limits.entries) {
+      throw new PeerError("limit", `it has more than ${limits.entries} entries`);
+    }
     let fitted = 0;
     for (const section of sections) {
       if (section.entries !== undefined || wanted?.has(section.origin) === false) {
@@ -282,6 +287,15 @@ export class SyncSession {
     intake.finish();
     claims.release(section.origin, this);
     return fits ? 1 : 0;
+  }
+
+  /** What is told of origins is told of each once: all that follows takes time for each. */
+  #checkOrigins(origins: readonly string[]): void {
+    const most = this.#context.limits.origins;
+    if (origins.length > most) throw new PeerError("limit", `it knows more than ${most} origins`);
+    if (new Set(origins).size < origins.length) {
+      throw new PeerError("protocol", "it tells of one origin twice");
+    }
   }
 
   #intake(section: Section): Intake {
@@ -330,4 +344,10 @@ export class SyncSession {
     if (message.kind !== kind) throw new PeerError("protocol", `it sends ${message.kind} instead of ${kind}`);
     return message as MessageOf<K>;
   }
+}
+
+/** How many sequences the lists of a section stand for. */
+function listedIn({ kept = [], renewals = [] }: Section): number {
+  const lists = renewals.map(({ only, except }) => only ?? except ?? []);
+  return [kept, ...lists].reduce((sum, list) => sum + countSequences(list), 0);
 }

@@ -1,6 +1,7 @@
 import type { Duplex } from "node:stream";
 import { deflateRawSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import type { Renewal, Section } from "../../src/replication/messages.js";
 import type { FailureReason } from "../../src/replication/peer-error.js";
 import { served, startProxy } from "./proxies.js";
 import { frame, goodGzip, goodMetadata, message, offerOf, startRawPeer, tarOf } from "./raw-peer.js";
@@ -30,6 +31,18 @@ async function tenGigabytes(): Promise<Buffer> {
 }
 
 const sections = (tar: Buffer, entries = 1) => Buffer.concat([offerOf("x", entries), frame("t", tar)]);
+/** An answer with sections that have no entries, each of an origin that was asked for. */
+function lightSections(light: readonly Partial<Section>[]): Buffer {
+  const full = light.map(
+    (fields): Section => ({ origin: "x", epoch: 5, sequence: 1, base: 1, heard: 0, ...fields }),
+  );
+  const origins = [...new Set(full.map(({ origin }) => origin))];
+  return Buffer.concat([
+    message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+    message({ kind: "have", manager: true, have: origins.map((origin) => [origin, 5, 1, 1]) }),
+    message({ kind: "answer", heavy: 0, want: [], light: full }),
+  ]);
+}
 const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024));
 const notMetrics = gzipSync("<html>\n");
 const entry = (fields: Record<string, unknown>, gzip = goodGzip) =>
@@ -101,6 +114,44 @@ const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promi
           heavy: 0,
           want: [],
           light: [{ origin: "x", epoch: 5, sequence: 1, base: 1, heard: 0, kept: [[1, 1e15]] }],
+        }),
+      ]),
+  ],
+  [
+    "new times that name all entries, a thousand times",
+    "limit",
+    () => {
+      const renewals = Array.from({ length: 1000 }, () => ({ at: 1, age: 1, only: [[1, 20_000]] }));
+      return lightSections([{ renewals: renewals as Renewal[] }]);
+    },
+  ],
+  [
+    "new times for all the other entries, twice",
+    "protocol",
+    () => lightSections([{ renewals: [1, 2].map((at) => ({ at, age: 1, except: [] })) }]),
+  ],
+  [
+    "many sections that keep all entries",
+    "limit",
+    () =>
+      lightSections(Array.from({ length: 30 }, (_, index) => ({ origin: `x${index}`, kept: [[1, 20_000]] }))),
+  ],
+  ["one section over and over", "protocol", () => lightSections([{}, {}])],
+  [
+    "wants of one origin over and over",
+    "protocol",
+    () =>
+      Buffer.concat([
+        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
+        message({
+          kind: "answer",
+          heavy: 0,
+          want: [
+            ["node1", 0, 0, 0],
+            ["node1", 0, 0, 0],
+          ],
+          light: [],
         }),
       ]),
   ],
