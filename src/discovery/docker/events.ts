@@ -17,12 +17,15 @@ export interface EngineEvent {
   readonly startedContainer?: string;
 }
 
+/** Seconds, far beyond any clock: what is asked for from a moment on must be a number of this size. */
+const seconds = z.number().nonnegative().max(1e11);
+
 const schema = z.object({
   Type: z.string(),
   Action: z.string(),
   Actor: z.object({ ID: z.string() }),
-  time: z.number(),
-  timeNano: z.number().optional(),
+  time: seconds,
+  timeNano: z.number().nonnegative().max(1e20).optional(),
 });
 
 /** Reads one line of GET /events; undefined where it is none. */
