@@ -8,6 +8,7 @@ import { type ReadSample, readExposition, sampleKey, seriesKey } from "../suppor
 import { openMetricsFault } from "../support/openmetrics-check.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
 import { alikeExposition, familiesExposition } from "./families-arbitrary.js";
+import { withLabels, withoutExemplar } from "./labelled-samples.js";
 
 const kinds: readonly [string, Format, fc.Arbitrary<string>][] = [
   ["text made up at random", "text", textExposition.map(({ content }) => content)],
@@ -32,7 +33,9 @@ describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
         const { bytes, conflicts, samples } = merge(list, format);
         const found = readExposition(bytes, format).samples;
         expect(samples).toBe(found.length);
-        const wanted = list.flatMap((source, index) => expected(source).map((sample) => ({ index, sample })));
+        const wanted = list.flatMap((source, index) =>
+          withLabels(source).map((sample) => ({ index, sample })),
+        );
         const keys = new Set(wanted.map(({ sample }) => withoutExemplar(sample)));
         for (const sample of found) expect(keys).toContain(withoutExemplar(sample));
         expect(new Set(found.map(seriesKey)).size).toBe(found.length);
@@ -111,27 +114,6 @@ describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
     );
   });
 });
-
-/** The samples of a source with its labels put in, the simple way. */
-function expected({ bytes, format, labels: put }: Source): ReadSample[] {
-  return readExposition(bytes, format).samples.map((sample) => {
-    const labels = new Map(sample.labels);
-    for (const [name, value] of put) {
-      const own = labels.get(name);
-      labels.set(name, value);
-      if (own === undefined) continue;
-      let exported = `exported_${name}`;
-      while (labels.has(exported)) exported = `exported_${exported}`;
-      labels.set(exported, own);
-    }
-    return { ...sample, labels: [...labels].sort(([one], [other]) => (one < other ? -1 : 1)) };
-  });
-}
-
-/** A sample as it is compared: exemplars may go where a strict parser does not take them. */
-function withoutExemplar(sample: ReadSample): string {
-  return sampleKey({ ...sample, exemplar: undefined });
-}
 
 function fromKey(key: string): ReadSample {
   const [name, labels, value, time] = JSON.parse(key);

@@ -1,0 +1,69 @@
+import fc from "fast-check";
+import { readEvent } from "../../../src/discovery/docker/events.js";
+import { LineSplitter, lineTooLong } from "../../../src/discovery/docker/line-splitter.js";
+import { inPieces } from "../random.js";
+import { law, type Subject } from "../subject.js";
+
+const maxLineBytes = 400;
+
+const event = fc.record(
+  {
+    Type: fc.constantFrom("container", "network", "image"),
+    Action: fc.constantFrom("start", "die", "pause", "unpause", "rename", "connect", "exec_start: sh"),
+    Actor: fc.record({
+      ID: fc.string(),
+      Attributes: fc.dictionary(fc.string(), fc.string(), { maxKeys: 3 }),
+    }),
+    time: fc.oneof(fc.nat(), fc.double()),
+    timeNano: fc.oneof(fc.maxSafeNat(), fc.double()),
+  },
+  { requiredKeys: ["Type", "Action", "Actor", "time"] },
+);
+
+/** The stream of `GET /events`: the same lines however they are cut, each an event with a moment or none at all. */
+export const subject: Subject = {
+  name: "docker-events",
+  seeds: () =>
+    [
+      '{"Type":"container","Action":"start","Actor":{"ID":"abc","Attributes":{"name":"a"}},"time":1700000000,"timeNano":1700000000123456789}\n',
+      '{"Type":"network","Action":"connect","Actor":{"ID":"abc"},"time":1700000000}\n\n\r\n{}\n',
+      `${"x".repeat(maxLineBytes)}\n${"x".repeat(maxLineBytes + 1)}\n`,
+    ].map((text) => Buffer.from(text)),
+  words: [
+    '"Type":"container",',
+    '"Action":"die",',
+    '"Actor":{"ID":"x"},',
+    '"time":1e400,',
+    '"timeNano":1e308,',
+    "\n",
+    "\r\n",
+    "{}",
+    "null",
+    "[]",
+  ],
+  madeUp: fc
+    .array(event, { maxLength: 5 })
+    .map((events) => Buffer.from(events.map((one) => `${JSON.stringify(one)}\n`).join(""))),
+  check(input) {
+    const whole = split([input]);
+    for (const cut of [0, 1, 2]) {
+      law(
+        JSON.stringify(split(inPieces(input, cut))) === JSON.stringify(whole),
+        "the lines depend on the cut",
+      );
+    }
+    for (const line of whole) {
+      if (line === null) continue;
+      law(Buffer.byteLength(line) <= 3 * maxLineBytes, "a line is within its limit");
+      const read = readEvent(line);
+      if (read === undefined) continue;
+      law(read.atMicroseconds >= 0 && read.atMicroseconds < 1e18, "an event has a moment", () => line);
+    }
+  },
+};
+
+/** The lines; null stands for one that is too long. */
+function split(pieces: readonly Buffer[]): (string | null)[] {
+  const splitter = new LineSplitter(maxLineBytes);
+  return pieces.flatMap((piece) => splitter.push(piece)).map((line) => (line === lineTooLong ? null : line));
+}
