@@ -10,6 +10,8 @@ export interface CampaignOptions {
   readonly milliseconds: number;
   readonly corpus: readonly Buffer[];
   readonly limits?: InputLimits;
+  /** Told of each kind of failure when it comes up first. */
+  readonly onFailure?: (fault: Fault) => void;
   readonly onInteresting?: (input: Buffer) => void;
 }
 
@@ -33,9 +35,9 @@ export interface Report extends Explored {
 /** So many failures of one kind end it: the time is better used once they are mended. */
 const maxEnds = 3;
 const maxFailures = 20;
-/** Attempts to make an input shorter, and how many of them may end the thread. */
+/** Attempts to make an input shorter, and their milliseconds: an input that hangs takes long at every attempt. */
 const maxAttempts = 3000;
-const maxEndings = 30;
+const maxShorteningMs = 60_000;
 
 /** Fuzzes one subject for some time. A thread that had to be ended is followed by another one. */
 export async function campaign(options: CampaignOptions): Promise<Report> {
@@ -44,7 +46,9 @@ export async function campaign(options: CampaignOptions): Promise<Report> {
   const note = (input: Buffer, fault: Fault) => {
     const known = found.get(fault.kind);
     if (known === undefined) {
-      if (found.size < maxFailures) found.set(fault.kind, { fault, input, times: 1 });
+      if (found.size >= maxFailures) return;
+      found.set(fault.kind, { fault, input, times: 1 });
+      options.onFailure?.(fault);
     } else {
       known.times++;
       if (input.length < known.input.length) Object.assign(known, { fault, input });
@@ -94,11 +98,10 @@ async function shorten(
   { fault, input }: Pick<Failure, "fault" | "input">,
   limits: InputLimits,
 ) {
-  let endings = 0;
+  const until = performance.now() + maxShorteningMs;
   let worker = await WatchedWorker.start(file, limits);
   const fails = async (candidate: Buffer): Promise<boolean> => {
-    // An input that hangs takes its whole time at every attempt.
-    if (endings > maxEndings) return false;
+    if (performance.now() > until) return false;
     let found: Fault | undefined;
     const ended = await worker.run({ kind: "once", input: candidate }, (message) => {
       if (message.kind === "checked") found = message.fault;
@@ -106,7 +109,6 @@ async function shorten(
     });
     if (ended !== undefined) {
       found = ended.fault;
-      endings++;
       worker = await WatchedWorker.start(file, limits);
     }
     return found?.kind === fault.kind;

@@ -41,6 +41,7 @@ for (const name of named.length === 0 ? known : named) {
     seed,
     milliseconds: seconds * 1000,
     corpus: [...corpusFiles(name).map(({ input }) => input), ...filesIn(evolved)],
+    onFailure: ({ text }) => stdout.write(`  found: ${text.slice(0, 200)}\n`),
     onInteresting: (input) => writeFileSync(join(evolved, fileName(input)), input),
   });
   tell(name, report);

@@ -28,16 +28,20 @@ function targetOf(written: string, labels: Readonly<Record<string, string>>, def
   const address = parseAddress(written, scheme === "https" ? 443 : 80);
   const fetch = fetchOf(written, address, scheme, labels, defaultPath);
 
+  const safe = (text: string) => {
+    if (isEncodableSegment(text)) return text;
+    problems.push(`${quoted(text)} cannot be one segment of a path: called target unless labels name it`);
+    return "target";
+  };
   const named = (label: string, otherwise: string) => {
     const value = labels[label];
-    if (!value) return otherwise;
+    if (!value) return safe(otherwise);
     if (isEncodableSegment(value)) return value;
     problems.push(`label ${label}=${quoted(value)} is ignored: it cannot be one segment of a path`);
-    return otherwise;
+    return safe(otherwise);
   };
-  const safe = isEncodableSegment(written) ? written : "target";
-  const job = named("job", address?.host ?? safe);
-  const replica = named("instance", address ? hostAndPort(address) : safe);
+  const job = named("job", address?.host ?? written);
+  const replica = named("instance", address ? hostAndPort(address) : written);
 
   return {
     id: `file:${job}:${replica}:${fetch.kind === "http" ? fetch.urls[0] : written}`,

@@ -68,6 +68,14 @@ describe("a target of a file", () => {
     expect(fetch.kind === "none" && fetch.reason).toMatch(/^(target|label)/);
   });
 
+  it("has another name where its host cannot be one, and says so", () => {
+    const long = "a".repeat(201);
+    const { job, replica, problems } = target(long);
+    expect([job, replica]).toEqual(["target", "target"]);
+    expect(problems[0]).toMatch(/^"a+…" cannot be one segment of a path/);
+    expect(target("..", { job: "x", instance: "y" })).toMatchObject({ job: "x", replica: "y", problems: [] });
+  });
+
   it("tells of labels that cannot be used, and goes on without", () => {
     const { job, labels, problems } = target("db", { job: "..", "a-b": "1", ok_1: "2" });
     expect(job).toBe("db");

@@ -21,7 +21,7 @@ const groups = fc.array(
   fc.record({
     targets: fc.array(
       fc.oneof(
-        fc.constantFrom("a:80", "[::1]:9100", "a", "a:0", "http://a/", "[fe80::1%eth0]:80"),
+        fc.constantFrom("a:80", "..", "-:80", "[::1]:9100", "a", "a:0", "http://a/", "[fe80::1%eth0]:80"),
         fc.string(),
       ),
       { maxLength: 4 },
