@@ -1,56 +1,49 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A certificate and its key, as files and as the texts in them. */
-export interface KeyPair {
+/** A certificate and its key, as files and as text. */
+export interface Certificate {
   readonly certFile: string;
   readonly keyFile: string;
   readonly cert: string;
   readonly key: string;
 }
 
-/** An authority that issues certificates for as long as a test runs, made with OpenSSL. */
-export interface Authority extends KeyPair {
-  /** @param names `subjectAltName`, such as `IP:127.0.0.1`. */
-  issue(name: string, names?: string): KeyPair;
-  /** Removes all files. */
-  remove(): void;
+/** A certificate authority of the tests' own. */
+export interface Authority extends Certificate {
+  /** @param names subject alternative names as OpenSSL writes them, such as `DNS:localhost,IP:127.0.0.1`. */
+  issue(title: string, names?: string): Certificate;
 }
 
-/** Makes an authority, in a folder of its own. */
-export function createAuthority(name = "authority"): Authority {
-  const folder = mkdtempSync(join(tmpdir(), "app-metrics-proxy-test-"));
-  const pair = (of: string): KeyPair => {
-    const certFile = join(folder, `${of}.crt`);
-    const keyFile = join(folder, `${of}.key`);
-    return { certFile, keyFile, cert: readFileSync(certFile, "utf8"), key: readFileSync(keyFile, "utf8") };
-  };
-  const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: "pipe" });
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  openssl(
-    "req",
-    "-x509",
-    ...key,
-    "-subj",
-    `/CN=${name}`,
-    "-days",
-    "2",
-    "-keyout",
-    `${name}.key`,
-    "-out",
-    `${name}.crt`,
-  );
+export const loopbackNames = "DNS:localhost,IP:127.0.0.1";
+
+/** Makes an authority that signs for a day; all files are in `folder`, named after their titles. */
+export function makeAuthority(folder: string, title = "ca"): Authority {
+  const own = make(folder, title, ["-addext", "basicConstraints=critical,CA:TRUE"]);
+  const signed = ["-CA", own.certFile, "-CAkey", own.keyFile, "-addext", "basicConstraints=CA:FALSE"];
   return {
-    ...pair(name),
-    issue(of, names) {
-      openssl("req", "-new", ...key, "-subj", `/CN=${of}`, "-keyout", `${of}.key`, "-out", `${of}.csr`);
-      writeFileSync(join(folder, `${of}.ext`), names === undefined ? "" : `subjectAltName=${names}\n`);
-      const by = ["-CA", `${name}.crt`, "-CAkey", `${name}.key`, "-CAcreateserial", "-days", "2"];
-      openssl("x509", "-req", "-in", `${of}.csr`, ...by, "-extfile", `${of}.ext`, "-out", `${of}.crt`);
-      return pair(of);
-    },
+    ...own,
+    issue: (name, names = loopbackNames) =>
+      make(folder, name, [...signed, "-addext", `subjectAltName=${names}`]),
+  };
+}
+
+/** An authority in a folder of its own, with the way to remove it. */
+export function createAuthority(title?: string): Authority & { remove(): void } {
+  const folder = mkdtempSync(join(tmpdir(), "app-metrics-proxy-test-"));
+  return {
+    ...makeAuthority(folder, title),
     remove: () => rmSync(folder, { recursive: true, force: true }),
   };
+}
+
+function make(folder: string, title: string, options: readonly string[]): Certificate {
+  const certFile = join(folder, `${title}.pem`);
+  const keyFile = join(folder, `${title}.key`);
+  const request = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"];
+  const output = ["-days", "1", "-subj", `/CN=${title}`, "-keyout", keyFile, "-out", certFile];
+  execFileSync("openssl", [...request, ...output, ...options], { stdio: ["ignore", "ignore", "pipe"] });
+  return { certFile, keyFile, cert: readFileSync(certFile, "utf8"), key: readFileSync(keyFile, "utf8") };
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { DEFAULT_CIPHERS, type TLSSocket } from "node:tls";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type Authority, createAuthority, type KeyPair } from "../../support/certificates.js";
+import { type Authority, type Certificate, createAuthority } from "../../support/certificates.js";
 import { describeUnless } from "../../support/describe-unless.js";
 import { startNginx } from "../../support/nginx.js";
 import { isOnPath } from "../../support/program.js";
@@ -13,10 +13,10 @@ import { tempFolder } from "../../support/temp-folder.js";
 import { scraperWith } from "./setup.js";
 
 let authority: Authority;
-let server: KeyPair;
-let named: KeyPair;
-let client: KeyPair;
-let stranger: KeyPair;
+let server: Certificate;
+let named: Certificate;
+let client: Certificate;
+let stranger: Certificate;
 let otherAuthority: Authority;
 
 beforeAll(() => {
@@ -34,7 +34,7 @@ beforeAll(() => {
 
 /** Starts an HTTPS server that answers with metrics, unless told otherwise. */
 async function startTlsTarget(
-  pair: KeyPair,
+  pair: Certificate,
   options: ServerOptions = {},
   answer: Answer = answerWith("up 1\n"),
 ) {
@@ -141,7 +141,7 @@ describe("a target that asks for a certificate", () => {
       else answerWith("up 1\n")(request, response);
     });
     const folder = tempFolder();
-    const put = (pair: KeyPair) => {
+    const put = (pair: Certificate) => {
       copyFileSync(pair.certFile, join(folder, "tls.crt"));
       copyFileSync(pair.keyFile, join(folder, "tls.key"));
     };

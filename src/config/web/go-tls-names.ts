@@ -1,0 +1,48 @@
+import type { SecureVersion } from "node:tls";
+
+/** TLS versions by the names of the web configuration. */
+export const tlsVersions: ReadonlyMap<string, SecureVersion> = new Map([
+  ["TLS10", "TLSv1"],
+  ["TLS11", "TLSv1.1"],
+  ["TLS12", "TLSv1.2"],
+  ["TLS13", "TLSv1.3"],
+]);
+
+/** Elliptic curves by Go's names, as OpenSSL knows them. */
+export const curves: ReadonlyMap<string, string> = new Map([
+  ["CurveP256", "prime256v1"],
+  ["CurveP384", "secp384r1"],
+  ["CurveP521", "secp521r1"],
+  ["X25519", "X25519"],
+]);
+
+/** As in Go, those of TLS 1.3 cannot be chosen: they may be listed, and are always on. */
+const suitesOfTls13 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
+
+/** The cipher suites that Go calls secure, as OpenSSL knows them. */
+export const cipherSuites: ReadonlyMap<string, string> = new Map([
+  ...suitesOfTls13.map((name): [string, string] => [name, name]),
+  ["TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "ECDHE-ECDSA-AES128-SHA"],
+  ["TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA", "ECDHE-ECDSA-AES256-SHA"],
+  ["TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA", "ECDHE-RSA-AES128-SHA"],
+  ["TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA", "ECDHE-RSA-AES256-SHA"],
+  ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"],
+  ["TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384"],
+  ["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", "ECDHE-RSA-AES128-GCM-SHA256"],
+  ["TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "ECDHE-RSA-AES256-GCM-SHA384"],
+  ["TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"],
+  ["TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305"],
+]);
+
+/**
+ * The list for OpenSSL.
+ *
+ * @param chosen Go's names; empty for Node's own list.
+ * @param minVersion OpenSSL 3 speaks TLS before 1.2 only at its lowest security level.
+ */
+export function cipherList(chosen: readonly string[], minVersion: SecureVersion): string | undefined {
+  const old = minVersion === "TLSv1" || minVersion === "TLSv1.1";
+  if (chosen.length === 0) return old ? "DEFAULT@SECLEVEL=0" : undefined;
+  const names = new Set([...chosen.map((name) => cipherSuites.get(name) ?? name), ...suitesOfTls13]);
+  return [...names].join(":") + (old ? ":@SECLEVEL=0" : "");
+}

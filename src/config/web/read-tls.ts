@@ -1,0 +1,146 @@
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { dirname, resolve } from "node:path";
+import { createSecureContext } from "node:tls";
+import { ConfigError, codeOf, describeError } from "../../errors.js";
+import { cipherList, curves, tlsVersions } from "./go-tls-names.js";
+import type { TlsSection } from "./schema.js";
+import type { ClientAuthType, ReadFile, TlsConfig } from "./web-config.js";
+
+const place = "tls_server_config";
+const versionOrder = [...tlsVersions.keys()];
+
+/**
+ * Reads `tls_server_config` and the files that it names; they are looked at for being what they should be.
+ *
+ * @param path the web configuration, to which the files' paths are relative.
+ * @returns undefined for an empty section: plain HTTP.
+ * @throws ConfigError with one line for each thing that is wrong, beginning with its key.
+ */
+export async function readTls(
+  section: TlsSection,
+  path: string,
+  readFile: ReadFile,
+): Promise<TlsConfig | undefined> {
+  if (Object.values(section).every((value) => value === undefined)) return undefined;
+  const problems: string[] = [];
+  const pem = (name: "cert" | "key" | "client_ca") => readPem(section, name, { path, readFile, problems });
+  const [cert, key, clientCa] = [await pem("cert"), await pem("key"), await pem("client_ca")];
+  for (const [name, value] of [
+    ["cert", cert],
+    ["key", key],
+  ] as const) {
+    if (value === undefined && problems.length === 0)
+      problems.push(`${place}: one of ${name} and ${name}_file must be there`);
+  }
+  problems.push(...contradictions(section));
+  if (problems.length > 0 || cert === undefined || key === undefined) throw new ConfigError(problems);
+
+  const minVersion = tlsVersions.get(section.min_version ?? "TLS12") ?? "TLSv1.2";
+  const ciphers = cipherList(section.cipher_suites ?? [], minVersion);
+  const groups = section.curve_preferences?.map((name) => curves.get(name) ?? name).join(":");
+  const tls: TlsConfig = {
+    cert,
+    key,
+    clientAuth: clientAuthOf(section),
+    ...(clientCa === undefined ? {} : { clientCa }),
+    ...(section.client_allowed_sans === undefined ? {} : { clientAllowedSans: section.client_allowed_sans }),
+    minVersion,
+    maxVersion: tlsVersions.get(section.max_version ?? "TLS13") ?? "TLSv1.3",
+    ...(ciphers === undefined ? {} : { ciphers }),
+    ...(groups === undefined ? {} : { curves: groups }),
+    preferServerCiphers: section.prefer_server_cipher_suites ?? true,
+  };
+  tryOut(tls);
+  return tls;
+}
+
+/** The name that the exporter-toolkit had before is still good there, and here. */
+function clientAuthOf({ client_auth_type: type = "NoClientCert" }: TlsSection): ClientAuthType {
+  return type === "RequireClientCert" ? "RequireAnyClientCert" : type;
+}
+
+function contradictions(section: TlsSection): string[] {
+  const clientAuth = clientAuthOf(section);
+  const hasCa = section.client_ca !== undefined || section.client_ca_file !== undefined;
+  const { min_version: min = "TLS12", max_version: max = "TLS13" } = section;
+  const problems: string[] = [];
+  if (versionOrder.indexOf(min) > versionOrder.indexOf(max)) {
+    problems.push(`${place}.min_version=${min} is above max_version=${max}: allowed is at most that`);
+  }
+  if (hasCa && clientAuth === "NoClientCert") {
+    problems.push(
+      `${place}.client_auth_type must be there where client_ca or client_ca_file is: allowed is RequireAndVerifyClientCert or another that asks for certificates`,
+    );
+  }
+  // Go would verify against all authorities that the machine trusts: whoever buys a certificate would come in.
+  if (!hasCa && (clientAuth === "RequireAndVerifyClientCert" || clientAuth === "VerifyClientCertIfGiven")) {
+    problems.push(
+      `${place}: one of client_ca and client_ca_file must be there, as client_auth_type is ${clientAuth}`,
+    );
+  }
+  if (section.client_allowed_sans !== undefined && !clientAuth.startsWith("Require")) {
+    problems.push(
+      `${place}.client_allowed_sans cannot be used with client_auth_type ${clientAuth}: allowed is RequireAnyClientCert or RequireAndVerifyClientCert`,
+    );
+  }
+  return problems;
+}
+
+interface PemSource {
+  readonly path: string;
+  readonly readFile: ReadFile;
+  readonly problems: string[];
+}
+
+/** The PEM text that is written in the section or in a file, checked; undefined where there is none. */
+async function readPem(
+  section: TlsSection,
+  name: "cert" | "key" | "client_ca",
+  { path, readFile, problems }: PemSource,
+): Promise<string | undefined> {
+  const fileName = section[`${name}_file`];
+  if (fileName !== undefined && section[name] !== undefined) {
+    problems.push(`${place}: ${name} and ${name}_file are both there: set only one of them`);
+    return undefined;
+  }
+  const file = fileName === undefined ? undefined : resolve(dirname(path), fileName);
+  const what = name === "key" ? "a private key without a passphrase" : "one or more certificates";
+  try {
+    const text = file === undefined ? section[name] : await readFile(file);
+    if (text !== undefined) checkPem(name, text);
+    return text;
+  } catch (error) {
+    const where = file === undefined ? `${place}.${name}` : `${place}.${name}_file=${JSON.stringify(file)}`;
+    const kind = file === undefined ? "" : "the path of a readable file with ";
+    problems.push(
+      `${where} cannot be used: allowed is ${kind}${what} in PEM (${codeOf(error) ?? describeError(error)})`,
+    );
+    return undefined;
+  }
+}
+
+function checkPem(name: "cert" | "key" | "client_ca", text: string): void {
+  if (name === "key") {
+    createPrivateKey(text);
+    return;
+  }
+  const certificates = text.match(
+    /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?-----END [A-Z0-9 ]*-----/g,
+  );
+  if (certificates === null) throw new Error("there is no certificate in it");
+  for (const certificate of certificates) new X509Certificate(certificate);
+}
+
+/** OpenSSL's own opinion. */
+function tryOut({ cert, key, clientCa, ciphers, curves: groups, minVersion, maxVersion }: TlsConfig): void {
+  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+    throw new ConfigError([
+      `${place}: the key does not belong to the certificate: allowed is the key that it was made with`,
+    ]);
+  }
+  try {
+    createSecureContext({ cert, key, ca: clientCa, ciphers, ecdhCurve: groups, minVersion, maxVersion });
+  } catch (error) {
+    throw new ConfigError([`${place} cannot be used: ${describeError(error)}`]);
+  }
+}
