@@ -6,6 +6,7 @@ import { loadIdentity } from "./cache/epoch-file.js";
 import { findNameClashes, type NameClash } from "./cache/name-clashes.js";
 import { keepServiceLabels, loadServiceLabels } from "./cache/service-label-file.js";
 import { ServiceLabelTable } from "./cache/service-label-table.js";
+import { loadAccess } from "./config/access.js";
 import type { Config } from "./config/config.js";
 import { originFigures } from "./daemon/origin-figures.js";
 import { createRelay } from "./daemon/relaying.js";
@@ -31,6 +32,7 @@ import { createHttpScraper } from "./scan/http-scraper.js";
 import { Scanner } from "./scan/scanner.js";
 import { startHttpServer } from "./server/http-server.js";
 import { PreparedAnswers } from "./server/prepared-answers.js";
+import { watchWebConfig } from "./server/web-config-watch.js";
 import { createTelemetry, type ServiceFigures, type TargetFigures } from "./telemetry.js";
 
 /** What every part is made from. */
@@ -64,6 +66,8 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   for (const warning of config.warnings) logger.warn(warning);
   const stopping = new AbortController();
   const { signal } = stopping;
+  const accessFiles = new Map<string, string>();
+  const access = await loadAccess(config, accessFiles, signal);
 
   const store = new DiskStore({ folder: config.cacheDir, clock, logger, maxBytes: config.scrapeMaxBytes });
   const cache = new Cache({ clock, staleAfter: config.staleAfter, store });
@@ -113,10 +117,20 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
       ...(replicating.ready ? [] : ["the first attempt to exchange with other nodes is not done yet"]),
     ],
     ...(relay === undefined ? {} : { relay }),
+    access,
   });
-  logger.info("listening", { version, port: server.port, node: node(), cacheDir: config.cacheDir });
+  logger.info("listening", {
+    version,
+    port: server.port,
+    tls: access.tls !== undefined,
+    node: node(),
+    cacheDir: config.cacheDir,
+  });
 
-  const watching = scanner.watch();
+  const watching = Promise.all([
+    scanner.watch(),
+    watchWebConfig({ settings: config, seen: accessFiles, use: server.use, logger, telemetry, signal }),
+  ]);
   const stopCron = startCron({
     interval: config.scrapeInterval,
     clock,

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { createAccessMetrics } from "./telemetry/access.js";
 import { createRelayMetrics } from "./telemetry/relay.js";
 import { createReplicationMetrics } from "./telemetry/replication.js";
 
@@ -96,6 +97,7 @@ export function createTelemetry(version: string) {
     }),
     ...createReplicationMetrics(registers),
     ...createRelayMetrics(registers),
+    ...createAccessMetrics(registers),
     /** Adds the metrics that are looked at when asked for, and those of the process. */
     observe(sources: FigureSources): void {
       observeTargets(registers, sources);

@@ -4,6 +4,7 @@ import type { Surroundings } from "../daemon.js";
 import { silentLogger } from "../logging.js";
 import { type ConfigStyle, configStyles } from "./config-styles.js";
 import { healthcheck } from "./healthcheck.js";
+import type { ProxyCredentials } from "./proxy-credentials.js";
 import { readVersion } from "./version.js";
 
 /**
@@ -45,6 +46,8 @@ export function createProgram(): Command {
       createDockerClient(config.docker);
       const { openCredentials } = await import("../daemon/scrape-credentials.js");
       await (await openCredentials(config, silentLogger))?.close();
+      const { loadAccess } = await import("../config/access.js");
+      await loadAccess(config, new Map(), new AbortController().signal);
       for (const [name, value] of Object.entries(describeConfig(config))) print(`${name}=${value}`);
       for (const warning of config.warnings) print(`warning: ${warning}`);
     });
@@ -61,17 +64,25 @@ export function createProgram(): Command {
         .choices(configStyles)
         .default("static"),
     )
-    .action(async ({ url, style }: { url: string[]; style: ConfigStyle }) => {
+    .option("--username <name>", "user of proxies with basic authentication")
+    .option("--password-file <path>", "its password")
+    .option("--bearer-token-file <path>", "token of proxies with BEARER_TOKEN")
+    .option("--ca-file <path>", "who signed the certificates of the proxies")
+    .option("--cert-file <path>", "certificate for proxies that want one from their clients")
+    .option("--key-file <path>", "its key")
+    .action(async ({ url, style, ...credentials }: PrometheusConfigOptions) => {
       const { prometheusConfig } = await import("./prometheus-config.js");
-      process.stdout.write(await prometheusConfig(url, style));
+      process.stdout.write(await prometheusConfig(url, style, credentials));
     });
   return program;
 }
 
+type PrometheusConfigOptions = ProxyCredentials & { readonly url: string[]; readonly style: ConfigStyle };
+
 async function surroundings(version: string, level?: Config["logLevel"]): Promise<Surroundings> {
   const { createLogger } = await import("../logging/create-logger.js");
   const config = readConfig(process.env, process.stderr.isTTY);
-  const secrets = config.sshPass === undefined ? [] : [config.sshPass];
+  const secrets = [config.sshPass, config.bearerToken].filter((secret) => secret !== undefined);
   const logger = createLogger({ level: level ?? config.logLevel, format: config.logFormat, secrets });
   return { config, logger, version };
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { AppError } from "../errors.js";
 import { hasMetrics } from "../model/target-status.js";
 import type { ConfigStyle } from "./config-styles.js";
+import { type ProxyCredentials, requestSettings, scrapeSettings } from "./proxy-credentials.js";
 
 const timeout = 10_000;
 const maxAnswerBytes = 64 * 1024 * 1024;
@@ -19,9 +20,15 @@ const answerSchema = z.object({
  * `static`: a job for each service that the proxies know, with those as targets that know it. `federate`: one job
  * that takes everything with its own job, instance and time; it needs Prometheus 2.39 or newer. `http-sd`: one job whose targets Prometheus asks for.
  *
- * @throws AppError where a URL cannot be used or a proxy does not answer.
+ * @param credentials what locked proxies want to see: shown to those that are asked, and printed, the secrets as paths.
+ * @throws AppError where a URL or the credentials cannot be used, or a proxy does not answer.
  */
-export async function prometheusConfig(urls: readonly string[], style: ConfigStyle): Promise<string> {
+export async function prometheusConfig(
+  urls: readonly string[],
+  style: ConfigStyle,
+  credentials: ProxyCredentials = {},
+): Promise<string> {
+  const settings = scrapeSettings(credentials);
   const proxies = urls.map(parseProxy);
   if (new Set(proxies.map(({ protocol }) => protocol)).size > 1) {
     throw new AppError("--url: all proxies of one configuration must be asked by http, or all by https");
@@ -32,7 +39,7 @@ export async function prometheusConfig(urls: readonly string[], style: ConfigSty
     static_configs: [{ targets: hostsOf(proxies) }],
   };
   const jobs = { static: staticJobs, federate: federateJobs, "http-sd": httpSdJobs }[style];
-  const scrapeConfigs = [...(await jobs(proxies)), own];
+  const scrapeConfigs = [...(await jobs(proxies, credentials)), own].map((job) => ({ ...job, ...settings }));
   // Proxies that hold the same entries may be a cycle apart. Without this Prometheus counts what the slower one
   // says as out of order, though it has it already; with it, nothing is lost and nothing is there twice.
   const storage = style === "federate" ? { storage: { tsdb: { out_of_order_time_window: "10m" } } } : {};
@@ -49,11 +56,14 @@ function parseProxy(text: string): URL {
   return url;
 }
 
-async function staticJobs(proxies: readonly URL[]): Promise<object[]> {
+async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials): Promise<object[]> {
   const hosts = new Map<string, URL[]>();
+  const request = requestSettings(credentials);
   for (const proxy of proxies) {
-    for (const service of await servicesOf(proxy)) hosts.set(service, [...(hosts.get(service) ?? []), proxy]);
+    const services = await servicesOf(proxy, request);
+    for (const service of services) hosts.set(service, [...(hosts.get(service) ?? []), proxy]);
   }
+  await request.dispatcher.close();
   return [...hosts]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, proxiesOfService]) => ({
@@ -76,7 +86,7 @@ async function federateJobs(proxies: readonly URL[]): Promise<object[]> {
   ];
 }
 
-async function httpSdJobs(proxies: readonly URL[]): Promise<object[]> {
+async function httpSdJobs(proxies: readonly URL[], credentials: ProxyCredentials): Promise<object[]> {
   const label = (source: string, target: string) => ({
     source_labels: [`${prefix}${source}`],
     target_label: target,
@@ -85,7 +95,10 @@ async function httpSdJobs(proxies: readonly URL[]): Promise<object[]> {
     {
       job_name: "services",
       ...schemeOf(proxies),
-      http_sd_configs: proxies.map((proxy) => ({ url: `${proxy.origin}/discovery` })),
+      http_sd_configs: proxies.map((proxy) => ({
+        url: `${proxy.origin}/discovery`,
+        ...scrapeSettings(credentials),
+      })),
       relabel_configs: [
         label("service", "job"),
         {
@@ -100,9 +113,10 @@ async function httpSdJobs(proxies: readonly URL[]): Promise<object[]> {
 }
 
 /** The full names of the services that have metrics on a proxy. */
-async function servicesOf(proxy: URL): Promise<Set<string>> {
+async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSettings>): Promise<Set<string>> {
   try {
     const { statusCode, body } = await request(new URL("/targets", proxy), {
+      ...settings,
       signal: AbortSignal.timeout(timeout),
     });
     if (statusCode !== 200) throw new AppError(`it answered with status ${statusCode}`);

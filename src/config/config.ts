@@ -5,6 +5,7 @@ import { type LogFormat, type LogLevel, logFormats, logLevels } from "../logging
 import { EnvironmentReader, type RawEnvironment } from "./environment.js";
 import {
   anyText,
+  bearerToken,
   flag,
   hostAndPort,
   hostName,
@@ -50,6 +51,12 @@ export interface Config {
   readonly hostAddress?: string;
   /** What may be asked through the relay; unset, it is off. */
   readonly relayAllow?: RelayAllow;
+  /** TLS and basic authentication of the HTTP port; see loadAccess. */
+  readonly webConfigFile?: string;
+  /** Who shows it may use the HTTP port. */
+  readonly bearerToken?: string;
+  /** The file that the token came from, to be read again when it changes. */
+  readonly bearerTokenFile?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   /** What is allowed but deserves a word in the log. */
@@ -99,7 +106,7 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
   const sshPass = env.readSecret("SSHPASS");
   const peers = env.read("PEERS", peerList, []);
   if (peers.length > 0) requireSecret(env, sshPass, "PEERS is set");
-  checkNotYetUsed(env);
+  const token = readBearerToken(env);
 
   const config: Config = {
     ...defined("sshPass", sshPass),
@@ -125,9 +132,12 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     },
     ...defined("hostAddress", env.read("HOST_ADDRESS", hostName, undefined)),
     ...defined("relayAllow", env.read("RELAY_ALLOW", relayAllow, undefined)),
+    ...defined("webConfigFile", env.read("WEB_CONFIG_FILE", anyText, undefined)),
+    ...defined("bearerToken", token),
+    ...defined("bearerTokenFile", token && env.read("BEARER_TOKEN_FILE", anyText, undefined)),
     logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
     logFormat: env.read("LOG_FORMAT", oneOf(logFormats), terminal ? "pretty" : "json"),
-    warnings: warningsFor(sshPass),
+    warnings: [...warningsFor("SSHPASS", sshPass), ...warningsFor("BEARER_TOKEN", token)],
   };
   if (env.problems.length > 0) throw new ConfigError(env.problems);
   return deepFreeze(config);
@@ -157,6 +167,8 @@ export function describeConfig(config: Config): Record<string, string> {
     DOCKER_CERT_PATH: config.docker.certPath ?? "",
     HOST_ADDRESS: config.hostAddress ?? "",
     RELAY_ALLOW: config.relayAllow?.text ?? "",
+    WEB_CONFIG_FILE: config.webConfigFile ?? "",
+    BEARER_TOKEN: config.bearerToken === undefined ? "" : "[hidden]",
     LOG_LEVEL: config.logLevel,
     LOG_FORMAT: config.logFormat,
   };
@@ -176,19 +188,19 @@ function requireSecret(env: EnvironmentReader, sshPass: string | undefined, why:
   if (sshPass === undefined && !told) env.problems.push(missingSecret(why));
 }
 
-function checkNotYetUsed(env: EnvironmentReader): void {
-  // To serve without the protection that this file asks for would be worse than not to start.
-  env.read(
-    "WEB_CONFIG_FILE",
-    () => ({ allowed: "nothing: this version knows no TLS and no authentication yet" }),
-    0,
-  );
+function readBearerToken(env: EnvironmentReader): string | undefined {
+  const secret = env.readSecret("BEARER_TOKEN")?.trim();
+  if (secret === undefined) return undefined;
+  const reading = bearerToken(secret);
+  if ("value" in reading) return reading.value;
+  env.problems.push(`BEARER_TOKEN cannot be used: allowed is ${reading.allowed}`);
+  return undefined;
 }
 
-function warningsFor(sshPass: string | undefined): string[] {
-  if (sshPass === undefined || sshPass.length >= recommendedSecretLength) return [];
+function warningsFor(name: string, secret: string | undefined): string[] {
+  if (secret === undefined || secret.length >= recommendedSecretLength) return [];
   return [
-    `SSHPASS is shorter than ${recommendedSecretLength} characters: whoever guesses it reads all metrics`,
+    `${name} is shorter than ${recommendedSecretLength} characters: whoever guesses it reads all metrics`,
   ];
 }
 

@@ -37,11 +37,7 @@ export class EnvironmentReader {
       return undefined;
     }
     try {
-      const bytes = readFileSync(file);
-      if (bytes.length > maxSecretBytes) throw new Error(`it is longer than ${maxSecretBytes} bytes`);
-      const secret = bytes.toString("utf8").replace(/\r?\n$/, "");
-      if (secret === "") throw new Error("it is empty");
-      return secret;
+      return readSecretFile(file);
     } catch (error) {
       const why = codeOf(error) ?? (error as Error).message;
       this.problem(`${name}_FILE`, file, `the path of a readable file that holds the secret (${why})`);
@@ -61,4 +57,17 @@ export class EnvironmentReader {
  */
 function unquoted(text: string): string {
   return /^(["'])(.*)\1$/s.exec(text)?.[2]?.trim() ?? text;
+}
+
+/**
+ * The secret that a file holds: its text without the last line end.
+ *
+ * @throws an Error with the reason where there is none; the secret never shows in it.
+ */
+export function readSecretFile(path: string): string {
+  const bytes = readFileSync(path);
+  if (bytes.length > maxSecretBytes) throw new Error(`it is longer than ${maxSecretBytes} bytes`);
+  const secret = bytes.toString("utf8").replace(/\r?\n$/, "");
+  if (secret === "") throw new Error("it is empty");
+  return secret;
 }

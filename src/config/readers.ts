@@ -86,6 +86,12 @@ export const hostName: Reader<string> = (text) =>
 /** Any text as it stands. */
 export const anyText: Reader<string> = (text) => ({ value: text });
 
+/** What can stand in a header behind `Bearer`. */
+export const bearerToken: Reader<string> = (text) =>
+  /^[\x21-\x7e]{1,4096}$/.test(text)
+    ? { value: text }
+    : { allowed: "up to 4096 letters, digits and signs of ASCII, without spaces" };
+
 /** `1`, `true`, `yes` or `0`, `false`, `no`. */
 export const flag: Reader<boolean> = (text) => {
   if (/^(1|true|yes|on)$/i.test(text)) return { value: true };

@@ -32,6 +32,17 @@ export class TokenBucket {
     return true;
   }
 
+  /** Gives one back that was taken. */
+  giveBack(): void {
+    this.#tokens = Math.min(this.capacity, this.#tokens + 1);
+  }
+
+  /** Seconds until there is one to take; 0 where there is one. */
+  secondsUntilNext(now: number): number {
+    this.#refill(now);
+    return Math.max(0, (1 - this.#tokens) / this.perSecond);
+  }
+
   #refill(now: number): void {
     this.#tokens = Math.min(this.capacity, this.#tokens + ((now - this.#at) / 1000) * this.perSecond);
     this.#at = now;

@@ -1,4 +1,5 @@
 import type { Cache } from "../cache/cache.js";
+import type { Access } from "../config/access.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { ReplicationView } from "../model/replication-status.js";
@@ -28,4 +29,6 @@ export interface ServerContext {
   readonly notReady: () => readonly string[];
   /** Absent where it is off. */
   readonly relay?: Relay;
+  /** Who may use the server, until HttpServer.use says otherwise; everybody, unless given. */
+  readonly access?: Access;
 }

@@ -1,21 +1,39 @@
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTlsServer, Server as TlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import { type Access, openAccess } from "../config/access.js";
 import type { ListenAddress } from "../config/readers.js";
 import { codeOf, describeError, ListenError } from "../errors.js";
 import { createApp } from "./app.js";
 import type { ServerContext } from "./context.js";
 import { entrance } from "./entrance.js";
+import { Guard } from "./guard.js";
+import { admitClients, requireChangeable, secureContextOptions, tlsServerOptions } from "./tls.js";
 
 /** A server that listens. */
 export interface HttpServer {
   /** The port that it got. */
   readonly port: number;
+  /**
+   * Takes other certificates, users and limits. Connections stay open; what was agreed upon in their handshake stays.
+   *
+   * @throws AppError where that is not possible while the server runs; then nothing has changed.
+   */
+  use(access: Access): void;
   /** Lets requests under way end for a moment, then closes everything. */
   stop(): Promise<void>;
 }
 
 const second = 1000;
 const graceOnStop = 2 * second;
+const options = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10 * second,
+  requestTimeout: 30 * second,
+  // Longer than the usual scrape interval, so that Prometheus keeps its connection.
+  keepAliveTimeout: 75 * second,
+  connectionsCheckingInterval: 5 * second,
+};
 
 /**
  * Opens the HTTP server.
@@ -23,17 +41,21 @@ const graceOnStop = 2 * second;
  * @throws ListenError where the address cannot be had.
  */
 export async function startHttpServer(listen: ListenAddress, context: ServerContext): Promise<HttpServer> {
-  const server = createServer(
-    {
-      maxHeaderSize: 16 * 1024,
-      headersTimeout: 10 * second,
-      requestTimeout: 30 * second,
-      // Longer than the usual scrape interval, so that Prometheus keeps its connection.
-      keepAliveTimeout: 75 * second,
-      connectionsCheckingInterval: 5 * second,
-    },
-    entrance(context.telemetry, createApp(context)),
-  );
+  const guard = new Guard(context);
+  const listener = entrance(context.telemetry, guard.protect(createApp(context)));
+  let access = context.access ?? openAccess;
+  guard.use(access);
+  const server =
+    access.tls === undefined
+      ? createServer(options, listener)
+      : createTlsServer({ ...options, ...tlsServerOptions(access.tls) }, listener);
+  if (server instanceof TlsServer) admitClients(server, () => access.tls, context.telemetry);
+  // Those in a TLS handshake, too, of which the server itself keeps no list.
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
   server.maxConnections = 10_000;
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(listenError(listen, error)));
@@ -48,11 +70,22 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
   });
   return {
     port: (server.address() as AddressInfo).port,
+    use(next) {
+      requireChangeable(access.tls, next.tls);
+      if (server instanceof TlsServer && next.tls !== undefined) {
+        server.setSecureContext(secureContextOptions(next.tls));
+      }
+      guard.use(next);
+      access = next;
+    },
     stop: () =>
       new Promise((resolve) => {
-        const force = setTimeout(() => server.closeAllConnections(), graceOnStop);
+        const force = setTimeout(() => {
+          for (const socket of sockets) socket.destroy();
+        }, graceOnStop);
         server.close(() => {
           clearTimeout(force);
+          guard.stop();
           resolve();
         });
         server.closeIdleConnections();

@@ -1,8 +1,13 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import bcrypt from "bcrypt";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { prometheusConfig } from "../../src/cli/prometheus-config.js";
+import { openAccess } from "../../src/config/access.js";
 import { freePort } from "../support/free-port.js";
 import { setUpServer, statusOf } from "../support/http-server.js";
+import { tempFolder } from "../support/temp-folder.js";
 
 async function proxyWith(...jobs: string[]): Promise<string> {
   const targets = jobs.map((job) => statusOf({}, { id: job, job, names: [job] }));
@@ -73,5 +78,47 @@ describe("a Prometheus configuration", () => {
     await expect(prometheusConfig([url], "static")).rejects.toThrow(
       `the services of ${url} cannot be listed`,
     );
+  });
+});
+
+describe("a Prometheus configuration for locked proxies", () => {
+  it("shows them a password, and names the files of secrets wherever Prometheus needs them", async () => {
+    const { port } = await setUpServer({
+      targets: [statusOf({}, { job: "shop_web" })],
+      access: { ...openAccess, users: new Map([["prometheus", bcrypt.hashSync("secret", 4)]]) },
+    });
+    const url = `http://127.0.0.1:${port}`;
+    const passwordFile = join(tempFolder(), "password");
+    writeFileSync(passwordFile, "secret\n");
+    const credentials = { username: "prometheus", passwordFile };
+    const basicAuth = { basic_auth: { username: "prometheus", password_file: passwordFile } };
+    const { scrape_configs: jobs } = parse(await prometheusConfig([url], "static", credentials));
+    expect(jobs).toMatchObject([{ job_name: "shop_web", ...basicAuth }, basicAuth]);
+    const { scrape_configs: found } = parse(await prometheusConfig([url], "http-sd", credentials));
+    expect(found[0]).toMatchObject({ ...basicAuth, http_sd_configs: [basicAuth] });
+    await expect(prometheusConfig([url], "static")).rejects.toMatchObject({
+      cause: { message: expect.stringContaining("status 401") },
+    });
+  });
+
+  it("has the token's and the certificates' files", async () => {
+    const credentials = { bearerTokenFile: "/t", caFile: "/ca", certFile: "/c", keyFile: "/k" };
+    const { scrape_configs: jobs } = parse(
+      await prometheusConfig(["https://node1:2137"], "federate", credentials),
+    );
+    for (const job of jobs) {
+      expect(job).toMatchObject({
+        authorization: { credentials_file: "/t" },
+        tls_config: { ca_file: "/ca", cert_file: "/c", key_file: "/k" },
+      });
+    }
+  });
+
+  it.each([
+    [{ username: "a" }, /belong together/],
+    [{ certFile: "a" }, /belong together/],
+    [{ username: "a", passwordFile: "b", bearerTokenFile: "c" }, /exclude each other/],
+  ])("is not made with %j", async (credentials, reason) => {
+    await expect(prometheusConfig(["http://node1:2137"], "federate", credentials)).rejects.toThrow(reason);
   });
 });

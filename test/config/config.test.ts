@@ -106,7 +106,6 @@ describe("bad values", () => {
     ["REPLICATE_TO", "some"],
     ["ADVERTISE_ADDRESS", "node1"],
     ["HOST_ADDRESS", "http://host"],
-    ["WEB_CONFIG_FILE", "/etc/web.yml"],
     ["DOCKER_TLS_VERIFY", "maybe"],
     ["LOG_LEVEL", "loud"],
     ["LOG_FORMAT", "xml"],

@@ -1,6 +1,7 @@
 import { request } from "undici";
 import { onTestFinished } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
+import type { Access } from "../../src/config/access.js";
 import { silentLogger } from "../../src/logging.js";
 import type { Entry } from "../../src/model/entry.js";
 import type { ReplicationView } from "../../src/model/replication-status.js";
@@ -22,6 +23,7 @@ export async function setUpServer(
     replication?: ReplicationView;
     advertiseAddress?: string;
     relay?: Relay;
+    access?: Access;
   } = {},
 ) {
   const clock = manualClock();
@@ -67,7 +69,7 @@ export async function setUpServer(
     cache.holdings.take(entry);
     return entry;
   };
-  return { clock, cache, get, put, take, port: server.port };
+  return { clock, cache, get, put, take, server, telemetry, port: server.port };
 }
 
 /** The status of a target that is up unless told. */
