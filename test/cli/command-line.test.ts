@@ -58,8 +58,9 @@ async function start(settings: Record<string, string>, until = "/-/ready") {
   let log = "";
   child.stderr.on("data", (chunk) => (log += chunk));
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  const get = async (path: string) => {
-    const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`);
+  const get = async (path: string, authorization?: string) => {
+    const headers = authorization === undefined ? {} : { authorization };
+    const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`, { headers });
     return { status: statusCode, text: await body.text() };
   };
   await vi.waitFor(async () => expect((await get(until)).status).toBe(200), {
@@ -78,6 +79,19 @@ describe("a start that fails", () => {
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatch(/^SCRAPE_INTERVAL="abc" cannot be used: allowed is .*1 to 3600/);
     expect(lines[1]).toMatch(/^PORTS="99999" cannot be used: allowed is .*1 to 65535/);
+  });
+
+  it("names what is wrong in the web configuration, also in check-config", async () => {
+    const file = join(tempFolder(), "web.yml");
+    writeFileSync(file, "tls_server_config: { cert: a }\nbasic_auth_user: {}\n");
+    for (const command of ["serve", "check-config"]) {
+      const { code, out, err } = await run([command], { WEB_CONFIG_FILE: file });
+      expect(code).toBe(1);
+      expect(out).toBe("");
+      expect(err).toBe(
+        `WEB_CONFIG_FILE ${file}: it has no key "basic_auth_user": allowed are tls_server_config, http_server_config, basic_auth_users, rate_limit\n`,
+      );
+    }
   });
 
   it("says which address is taken", async () => {
@@ -136,12 +150,14 @@ describe("serve", () => {
 
   it("shows no secret in its log, its pages or its check-config", async () => {
     const secret = "a-secret-that-never-shows";
-    const { get, log } = await start({ SSHPASS: secret, LOG_LEVEL: "debug" });
+    const settings = { SSHPASS: secret, BEARER_TOKEN: secret };
+    const { get, log } = await start({ ...settings, LOG_LEVEL: "debug" });
     const pages = await Promise.all(
-      ["/", "/targets", "/metrics"].map(async (path) => (await get(path)).text),
+      ["/", "/targets", "/metrics"].map(async (path) => (await get(path, `Bearer ${secret}`)).text),
     );
-    const { out } = await run(["check-config"], { SSHPASS: secret });
+    const { out } = await run(["check-config"], settings);
     expect(out).toContain("SSHPASS=[hidden]");
+    expect(out).toContain("BEARER_TOKEN=[hidden]");
     expect([...pages, log(), out].join("")).not.toContain(secret);
   });
 });

@@ -192,3 +192,34 @@ describe("replication", () => {
     expect(problemsOf({ PEERS: "a", SSHPASS_FILE: "/does/not/exist" })).toHaveLength(1);
   });
 });
+
+describe("the bearer token", () => {
+  it("is read like every secret, without the space around it", () => {
+    expect(readConfig({ BEARER_TOKEN: " open-sesame-open " }).bearerToken).toBe("open-sesame-open");
+    const folder = mkdtempSync(join(tmpdir(), "config-test-"));
+    try {
+      const file = join(folder, "token");
+      writeFileSync(file, "open-sesame-open\n");
+      expect(readConfig({ BEARER_TOKEN_FILE: file })).toMatchObject({
+        bearerToken: "open-sesame-open",
+        bearerTokenFile: file,
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("must be able to stand in a header, and is not shown where it is not", () => {
+    const problems = problemsOf({ BEARER_TOKEN: "open sesame" });
+    expect(problems).toEqual([
+      expect.stringMatching(/^BEARER_TOKEN cannot be used: allowed is .*without spaces$/),
+    ]);
+    expect(problemsOf({ BEARER_TOKEN_FILE: "/nowhere/token" })[0]).toMatch(/^BEARER_TOKEN_FILE="\/nowhere/);
+  });
+
+  it("is warned of where it is short, and never described", () => {
+    const config = readConfig({ BEARER_TOKEN: "sesame" });
+    expect(config.warnings).toEqual([expect.stringMatching(/^BEARER_TOKEN is shorter than 12 characters/)]);
+    expect(describeConfig(config)["BEARER_TOKEN"]).toBe("[hidden]");
+  });
+});
