@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { Agent, request } from "undici";
 import { cpuTime, peakMemory } from "./worker.mjs";
 
 const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
 /** Starts it on the targets and waits for the end of its first scan. */
-export async function startDaemon({ targets, folder, interval, onExit }) {
+export async function startDaemon({ targets, folder, interval, onExit, scheme = "http", settings = {} }) {
   const child = spawn(process.execPath, [program, "serve"], {
     env: {
       ...process.env,
@@ -22,6 +23,7 @@ export async function startDaemon({ targets, folder, interval, onExit }) {
       LOG_FORMAT: "json",
       // Where an engine runs on this machine, its containers are none of our targets.
       DOCKER_HOST: "unix:///nonexistent/docker.sock",
+      ...settings,
     },
     stdio: ["ignore", "inherit", "pipe"],
   });
@@ -31,8 +33,8 @@ export async function startDaemon({ targets, folder, interval, onExit }) {
     await ended;
   };
   onExit(stop);
-  const url = `http://127.0.0.1:${await portOf(child)}`;
-  while (!(await fetch(`${url}/-/ready`)).ok) await sleep(100);
+  const url = `${scheme}://127.0.0.1:${await portOf(child)}`;
+  while (!(await isReady(url))) await sleep(100);
   return { url, pid: child.pid, stop };
 }
 
@@ -60,6 +62,14 @@ async function letScan(targets, interval, count) {
     await sleep(((0.8 * milliseconds - phase + milliseconds) % milliseconds) + 1);
     await targets.advance();
   }
+}
+
+async function isReady(url) {
+  const dispatcher = new Agent({ connect: { rejectUnauthorized: false } });
+  const { statusCode, body } = await request(`${url}/-/ready`, { dispatcher });
+  await body.dump();
+  await dispatcher.close();
+  return statusCode === 200;
 }
 
 async function scanFigures(url) {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { measureCycles } from "./cycles.mjs";
 import { measureDaemon } from "./daemon.mjs";
 import { measureFederating } from "./federating.mjs";
+import { measureGuessing } from "./guessing.mjs";
 import { measureMerging, replicas } from "./merging.mjs";
 import { machine, megabytes, ratio, seconds, table } from "./report.mjs";
 import { connections, measureServing } from "./serving.mjs";
@@ -49,8 +50,11 @@ async function measure() {
   const merging = await measureMerging({ count: 20, onExit });
   tell("federating, in turns with a Pushgateway");
   const federating = await measureFederating({ ...options, rounds: 2 });
+  tell("scraping while somebody guesses passwords");
+  const guessing = await measureGuessing({ ...options, seconds: 5 });
   print(targets, cycles, daemon, serving);
   printSeveral(merging, federating);
+  printGuessing(guessing);
 }
 
 function print({ size }, cycles, daemon, serving) {
@@ -97,6 +101,20 @@ ${table([
   served("the proxy, from its cache", ours),
   served("an Express handler: res.set, res.send", send),
   served("an Express handler: res.setHeader, res.end", end),
+])}
+`);
+}
+
+function printGuessing({ quiet, guessed, guesses, checks }) {
+  const millis = (value) => `${(value * 1000).toFixed(1)} ms`;
+  const row = (what, { scrapes, median, p99 }) => [what, String(scrapes), millis(median), millis(p99)];
+  console.log(`Scrapes over TLS with a known password, alone and while curl tries wrong ones:
+
+${table([
+  ["", "scrapes", "median", "99th percentile"],
+  row("alone", quiet),
+  row(`with ${guesses} guesses, ${checks} of them checked with bcrypt`, guessed),
+  ["guessed / alone", "", ratio(guessed.median / quiet.median), ratio(guessed.p99 / quiet.p99)],
 ])}
 `);
 }

@@ -1,0 +1,27 @@
+// Scrapes one path over a lasting connection, a little after each answer, and tells how long the answers took.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, request } from "undici";
+import { answerRuns } from "./worker.mjs";
+
+const { URL_TO_SCRAPE, AUTHORIZATION, SECONDS } = process.env;
+const dispatcher = new Agent({ connections: 1, connect: { rejectUnauthorized: false } });
+
+answerRuns(async () => {
+  const times = [];
+  const end = performance.now() + Number(SECONDS) * 1000;
+  while (performance.now() < end) {
+    const begun = performance.now();
+    const { statusCode, body } = await request(URL_TO_SCRAPE, {
+      dispatcher,
+      headers: { authorization: AUTHORIZATION, "accept-encoding": "gzip" },
+    });
+    await body.dump();
+    if (statusCode !== 200) throw new Error(`a scrape with the right password got ${statusCode}`);
+    times.push((performance.now() - begun) / 1000);
+    await sleep(5);
+  }
+  times.sort((a, b) => a - b);
+  const at = (part) => times[Math.floor((times.length - 1) * part)];
+  return { scrapes: times.length, median: at(0.5), p99: at(0.99) };
+});
