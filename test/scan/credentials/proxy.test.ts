@@ -8,7 +8,7 @@ import { answerWith, startTarget, startTcpTarget } from "../../support/target-se
 import { tempFolder } from "../../support/temp-folder.js";
 import { scraperWith } from "./setup.js";
 
-let authority: Authority;
+let authority: ReturnType<typeof createAuthority>;
 
 beforeAll(() => {
   authority = createAuthority();

@@ -12,12 +12,12 @@ import { type Answer, answerWith } from "../../support/target-server.js";
 import { tempFolder } from "../../support/temp-folder.js";
 import { scraperWith } from "./setup.js";
 
-let authority: Authority;
+let authority: ReturnType<typeof createAuthority>;
 let server: Certificate;
 let named: Certificate;
 let client: Certificate;
 let stranger: Certificate;
-let otherAuthority: Authority;
+let otherAuthority: ReturnType<typeof createAuthority>;
 
 beforeAll(() => {
   authority = createAuthority();
