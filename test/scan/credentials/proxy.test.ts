@@ -1,7 +1,7 @@
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type Authority, createAuthority } from "../../support/certificates.js";
+import { createAuthority } from "../../support/certificates.js";
 import { startForwardProxy } from "../../support/forward-proxy.js";
 import { freePort } from "../../support/free-port.js";
 import { answerWith, startTarget, startTcpTarget } from "../../support/target-server.js";

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { DEFAULT_CIPHERS, type TLSSocket } from "node:tls";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { type Authority, type Certificate, createAuthority } from "../../support/certificates.js";
+import { type Certificate, createAuthority } from "../../support/certificates.js";
 import { describeUnless } from "../../support/describe-unless.js";
 import { startNginx } from "../../support/nginx.js";
 import { isOnPath } from "../../support/program.js";
