@@ -75,8 +75,8 @@ const messageSchema = z.discriminatedUnion("kind", [
   }),
   z.object({
     kind: z.literal("plan"),
-    /** The epoch that is held of the other side's own origin, where that is above what it says. */
-    raise: epoch.optional(),
+    /** What is held of the other side's own origin, epoch and sequence, where that is ahead of what it says. */
+    raise: z.tuple([epoch, count]).optional(),
     light: z.array(sectionSchema),
     offer: z.array(originName),
     want: z.array(holdingSchema),

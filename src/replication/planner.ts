@@ -13,10 +13,10 @@ export interface Plan {
   readonly want: readonly string[];
   /** Origins of which this side knows more. */
   readonly give: readonly string[];
-  /** The other side holds an epoch of this side's own that this side must go above. */
-  readonly raiseOwn?: number;
-  /** This side holds an epoch of the other side's own that the other must go above. */
-  readonly raiseTheirs?: number;
+  /** The other side holds a version of this side's own that is ahead of it: this side must go above its epoch. */
+  readonly raiseOwn?: Version;
+  /** The same the other way round. */
+  readonly raiseTheirs?: Version;
 }
 
 /**
@@ -32,8 +32,8 @@ export function planExchange(mine: Side, theirs: Side): Plan {
     if (order < 0 && origin !== mine.origin) want.push(origin);
     if (order > 0 && origin !== theirs.origin) give.push(origin);
   }
-  const raiseOwn = epochAbove(theirs, mine);
-  const raiseTheirs = epochAbove(mine, theirs);
+  const raiseOwn = versionAhead(theirs, mine);
+  const raiseTheirs = versionAhead(mine, theirs);
   return {
     want,
     give,
@@ -42,10 +42,10 @@ export function planExchange(mine: Side, theirs: Side): Plan {
   };
 }
 
-/** The epoch that `holder` has of `owner`'s own, where the owner does not know it to be its past. */
-function epochAbove(holder: Side, owner: Side): number | undefined {
+/** What `holder` has of `owner`'s own, where the owner does not know it to be its past. */
+function versionAhead(holder: Side, owner: Side): Version | undefined {
   const held = versionIn(holder, owner.origin);
-  return compareVersions(held, versionIn(owner, owner.origin)) > 0 ? held.epoch : undefined;
+  return compareVersions(held, versionIn(owner, owner.origin)) > 0 ? held : undefined;
 }
 
 function versionIn({ versions }: Side, origin: string): Version {

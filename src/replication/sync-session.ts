@@ -1,5 +1,5 @@
 import { setImmediate as yieldToOthers } from "node:timers/promises";
-import { noVersion, type Version } from "../model/version.js";
+import { compareVersions, noVersion, type Version } from "../model/version.js";
 import { batchesOf, decodeBatch, encodeBatch } from "./batch.js";
 import { checkExposition } from "./check-exposition.js";
 import { entryFrom } from "./entry-metadata.js";
@@ -65,7 +65,7 @@ export class SyncSession {
     );
 
     const plan = planExchange(this.#side(), { origin: this.#peer!.origin, versions: theirs });
-    if (plan.raiseOwn !== undefined) this.#context.raiseEpoch(plan.raiseOwn);
+    if (plan.raiseOwn !== undefined) this.#raiseAbove(plan.raiseOwn);
     const sections = this.gives
       ? plan.give.flatMap((origin) => this.#sectionFor(origin, theirs.get(origin)))
       : [];
@@ -84,7 +84,9 @@ export class SyncSession {
     }
     await this.#send({
       kind: "plan",
-      ...(plan.raiseTheirs === undefined ? {} : { raise: plan.raiseTheirs }),
+      ...(plan.raiseTheirs === undefined
+        ? {}
+        : { raise: [plan.raiseTheirs.epoch, plan.raiseTheirs.sequence] }),
       light: light.map(({ section }) => section),
       offer,
       want,
@@ -137,7 +139,7 @@ export class SyncSession {
         const { want, offer, light, raise, labels } = message;
         this.#checkOrigins(want.map(([origin]) => origin));
         this.#checkOrigins(offer);
-        if (raise !== undefined) this.#context.raiseEpoch(raise);
+        if (raise !== undefined) this.#raiseAbove({ epoch: raise[0], sequence: raise[1] });
         // A manager knows them itself.
         if (labels !== undefined && !this.#context.manager())
           this.#context.serviceLabels.replace(new Map(labels));
@@ -190,6 +192,15 @@ export class SyncSession {
     if (instance !== this.#context.instance && origin === this.#context.origin()) {
       throw new PeerError("same_name", `it is called ${origin} like this node: node names must differ`);
     }
+  }
+
+  /**
+   * Begins a later epoch where the other end holds something of this node's own that this node does not know to be
+   * its past. What it only got to know since it was asked is not ahead of it.
+   */
+  #raiseAbove(held: Version): void {
+    const { cache, origin, raiseEpoch } = this.#context;
+    if (compareVersions(held, cache.holdings.versionOf(origin())) > 0) raiseEpoch(held.epoch);
   }
 
   #side(): Side {

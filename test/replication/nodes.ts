@@ -62,8 +62,8 @@ export function give(from: TestNode, to: TestNode, origin: string, entriesUntilC
 /** One exchange between two nodes, as the one of them sees it. */
 export function exchange(a: TestNode, b: TestNode, entriesUntilCut = Infinity): number {
   const plan = planExchange(sideOf(a), sideOf(b));
-  if (plan.raiseOwn !== undefined) a.cache.holdings.raiseEpoch(plan.raiseOwn + 1);
-  if (plan.raiseTheirs !== undefined) b.cache.holdings.raiseEpoch(plan.raiseTheirs + 1);
+  if (plan.raiseOwn !== undefined) a.cache.holdings.raiseEpoch(plan.raiseOwn.epoch + 1);
+  if (plan.raiseTheirs !== undefined) b.cache.holdings.raiseEpoch(plan.raiseTheirs.epoch + 1);
   let count = 0;
   for (const origin of plan.want) count += give(b, a, origin, entriesUntilCut);
   for (const origin of plan.give) count += give(a, b, origin, entriesUntilCut);

@@ -69,7 +69,7 @@ describe("control messages", () => {
   it("come out as they went in", () => {
     const message: Message = {
       kind: "plan",
-      raise: 7,
+      raise: [7, 3],
       light: [
         {
           origin: "a",

@@ -1,7 +1,11 @@
+import { duplexPair } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../src/model/clock.js";
 import { clockOffsetOf } from "../../src/model/entry.js";
+import { FrameChannel } from "../../src/replication/frame-channel.js";
+import { decodeMessage } from "../../src/replication/messages.js";
 import { served, startProxy } from "./proxies.js";
+import { message } from "./raw-peer.js";
 
 describe("two proxies with the same secret", () => {
   it("hold each other's entries after one cycle of one of them, bytes and times", async () => {
@@ -211,6 +215,27 @@ describe("a proxy that starts anew with a wiped disk and its clock set back", ()
     await b.replicator.cycle();
     expect(again.cache.holdings.epoch).toBe(5_001);
     expect(served(b)).toEqual({ "1": "new 1\n" });
+  });
+
+  it.each([
+    [0, 5_000],
+    [1, 5_001],
+  ])("is in epoch 5000 and told of something %i ahead of it: then it is in %i", async (ahead, epoch) => {
+    const node = await startProxy("a", { epoch: 5_000 });
+    node.put("1", "x 1\n");
+    const { sequence } = node.cache.holdings.versionOf("a");
+    const [here, there] = duplexPair();
+    const answering = node.replicator.answer(there).catch(() => undefined);
+    here.write(message({ kind: "hello", protocol: 1, instance: "other", origin: "b" }));
+    const raise: [number, number] = [5_000, sequence + ahead];
+    here.write(message({ kind: "plan", raise, light: [], offer: [], want: [] }));
+    const answers = new FrameChannel(here, { m: 1e6, t: 1e6 }, () => undefined);
+    for (const kind of ["hello", "answer"]) {
+      expect(decodeMessage((await answers.receive(5000)).payload, 1e6)).toMatchObject({ kind });
+    }
+    here.end();
+    await answering;
+    expect(node.cache.holdings.epoch).toBe(epoch);
   });
 });
 
