@@ -70,7 +70,7 @@ const manager = { Name: "node1", Swarm: { NodeID: "n1", ControlAvailable: true }
 const worker = { Name: "node1", Swarm: { NodeID: "n1", ControlAvailable: false } };
 
 describe("the peers of a task of a Swarm service", () => {
-  it("are the other running tasks of its own service, on the networks that both are on, but not the routing mesh", async () => {
+  it("are the other tasks of its own service whose containers run, on the networks that both are on, but not the routing mesh", async () => {
     const answers: Answers = {
       "/containers/json": containers(),
       "/info": manager,
@@ -79,6 +79,7 @@ describe("the peers of a task of a Swarm service", () => {
         task("task3", "n3", { ingress: "10.0.0.3", shop: "10.0.2.3", peers: "10.0.1.3" }),
         task("task2", "n2", { ingress: "10.0.0.4", other: "10.0.9.4" }),
         task("task4", "n4", { peers: "10.0.1.4" }, "starting"),
+        task("task5", "n5", { peers: "10.0.1.5" }, "preparing"),
       ],
     };
     const { engine, asked } = await startEngine(answers);
@@ -96,6 +97,7 @@ describe("the peers of a task of a Swarm service", () => {
             { host: "10.0.2.3", port: 2222 },
           ],
         },
+        { key: "task4", title: "n4", addresses: [{ host: "10.0.1.4", port: 2222 }] },
       ],
     });
     expect(asked).toContain('/tasks {"service":["service1"],"desired-state":["running"]}');

@@ -35,7 +35,7 @@ export interface SwarmState {
   readonly manager: boolean;
 }
 
-/** A task of a service that should be, and is, running. */
+/** A task of a service that should run, and whose container does. */
 export interface EngineTask {
   readonly id: string;
   readonly nodeId: string;
@@ -72,8 +72,9 @@ export interface EngineApi {
    */
   swarm(signal: AbortSignal): Promise<SwarmState>;
   /**
-   * The running tasks of a service (GET /tasks, on managers only). Only those that should run are asked for: a busy
-   * swarm remembers tens of thousands of old ones.
+   * The running tasks of a service (GET /tasks, on managers only), and those whose container runs but has yet to
+   * show that it is healthy, which may take half a minute. Only those that should run are asked for: a busy swarm
+   * remembers tens of thousands of old ones.
    * @throws DiscoveryError
    */
   serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly EngineTask[]>;
@@ -132,7 +133,7 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
         (abortSignal) => listTasks({ filters, abortSignal }),
         z.array(taskSchema),
       );
-      return list.filter(({ Status }) => Status?.State === "running").map(toTask);
+      return list.filter(({ Status }) => hasContainer.has(Status?.State ?? "")).map(toTask);
     },
 
     async serviceLabels(signal) {
@@ -227,6 +228,9 @@ const serviceSchema = z.object({
   ID: z.string().min(1),
   Spec: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
 });
+
+/** States of a task from the start of its container on; `starting` lasts until the first health check. */
+const hasContainer: ReadonlySet<string> = new Set(["starting", "running"]);
 
 function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>): EngineTask {
   const addresses = (NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>
