@@ -1,56 +1,16 @@
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { askBySsh, run } from "../support/openssh.js";
 import { startProxy, type TestProxy, testSecret } from "./proxies.js";
 
 const programs = ["ssh", "sshpass", "tar"];
 const missing = programs.filter((program) => spawnSync("which", [program]).status !== 0);
 if (missing.length > 0 && process.env["CI"]) throw new Error(`not installed: ${missing.join(", ")}`);
 
-const options = [
-  "StrictHostKeyChecking=no",
-  "UserKnownHostsFile=/dev/null",
-  "GlobalKnownHostsFile=/dev/null",
-  "LogLevel=ERROR",
-  "NumberOfPasswordPrompts=1",
-  "PreferredAuthentications=password",
-  "PubkeyAuthentication=no",
-  "ConnectTimeout=10",
-].flatMap((option) => ["-o", option]);
-
-interface Ran {
-  readonly code: number | null;
-  readonly out: Buffer;
-  readonly err: string;
-}
-
-/** Runs Debian's own client against a proxy, as a person at a terminal does. */
-function ssh({ server }: TestProxy, args: readonly string[], password = testSecret): Promise<Ran> {
-  const port = ["-p", String(server.port), "-F", "none"];
-  return run("sshpass", ["-e", "ssh", ...options, ...port, "replicator@127.0.0.1", ...args], {
-    SSHPASS: password,
-  });
-}
-
-function run(
-  program: string,
-  args: readonly string[],
-  env: Record<string, string> = {},
-  input?: Buffer,
-): Promise<Ran> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { env: { ...process.env, ...env } });
-    const out: Buffer[] = [];
-    let err = "";
-    child.stdout.on("data", (chunk) => out.push(chunk));
-    child.stderr.on("data", (chunk) => {
-      err += chunk;
-    });
-    child.on("error", reject);
-    child.on("close", (code) => resolve({ code, out: Buffer.concat(out), err }));
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input);
-  });
+/** Runs Debian's own client against a proxy on loopback. */
+function ssh({ server }: TestProxy, args: readonly string[], password = testSecret) {
+  return askBySsh({ host: "127.0.0.1", port: server.port, password }, args);
 }
 
 describe.skipIf(missing.length > 0)(
