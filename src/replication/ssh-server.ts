@@ -6,6 +6,7 @@ import { codeOf, describeError, ListenError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import { ConnectionGuard, type ConnectionLimits, defaultConnectionLimits } from "./connection-guard.js";
+import { HostKeyRefusals } from "./host-key-refusals.js";
 import type { SharedKeys } from "./keys.js";
 import { PasswordGuard } from "./password-guard.js";
 import { sshAlgorithms } from "./ssh-algorithms.js";
@@ -24,8 +25,11 @@ export interface SshServerOptions {
   readonly onRefused?: (reason: RefusalReason) => void;
 }
 
-/** `connections`: too many; `handshake`: it broke off before it had shown who it is; `key`, `password`: wrong. */
-export type RefusalReason = "connections" | "handshake" | "key" | "password";
+/**
+ * `connections`: too many; `handshake`: it broke off before it had shown who it is; `host_key`: it does not take this
+ * node's; `key`, `password`: wrong.
+ */
+export type RefusalReason = "connections" | "handshake" | "host_key" | "key" | "password";
 
 /** A server that listens. */
 export interface SshServer {
@@ -54,13 +58,18 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
   /** Sockets whose SSH connection has yet to be seen, by remote address and port. */
   const sockets = new Map<string, Socket>();
 
+  const hostKeyRefusals = new HostKeyRefusals(logger);
+  /** What is known of why connections broke off. */
+  const refusals = new WeakMap<Socket, RefusalReason>();
+
   const protocol = new ssh2.Server(
     { hostKeys: [keys.host.privateKey], algorithms: sshAlgorithms, ident: "app-metrics-proxy" },
     (client, { ip, port }) => {
       const socket = sockets.get(`${ip} ${port}`);
-      client.on("error", (error) =>
-        logger.debug("an SSH connection failed", { from: ip, error: describeError(error) }),
-      );
+      client.on("error", (error) => {
+        logger.debug("an SSH connection failed", { from: ip, error: describeError(error) });
+        if (socket !== undefined && hostKeyRefusals.note(error, ip)) refusals.set(socket, "host_key");
+      });
       if (socket === undefined) return void client.end();
       authenticate(client, socket, ip);
     },
@@ -94,11 +103,13 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
     });
     client.on("ready", () => {
       if (!guard.authenticated(socket)) return onRefused("connections");
+      hostKeyRefusals.passed(address);
       socket.setTimeout(silenceMs, () => socket.destroy());
       new SshConnection({ client, commands, trusted, clock, logger });
     });
     socket.once("close", () => {
-      if (!(client as { authenticated?: boolean }).authenticated && attempts === 0) onRefused("handshake");
+      if ((client as { authenticated?: boolean }).authenticated || attempts > 0) return;
+      onRefused(refusals.get(socket) ?? "handshake");
     });
   };
 
