@@ -30,6 +30,8 @@ export interface ReplicatorOptions {
 
 /** How often a peer is talked to in one cycle: once, and again when others brought something that it lacks. */
 const exchangesPerCycle = 3;
+/** Milliseconds that known peers wait for a newer list: an engine without a swarm's leader answers late or never. */
+const listPatience = 500;
 /** Milliseconds to wait for what others bring, so that it goes on together. */
 const gatherMs = 200;
 
@@ -44,6 +46,7 @@ export class Replicator {
   readonly #cutOffs: CutOffs;
   readonly #names: NameWatch;
   #attempted = false;
+  #listing: Promise<void> | undefined;
   /** Counts the cycles: what one of them still waits for ends with the next. */
   #cycle = 0;
 
@@ -65,7 +68,7 @@ export class Replicator {
   async cycle(): Promise<void> {
     const { holdings } = this.#context.cache;
     holdings.confirm();
-    await this.#listPeers();
+    await this.#newestList();
     const cycle = ++this.#cycle;
     const due = [...this.#peers.values()].filter((peer) => peer.isDue);
     await Promise.all(due.map((peer) => this.#talk(peer, cycle)));
@@ -142,6 +145,18 @@ export class Replicator {
     this.#stopping.abort();
     for (const peer of this.#peers.values()) peer.close();
     this.#peers.clear();
+  }
+
+  /** Asks for the peers, if that is not under way. What comes late counts from the next cycle on. */
+  async #newestList(): Promise<void> {
+    this.#listing ??= this.#listPeers().finally(() => {
+      this.#listing = undefined;
+    });
+    if (this.#peers.size === 0) return this.#listing;
+    const enough = new AbortController();
+    const patience = sleep(listPatience, undefined, { ref: false, signal: enough.signal });
+    await Promise.race([this.#listing, patience.catch(() => undefined)]);
+    enough.abort();
   }
 
   async #listPeers(): Promise<void> {

@@ -57,6 +57,8 @@ export interface TestProxyOptions {
   readonly limits?: Partial<ReplicationLimits>;
   readonly connectionLimits?: Partial<ConnectionLimits>;
   readonly logger?: Logger;
+  /** What comes of asking for its peers, which are given; they themselves unless told. */
+  readonly list?: (peers: PeerList) => Promise<PeerList>;
 }
 
 /** Starts a proxy; it is stopped when the test is done. */
@@ -75,7 +77,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
   const entries = { in: 0, out: 0 };
   const keys = await keysFor(secret);
   const replicator = new Replicator({
-    source: { list: async () => peers },
+    source: { list: () => options.list?.(peers) ?? Promise.resolve(peers) },
     keys,
     context: {
       cache,

@@ -4,6 +4,7 @@ import { systemClock } from "../../src/model/clock.js";
 import { clockOffsetOf } from "../../src/model/entry.js";
 import { FrameChannel } from "../../src/replication/frame-channel.js";
 import { decodeMessage } from "../../src/replication/messages.js";
+import type { PeerList } from "../../src/replication/peers.js";
 import { served, startProxy } from "./proxies.js";
 import { message } from "./raw-peer.js";
 
@@ -196,6 +197,31 @@ describe("a proxy whose clock runs two hours ahead", () => {
     await a.replicator.cycle();
     expect(served(a)).toEqual({ "1": "new 1\n" });
     expect(served(b)).toEqual({ "1": "new 1\n" });
+  });
+});
+
+describe("a proxy whose engine does not tell the peers", () => {
+  it("goes on with those that it knows, and takes the list when it comes", async () => {
+    let answer: (() => void) | undefined;
+    let hangs = false;
+    const list = async (peers: PeerList) => {
+      if (hangs) await new Promise<void>((resolve) => (answer = resolve));
+      return peers;
+    };
+    const a = await startProxy("a", { list });
+    const [b, c] = [await startProxy("b"), await startProxy("c")];
+    a.talkTo(b);
+    await a.replicator.cycle();
+    hangs = true;
+    a.put("1", "x 1\n");
+    a.talkTo(b, c);
+    await a.replicator.cycle();
+    expect(served(b)).toEqual({ "1": "x 1\n" });
+    expect(served(c)).toEqual({});
+    answer?.();
+    await expect.poll(() => a.replicator.statuses()).toHaveLength(2);
+    await a.replicator.cycle();
+    expect(served(c)).toEqual({ "1": "x 1\n" });
   });
 });
 
