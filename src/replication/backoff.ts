@@ -1,7 +1,8 @@
 const firstMs = 1000;
-const longestMs = 60_000;
+/** Half of the usual STALE_AFTER: a node that was cut off for long is there again soon after it is back. */
+const longestMs = 15_000;
 
-/** When to try again what failed: after one second, two, four, … up to a minute. */
+/** When to try again what failed: after one second, two, four, eight, and then every fifteen. */
 export class Backoff {
   #failures = 0;
   #nextAt = 0;
