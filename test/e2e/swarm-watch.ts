@@ -2,18 +2,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readExposition, seriesKey } from "../support/exposition-reader.js";
 import type { ProxyClient } from "./proxy-client.js";
 
-/** The containers behind a name as a proxy shows them: the beginning of each one's id, by `instance`. */
-export async function shown(client: ProxyClient, name: string): Promise<Record<string, string>> {
-  const { samples } = readExposition(Buffer.from(await client.metrics(name)), "text");
-  const found = samples
-    .filter((sample) => sample.name === "app_info")
-    .map(({ labels }) => {
-      const label = Object.fromEntries(labels);
-      return [label["instance"] ?? "", label["container"] ?? ""] as const;
-    });
-  return Object.fromEntries(found.sort());
-}
-
 /** Asks proxies all the time and checks each answer: no series may be there twice. */
 export interface Watch {
   /** Ends it. @throws Error where a series was there twice, or nothing was seen. */
@@ -63,4 +51,36 @@ function faultsOf(body: string, path: string): string[] {
     }
   }
   return faults;
+}
+
+/** Asks proxies all the time how old what they serve is. */
+export interface AgeWatch {
+  /** Ends it; answers the highest `Age` in seconds. What was not served counts as infinitely old. */
+  end(): Promise<number>;
+}
+
+/** @param paths of single replicas that should be served all the time. */
+export function watchForAge(clients: readonly ProxyClient[], paths: readonly string[]): AgeWatch {
+  let ended = false;
+  let oldest = -1;
+  const watch = async (client: ProxyClient) => {
+    while (!ended) {
+      for (const path of paths) {
+        const { status, headers } = await client.get(path);
+        const age = status === 200 ? Number(headers.get("age") ?? Number.NaN) : Number.POSITIVE_INFINITY;
+        // NaN, an answer without an age, stays.
+        oldest = Number.isNaN(age) ? age : Math.max(oldest, age);
+      }
+      await sleep(100);
+    }
+  };
+  const running = Promise.all(clients.map(watch));
+  running.catch(() => undefined);
+  return {
+    async end() {
+      ended = true;
+      await running;
+      return oldest;
+    },
+  };
 }

@@ -1,39 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { runContainer } from "../support/docker/containers.js";
 import { deployStack } from "../support/docker/stack.js";
 import type { SwarmNode } from "../support/docker/swarm-lab.js";
 import { runningTasks, type Task, tasksOf } from "../support/docker/tasks.js";
 import { until } from "../support/docker/until.js";
 import { describeOnEngine } from "./requirements.js";
-import { interval, type ProxySwarm, startProxySwarm, tellsItself } from "./swarm.js";
-import { shown, type Watch, watchForDuplicates } from "./swarm-watch.js";
+import { interval, type ProxySwarm, startProxySwarm } from "./swarm.js";
+import { allShow, appStack, shown } from "./swarm-apps.js";
+import { type Watch, watchForDuplicates } from "./swarm-watch.js";
 
-/** A stack with a service `web` on a network, and perhaps a global one. */
-const stack = (network: string, replicas: number, withAgent: boolean) => `
-version: "3.8"
-services:
-  web:
-    image: sample-exporter
-    command: ${tellsItself}
-    environment: { VERSION: "1" }
-    networks: [${network}]
-    stop_signal: KILL
-    deploy: { replicas: ${replicas}, endpoint_mode: dnsrr, update_config: { parallelism: 2, monitor: 1s } }
-${
-  withAgent
-    ? `
-  agent:
-    image: sample-exporter
-    command: ${tellsItself}
-    networks: [${network}]
-    stop_signal: KILL
-    deploy: { mode: global, endpoint_mode: dnsrr }
-`
-    : ""
-}
-networks:
-  ${network}: { external: true }
-`;
+const web = (replicas: number) => ({
+  name: "web",
+  deploy: `replicas: ${replicas}, update_config: { parallelism: 2, monitor: 1s }`,
+});
+const agent = { name: "agent", deploy: "mode: global" };
 
 describeOnEngine("stack.yml on a swarm of two managers and a worker", () => {
   let swarm: ProxySwarm;
@@ -46,32 +26,12 @@ describeOnEngine("stack.yml on a swarm of two managers and a worker", () => {
     await swarm.deployProxy(["shop_net", "store_net"]);
   });
   afterAll(() => swarm?.stop());
-
-  /** Waits until these nodes show just these tasks of services under a name. */
-  async function allShow(
-    name: string,
-    tasks: Readonly<Record<string, readonly Task[]>>,
-    seconds: number,
-    on: readonly SwarmNode[] = nodes,
-  ) {
-    const expected = Object.fromEntries(
-      Object.entries(tasks)
-        .flatMap(([service, list]) =>
-          list.map(({ slot, containerId }) => [`${service}.${slot}`, containerId.slice(0, 12)]),
-        )
-        .sort(),
-    );
-    const wanted = JSON.stringify(expected);
-    const ask = () => Promise.all(on.map(async (node) => [node.name, await shown(swarm.client(node), name)]));
-    const right = (all: Awaited<ReturnType<typeof ask>>) =>
-      all.every(([, seen]) => JSON.stringify(seen) === wanted);
-    await until(ask, right, `/${name}/metrics shows ${wanted}`, seconds * 1000);
-  }
+  beforeEach(({ onTestFailed }) => onTestFailed(async () => console.error(await swarm.logs())));
 
   it("shows all replicas on each node within an interval and a second", async () => {
     await Promise.all([
-      deployStack(nodes[0]!.engine, "shop", [stack("shop_net", 6, true)]),
-      deployStack(nodes[0]!.engine, "store", [stack("store_net", 2, false)]),
+      deployStack(nodes[0]!.engine, "shop", [appStack("shop_net", web(6), agent)]),
+      deployStack(nodes[0]!.engine, "store", [appStack("store_net", web(2))]),
       runContainer(nodes[2]!.engine, "sample-exporter", { name: "lone", network: "shop_net" }),
     ]);
     const [shop, store] = await Promise.all([
@@ -81,9 +41,9 @@ describeOnEngine("stack.yml on a swarm of two managers and a worker", () => {
     ]);
     const within = interval + 1;
     await Promise.all([
-      allShow("shop_web", { shop_web: shop }, within),
-      allShow("store_web", { store_web: store }, within),
-      allShow("web", { shop_web: shop, store_web: store }, within),
+      allShow(swarm, "shop_web", { shop_web: shop }, within),
+      allShow(swarm, "store_web", { store_web: store }, within),
+      allShow(swarm, "web", { shop_web: shop, store_web: store }, within),
     ]);
     expect(new Set(shop.map(({ nodeId }) => nodeId)).size).toBe(3);
   });
@@ -110,7 +70,7 @@ describeOnEngine("stack.yml on a swarm of two managers and a worker", () => {
     });
     const docker = (...args: string[]) => swarm.lab.docker(args);
     const follows = async (tasks: readonly Task[], on = nodes) =>
-      allShow("shop_web", { shop_web: tasks }, 2 * interval, on);
+      allShow(swarm, "shop_web", { shop_web: tasks }, 2 * interval, on);
 
     it.each([9, 2, 6])(
       "follows a service that is scaled to %i on all nodes within two intervals",

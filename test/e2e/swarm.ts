@@ -9,8 +9,14 @@ import { ProxyClient } from "./proxy-client.js";
 /** What all proxies of a test share. */
 export const swarmSecret = "a secret for this swarm";
 
-/** SCRAPE_INTERVAL in seconds; STALE_AFTER is three times that. */
+/** What stack.yml's service is called under the name that the tests deploy it by. */
+export const proxyService = "metrics_proxy";
+
+/** SCRAPE_INTERVAL in seconds. */
 export const interval = 2;
+
+/** STALE_AFTER in seconds, as it is where nothing else is said. */
+export const staleAfter = 3 * interval;
 
 /** A swarm on whose nodes the project's image and the sample exporter are. */
 export interface ProxySwarm {
@@ -19,10 +25,18 @@ export interface ProxySwarm {
   client(node: SwarmNode): ProxyClient;
   /** Makes overlay networks that stacks and single containers can join. */
   createNetworks(...names: readonly string[]): Promise<void>;
-  /** Deploys stack.yml as it is shipped, on further networks, and waits until each node's proxy is ready. */
-  deployProxy(networks: readonly string[], environment?: Readonly<Record<string, string>>): Promise<void>;
+  /**
+   * Deploys stack.yml as it is shipped, on further networks, and waits until each node's proxy is ready.
+   *
+   * @param changes further compose files, as texts.
+   */
+  deployProxy(networks: readonly string[], ...changes: readonly string[]): Promise<void>;
   /** Waits until the proxies of these nodes have done their first scan and sync. */
   untilReady(nodes?: readonly SwarmNode[]): Promise<void>;
+  /** What the last two proxies of a node wrote, or why that cannot be had. @param service stack.yml's unless told. */
+  log(node: SwarmNode, service?: string): Promise<string>;
+  /** The same of all nodes, for a person who looks into a failure. */
+  logs(service?: string): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -56,18 +70,29 @@ function proxySwarm(lab: SwarmLab): ProxySwarm {
         await lab.docker(["network", "create", "--driver", "overlay", "--attachable", name]);
       }
     },
-    async deployProxy(networks, environment = {}) {
-      const settings = { SSHPASS: swarmSecret, SCRAPE_INTERVAL: String(interval), ...environment };
-      await deployStack(lab.nodes[0]!.engine, "metrics", [shippedStack, joining(...networks)], settings);
-      await runningTasks(lab, "metrics_proxy", lab.nodes.length);
+    async deployProxy(networks, ...changes) {
+      const settings = { SSHPASS: swarmSecret, SCRAPE_INTERVAL: String(interval) };
+      const files = [shippedStack, joining(...networks), ...changes];
+      await deployStack(lab.nodes[0]!.engine, "metrics", files, settings);
+      await runningTasks(lab, proxyService, lab.nodes.length);
       await untilReady();
+    },
+    log,
+    async logs(service) {
+      const logs = lab.nodes.map(async (node) => `${node.name}:\n${await log(node, service)}`);
+      return (await Promise.all(logs)).join("\n");
     },
     stop: () => lab.stop(),
   };
 }
 
-/**
- * The command of a service whose every container tells who it is: `app_info{container="<the beginning of its id>",
- * version="<VERSION>"}`, on port 8080.
- */
-export const tellsItself = `["/bin/busybox", "sh", "-c", "/bin/busybox printf '# HELP app_info Who this is.\\\\n# TYPE app_info gauge\\\\napp_info{container=\\"%s\\",version=\\"%s\\"} 1\\\\n' $$HOSTNAME $$VERSION > /www/metrics; exec /bin/busybox httpd -f -p 8080 -h /www"]`;
+async function log({ engine }: SwarmNode, service = proxyService): Promise<string> {
+  const filter = `label=com.docker.swarm.service.name=${service}`;
+  try {
+    const ids = await engine.docker(["ps", "--last", "2", "--quiet", "--filter", filter]);
+    const logs = ids.split("\n").map((id) => engine.docker(["logs", id], { withErrors: true }));
+    return (await Promise.all(logs)).reverse().join("\n\n");
+  } catch (error) {
+    return String(error);
+  }
+}

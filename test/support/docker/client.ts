@@ -9,6 +9,8 @@ export interface ClientOptions {
   readonly input?: Readable;
   /** Variables beside those of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** Whether what it writes to its standard error is part of the answer, as of `docker logs`. */
+  readonly withErrors?: boolean;
 }
 
 /**
@@ -20,7 +22,7 @@ export interface ClientOptions {
 export async function runClient(
   { host, settings }: { readonly host: string; readonly settings: string },
   args: readonly string[],
-  { input, environment }: ClientOptions = {},
+  { input, environment, withErrors = false }: ClientOptions = {},
 ): Promise<string> {
   const child = spawn("docker", args, {
     // A developer's own settings and contexts stay out; the classic builder needs no plugin.
@@ -36,7 +38,7 @@ export async function runClient(
   const output: Buffer[] = [];
   const complaints: Buffer[] = [];
   child.stdout!.on("data", (data: Buffer) => output.push(data));
-  child.stderr!.on("data", (data: Buffer) => complaints.push(data));
+  child.stderr!.on("data", (data: Buffer) => (withErrors ? output : complaints).push(data));
   const closed = once(child, "close");
   // A client that ends early breaks the pipe; what it says tells more than that.
   if (input) await pipeline(input, child.stdin!).catch(() => {});

@@ -43,7 +43,10 @@ export async function tasksOf({ docker }: Pick<SwarmLab, "docker">, service: str
   }));
 }
 
-/** Waits until just so many tasks of a service run, each of which should, and answers them. */
+/**
+ * Waits until just so many tasks of a service run, each of which should, and answers them. A service with a health
+ * check that is updated a node at a time needs its while.
+ */
 export async function runningTasks(
   lab: Pick<SwarmLab, "docker">,
   service: string,
@@ -53,5 +56,5 @@ export async function runningTasks(
   const running = async () => (await tasksOf(lab, service)).filter(({ state }) => state === "running");
   const settled = (tasks: readonly Task[]) =>
     tasks.length === count && tasks.every(({ desired }) => desired === "running") && isRight(tasks);
-  return until(running, settled, `${count} tasks of ${service} run, and no other`);
+  return until(running, settled, `${count} tasks of ${service} run, and no other`, 110_000);
 }

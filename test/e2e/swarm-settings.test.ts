@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { deployStack } from "../support/docker/stack.js";
+import type { SwarmNode } from "../support/docker/swarm-lab.js";
+import { runningTasks, type Task, tasksOf } from "../support/docker/tasks.js";
+import { until } from "../support/docker/until.js";
+import { describeOnEngine } from "./requirements.js";
+import { type ProxySwarm, startProxySwarm, swarmSecret } from "./swarm.js";
+import { allShow, appStack } from "./swarm-apps.js";
+
+/**
+ * What users of the image's predecessor of the same name have: its own compose file for a swarm. The quotes get into
+ * the value that way; there is neither an endpoint mode nor a volume.
+ */
+const predecessor = `
+version: "3.8"
+services:
+  app-metrics-proxy:
+    image: app-metrics-proxy:latest
+    ports:
+      - published: 2137
+        target: 2137
+        mode: host
+    networks:
+      - monitor-network
+      - application-network
+    volumes:
+      - /var/run/docker.sock:/var/run/docker.sock:ro
+    environment:
+      - PORTS="443 1201"
+      - SSHPASS=\${SSHPASS}
+    deploy:
+      mode: global
+networks:
+  monitor-network: { driver: overlay }
+  application-network: { external: true }
+`;
+
+/** Another secret on one node: each has its own in a file. */
+const secretOfNode = `
+version: "3.8"
+services:
+  app-metrics-proxy:
+    volumes: ["/run/of-this-node:/run/of-this-node:ro"]
+    environment: { SSHPASS_FILE: /run/of-this-node/secret, SCRAPE_INTERVAL: "2" }
+    deploy: { update_config: { parallelism: 0 } } # all at once, to save time
+`;
+
+const service = "old_app-metrics-proxy";
+
+describeOnEngine("the compose file of the predecessor, with this image", () => {
+  let swarm: ProxySwarm;
+  let nodes: readonly SwarmNode[];
+  let replicas: readonly Task[];
+
+  beforeAll(async () => {
+    swarm = await startProxySwarm();
+    ({ nodes } = swarm.lab);
+    await swarm.createNetworks("application-network");
+    // As most stacks are: with a virtual address, and one service on a port that only PORTS names.
+    const web = { name: "web", deploy: "replicas: 6", endpointMode: "vip" as const, port: 1201 };
+    await deployStack(nodes[0]!.engine, "shop", [appStack("application-network", web)]);
+    replicas = await runningTasks(swarm.lab, "shop_web", 6);
+  });
+  afterAll(() => swarm?.stop());
+  beforeEach(({ onTestFailed }) => onTestFailed(async () => console.error(await swarm.logs(service))));
+
+  const deploy = (environment: Record<string, string>, ...changes: string[]) =>
+    deployStack(nodes[0]!.engine, "old", [predecessor, ...changes], environment);
+
+  it("ends with one clear line where SSHPASS is not set", async () => {
+    await deploy({ SSHPASS: "" });
+    const failed = async () => (await tasksOf(swarm.lab, service)).filter(({ state }) => state === "failed");
+    await until(failed, (tasks) => tasks.length > 0, "a task fails");
+    const { containerId, nodeId } = (await failed())[0]!;
+    const ids = await Promise.all(nodes.map((node) => node.id()));
+    const { engine } = nodes[ids.indexOf(nodeId)]!;
+    const said = (await engine.docker(["logs", containerId], { withErrors: true })).split("\n");
+    expect(said.filter((line) => !line.startsWith("{"))).toEqual([
+      expect.stringMatching(/^SSHPASS is not set: it must be, as this is a task of a Swarm service/),
+    ]);
+    expect(await engine.docker(["inspect", "--format", "{{.State.ExitCode}}", containerId])).toBe("1");
+  });
+
+  it("runs, and replicates", async () => {
+    await deploy({ SSHPASS: swarmSecret });
+    await runningTasks(swarm.lab, service, 3);
+    await swarm.untilReady();
+    // Its interval is the usual one, of 10 s.
+    await allShow(swarm, "web", { shop_web: replicas }, 20);
+  });
+
+  describe("on a swarm where one node has another SSHPASS", () => {
+    let other: SwarmNode;
+    beforeAll(async () => {
+      other = nodes[2]!;
+      const before = new Set((await tasksOf(swarm.lab, service)).map(({ id }) => id));
+      for (const node of nodes) await writeSecret(node, node === other ? "a wrong secret here" : swarmSecret);
+      await deploy({ SSHPASS: "" }, secretOfNode);
+      const isNew = (tasks: readonly Task[]) => tasks.every(({ id }) => !before.has(id));
+      await runningTasks(swarm.lab, service, 3, isNew);
+      await swarm.untilReady();
+    });
+
+    it("serves there what is there, and elsewhere what is elsewhere", async () => {
+      const id = await other.id();
+      const its = replicas.filter(({ nodeId }) => nodeId === id);
+      const rest = replicas.filter(({ nodeId }) => nodeId !== id);
+      await allShow(swarm, "web", { shop_web: its }, 20, [other]);
+      await allShow(swarm, "web", { shop_web: rest }, 20, nodes.slice(0, 2));
+    });
+
+    it("is told by all nodes, in their metrics and their logs", async () => {
+      const figures: [SwarmNode, string, string][] = [
+        [nodes[0]!, "replication_failures_total", 'reason="host_key"'],
+        [nodes[1]!, "replication_failures_total", 'reason="host_key"'],
+        [other, "ssh_refused_total", 'reason="host_key"'],
+      ];
+      for (const [node, name, label] of figures) {
+        expect(await swarm.client(node).ownMetric(`app_metrics_proxy_${name}`, label)).toBeGreaterThan(0);
+        expect(await swarm.log(node, service)).toMatch(/"level":"warn".*another SSHPASS/);
+      }
+    });
+  });
+
+  /** Writes a file on a node, in a folder that its containers can mount. */
+  async function writeSecret({ engine }: SwarmNode, secret: string) {
+    const script = `cd /host; /bin/busybox mkdir -p of-this-node; echo -n '${secret}' > of-this-node/secret`;
+    const shell = ["/bin/busybox", "sh", "-c", script];
+    await engine.docker(["run", "--rm", "--volume", "/run:/host", "sample-exporter", ...shell]);
+  }
+});
