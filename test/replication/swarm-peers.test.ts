@@ -87,7 +87,7 @@ describe("the peers of a task of a Swarm service", () => {
     const source = createSwarmPeers(engine, own!, 2222);
     expect(await source.list(signal)).toEqual({
       manager: true,
-      problem: expect.stringMatching(/^1 of the 2 other tasks /),
+      problem: expect.stringMatching(/^1 of the 3 other tasks /),
       peers: [
         {
           key: "task3",
