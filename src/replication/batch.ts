@@ -80,11 +80,14 @@ export async function decodeBatch(archive: Buffer, limits: ReplicationLimits): P
   return received;
 }
 
-function checkHeader({ type, name, size = 0 }: Header, archiveBytes: number): void {
+function checkHeader({ type, name, size }: Header, archiveBytes: number): void {
   if (type !== "file")
     throw new PeerError("protocol", `it sends an archive with a ${type ?? "thing of no type"}`);
   if (name !== "entries.gz")
     throw new PeerError("protocol", "it sends an archive with a file of another name");
+  // tar-stream reads some damaged sizes as null, takes that for 0, and then never comes to the file's end.
+  if (typeof size !== "number" || !(size >= 0))
+    throw new PeerError("protocol", "it sends an archive with a file of no size");
   if (!(size <= archiveBytes))
     throw new PeerError("limit", `it sends a file that says to have ${size} bytes`);
 }

@@ -14,7 +14,7 @@ export interface InputLimits {
   readonly memoryBytes: number;
 }
 
-export const defaultInputLimits: InputLimits = { cpuMs: 5000, wallMs: 60_000, memoryBytes: 1.5 * 1024 ** 3 };
+export const defaultInputLimits: InputLimits = { cpuMs: 5000, wallMs: 20_000, memoryBytes: 1.5 * 1024 ** 3 };
 /** The heap of the thread, in MiB: what has more to keep ends it. */
 const heapMb = 512;
 

@@ -17,18 +17,21 @@ function archive(
   return tarOf([{ header: { name: "entries.gz", pax: { comment: comment(metadata) }, ...header }, content }]);
 }
 
-/** A header that says that ten gigabytes follow; only some bytes do. */
-async function tenGigabytes(): Promise<Buffer> {
+/** An archive whose header says something else of the file's size: twelve bytes. */
+async function archiveOfSize(field: string): Promise<Buffer> {
   const bytes = await archive();
   // Behind the PAX header and its text; tar-stream gives both headers the same name.
   const at = bytes.lastIndexOf("PaxHeader");
   const header = bytes.subarray(at, at + 512);
-  header.write(`${(10 * 2 ** 30).toString(8)} `, 124, 12, "latin1");
+  header.write(field, 124, 12, "latin1");
   header.fill(" ", 148, 156);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, 8, "latin1");
   return bytes;
 }
+
+/** Ten gigabytes are to follow; only some bytes do. */
+const tenGigabytes = `${(10 * 2 ** 30).toString(8)} `;
 
 const sections = (tar: Buffer, entries = 1) => Buffer.concat([offerOf("x", entries), frame("t", tar)]);
 /** An answer with sections that have no entries, each of an origin that was asked for. */
@@ -82,7 +85,17 @@ const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promi
     "protocol",
     async () => sections(Buffer.concat([(await archive()).subarray(0, -1024), await archive()])),
   ],
-  ["an entry of 10 GB", "limit", async () => sections(await tenGigabytes())],
+  ["an entry of 10 GB", "limit", async () => sections(await archiveOfSize(tenGigabytes))],
+  [
+    "an entry of a size that is no number",
+    "protocol",
+    async () => sections(await archiveOfSize("\xb00000000001 ")),
+  ],
+  [
+    "an entry of a size below zero",
+    "protocol",
+    async () => sections(await archiveOfSize(`${"\xff".repeat(11)}\xfe`)),
+  ],
   [
     "an archive of 4 GB",
     "limit",
