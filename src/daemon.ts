@@ -153,6 +153,7 @@ async function startReplicating(
     serviceLabels,
     cacheDir: config.cacheDir,
     maxBytes: config.scrapeMaxBytes,
+    interval: config.scrapeInterval,
     origin: originName(await learnNodeName(), config.listen),
     clock,
     logger,

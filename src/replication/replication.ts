@@ -15,6 +15,7 @@ import { defaultLimits, type ReplicationLimits } from "./limits.js";
 import { failureReasons } from "./peer-error.js";
 import { type PeerStatus, peerStates } from "./peer-status.js";
 import type { PeerSource } from "./peers.js";
+import { refusalReasons } from "./refusal.js";
 import { Replicator } from "./replicator.js";
 import { startSshServer } from "./ssh-server.js";
 import { createStatusCommand } from "./status-command.js";
@@ -33,6 +34,8 @@ export interface ReplicationOptions {
   readonly cacheDir: string;
   /** SCRAPE_MAX_BYTES. */
   readonly maxBytes: number;
+  /** SCRAPE_INTERVAL, which is also the time between two cycles. */
+  readonly interval: number;
   /** The name of this node. */
   readonly origin: string;
   /** ADVERTISE_ADDRESS, for others to tell. */
@@ -108,6 +111,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
       countBytes: (direction, bytes) => telemetry.replicatedBytes.inc({ direction }, bytes),
     },
     logger,
+    interval: options.interval,
     onFailure: (reason) => telemetry.replicationFailures.inc({ reason }),
   });
   const status = () => statusOf(replicator, options);
@@ -132,6 +136,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     telemetry.replicatedBytes.inc({ direction }, 0);
   }
   for (const reason of failureReasons) telemetry.replicationFailures.inc({ reason }, 0);
+  for (const reason of refusalReasons) telemetry.sshRefused.inc({ reason }, 0);
   telemetry.observePeers(peerStates, () => replicator.statuses());
   logger.info("replicating", { port: server.port, origin });
 

@@ -2,24 +2,26 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import { Answered } from "./answered.js";
-import { FrameChannel } from "./frame-channel.js";
 import type { SharedKeys } from "./keys.js";
-import { maxBatchBytes } from "./limits.js";
 import { Peer } from "./peer.js";
 import { type FailureReason, PeerError } from "./peer-error.js";
 import type { PeerStatus } from "./peer-status.js";
 import type { KnownPeer, PeerSource } from "./peers.js";
+import { ReceiveBudget } from "./receive-budget.js";
 import type { LinkTimings } from "./ssh-client.js";
 import type { SshCommand } from "./ssh-connection.js";
+import { openSyncChannel } from "./sync-channel.js";
 import type { SyncContext } from "./sync-context.js";
 import { SyncSession } from "./sync-session.js";
 
 export interface ReplicatorOptions {
   readonly source: PeerSource;
   readonly keys: SharedKeys;
-  readonly context: Omit<SyncContext, "manager" | "answered">;
+  readonly context: Omit<SyncContext, "manager" | "answered" | "received">;
   readonly logger: Logger;
   readonly timings?: LinkTimings;
+  /** Seconds between two cycles. */
+  readonly interval: number;
   /** Told each failure, for the metrics. */
   readonly onFailure?: (reason: FailureReason) => void;
 }
@@ -45,7 +47,8 @@ export class Replicator {
     this.#options = options;
     const { cache, clock, instance } = options.context;
     const answered = new Answered(clock, cache.holdings, instance);
-    this.#context = { ...options.context, answered, manager: () => this.#manager };
+    const received = new ReceiveBudget(options.context.limits.receivingBytes);
+    this.#context = { ...options.context, answered, received, manager: () => this.#manager };
   }
 
   /**
@@ -65,13 +68,8 @@ export class Replicator {
   }
 
   /** The command `sync`: answers another instance for as long as it stays connected. */
-  readonly answer: SshCommand = async (stream) => {
-    const { limits } = this.#context;
-    const channel = new FrameChannel(
-      stream,
-      { m: limits.messageBytes, t: maxBatchBytes(limits) },
-      this.#context.countBytes,
-    );
+  readonly answer: SshCommand = async (stream, signal) => {
+    const channel = openSyncChannel(stream, signal, this.#context);
     const session = new SyncSession(channel, this.#context);
     try {
       await session.serve();
@@ -146,17 +144,14 @@ export class Replicator {
       peer.close();
       this.#peers.delete(key);
     }
-    const { keys: sharedKeys, timings } = this.#options;
+    const { keys: sharedKeys, timings, interval } = this.#options;
     for (const known of listed) {
       if (this.#peers.has(known.key)) {
         this.#peers.get(known.key)?.update(known);
         continue;
       }
-      const signal = this.#stopping.signal;
-      this.#peers.set(
-        known.key,
-        new Peer({ known, keys: sharedKeys, context: this.#context, timings, signal }),
-      );
+      const peer = new Peer({ known, keys: sharedKeys, context: this.#context, timings, interval });
+      this.#peers.set(known.key, peer);
     }
   }
 
@@ -188,8 +183,9 @@ export class Replicator {
       return !peer.isSelf;
     } catch (error) {
       const { reason } = error as PeerError;
-      if (this.#stopping.signal.aborted) return false;
+      if (peer.closed) return false;
       onFailure?.(reason);
+      void this.#retry(peer);
       if (before.lastReason !== reason) {
         logger.warn("the exchange with a peer failed", {
           peer: peer.title,
@@ -199,5 +195,14 @@ export class Replicator {
       }
       return false;
     }
+  }
+
+  /** Tries a peer that was away again before the next cycle, should its time come. */
+  async #retry(peer: Peer): Promise<void> {
+    const { retryMs } = peer;
+    if (retryMs === undefined) return;
+    const { signal } = this.#stopping;
+    await sleep(retryMs, undefined, { ref: false, signal }).catch(() => undefined);
+    if (!signal.aborted && peer.isDue) await this.#talk(peer, this.#cycle);
   }
 }
