@@ -3,7 +3,7 @@ import type { Entry } from "../model/entry.js";
 import { compareVersions } from "../model/version.js";
 import type { Renewal, Section } from "./messages.js";
 import { PeerError } from "./peer-error.js";
-import { readSequences } from "./sequence-list.js";
+import { lengthOf, readSequences } from "./sequence-list.js";
 
 /**
  * Takes in one section: its entries as they come, and at the end what is gone. What breaks off in the middle has
@@ -15,7 +15,9 @@ export class Intake {
   readonly #holdings: Holdings;
   readonly #heardAt: number;
   readonly #kept: ReadonlySet<number> | undefined;
-  readonly #renewals: readonly (Renewal & { readonly named: ReadonlySet<number> })[];
+  /** What renews an entry, by its sequence; and what renews all others, but those that it names. */
+  readonly #renewals = new Map<number, Renewal>();
+  readonly #others: { readonly renewal: Renewal; readonly but: ReadonlySet<number> } | undefined;
   readonly #received = new Set<number>();
   readonly #monotonic: number;
   #last: number;
@@ -36,12 +38,21 @@ export class Intake {
       if (sequences === undefined) throw tooMany(section.origin, most);
       return sequences;
     };
-    if ((section.entries ?? 0) > most) throw tooMany(section.origin, most);
+    // What is kept, and what is renewed: as others than those that are named, at most half as many are.
+    if ((section.entries ?? 0) > most || sequencesIn(section) > 3 * most) {
+      throw tooMany(section.origin, most);
+    }
     this.#kept = section.kept === undefined ? undefined : read(section.kept);
-    this.#renewals = (section.renewals ?? []).map((renewal) => ({
-      ...renewal,
-      named: read(renewal.only ?? renewal.except ?? []),
-    }));
+    for (const renewal of section.renewals ?? []) {
+      if (renewal.only === undefined) {
+        if (this.#others !== undefined) {
+          throw new PeerError("protocol", `it renews entries of ${section.origin} in two ways`);
+        }
+        this.#others = { renewal, but: read(renewal.except ?? []) };
+        continue;
+      }
+      for (const sequence of read(renewal.only)) this.#renewals.set(sequence, renewal);
+    }
   }
 
   /** Entries that are still to come. */
@@ -109,16 +120,21 @@ export class Intake {
   }
 
   #renew(entry: Entry): void {
-    for (const { at, age, only, named } of this.#renewals) {
-      if (named.has(entry.sequence) !== (only !== undefined)) continue;
-      this.#holdings.renew(entry, {
-        scrapedAt: at,
-        measuredAt: this.#monotonic - age,
-        renewed: this.#section.sequence,
-      });
-      return;
-    }
+    const others = this.#others?.but.has(entry.sequence) === false ? this.#others.renewal : undefined;
+    const renewal = this.#renewals.get(entry.sequence) ?? others;
+    if (renewal === undefined) return;
+    this.#holdings.renew(entry, {
+      scrapedAt: renewal.at,
+      measuredAt: this.#monotonic - renewal.age,
+      renewed: this.#section.sequence,
+    });
   }
+}
+
+/** How many entries a section speaks of without sending them. */
+export function sequencesIn({ kept = [], renewals = [] }: Section): number {
+  const renewed = renewals.reduce((sum, { only, except }) => sum + lengthOf(only ?? except ?? []), 0);
+  return lengthOf(kept) + renewed;
 }
 
 function tooMany(origin: string, most: number): PeerError {

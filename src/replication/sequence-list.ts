@@ -39,3 +39,8 @@ export function readSequences(list: SequenceList, most: number): Set<number> | u
   }
   return sequences;
 }
+
+/** How many numbers a list has, without writing them out. */
+export function lengthOf(list: SequenceList): number {
+  return list.reduce((sum, [, times]) => sum + times, 0);
+}

@@ -4,7 +4,7 @@ import { batchesOf, decodeBatch, encodeBatch } from "./batch.js";
 import { checkExposition } from "./check-exposition.js";
 import { entryFrom } from "./entry-metadata.js";
 import type { FrameChannel } from "./frame-channel.js";
-import { Intake } from "./intake.js";
+import { Intake, sequencesIn } from "./intake.js";
 import {
   decodeMessage,
   encodeMessage,
@@ -17,9 +17,12 @@ import { PeerError } from "./peer-error.js";
 import { planExchange, type Side } from "./planner.js";
 import { type ReceiverState, type SectionToSend, sectionFor } from "./section.js";
 import type { SyncContext } from "./sync-context.js";
+import { TokenBucket } from "./token-bucket.js";
 
 /** Milliseconds of checking entries after which other work gets its turn. */
 const checkingMs = 10;
+/** Messages that the other end may send to ask or tell, at once and then a second. */
+const questionRate = [60, 10] as const;
 
 /** What is known of the other end. */
 export interface PeerIdentity {
@@ -51,15 +54,14 @@ export class SyncSession {
    * @throws PeerError
    */
   async exchange(): Promise<{ readonly brought: number; readonly theirs: ReadonlyMap<string, Version> }> {
-    const { limits, manager } = this.#context;
+    const { manager } = this.#context;
     const hello: Message[] = this.#saidHello ? [] : [this.#hello()];
     await this.#send(...hello, { kind: "ask", manager: manager() });
     if (!this.#saidHello) this.#meet(await this.#expect("hello"));
     this.#saidHello = true;
     const { have, manager: theyManage, labels: theirLabels = "" } = await this.#expect("have");
     this.#peerIsManager = theyManage;
-    if (have.length > limits.origins)
-      throw new PeerError("limit", `it knows more than ${limits.origins} origins`);
+    this.#checkOrigins(have.map(([origin]) => origin));
     const theirs = new Map(
       have.map(([origin, epoch, sequence, digest]) => [origin, { epoch, sequence, digest }]),
     );
@@ -91,6 +93,7 @@ export class SyncSession {
       ...(labels === undefined ? {} : { labels }),
     });
     const answer = await this.#expect("answer");
+    this.#checkOrigins(answer.want.map(([origin]) => origin));
     const wanted = new Set(want.map(([origin]) => origin));
     let brought = this.#takeLight(answer.light, wanted);
     const sending = this.#sendSections(this.#sectionsFor(answer.want, new Set(offer)));
@@ -108,12 +111,16 @@ export class SyncSession {
 
   /** Answers the other end for as long as it stays. @throws PeerError how it ended. */
   async serve(): Promise<never> {
-    const { limits, answered } = this.#context;
+    const { answered } = this.#context;
     let sending: Promise<void> = Promise.resolve();
     let wanted = new Set<string>();
+    const budget = new TokenBucket(...questionRate, this.#context.clock.monotonic());
     for (;;) {
       const message = await this.#message(Number.POSITIVE_INFINITY);
-      if (message.kind === "hello") {
+      if (message.kind !== "section" && !budget.take(this.#context.clock.monotonic())) {
+        throw new PeerError("limit", "it asks on and on");
+      }
+      if (message.kind === "hello" && this.#peer === undefined) {
         // The answer first: the other end is told by it what is wrong.
         await this.#send(this.#hello());
         this.#meet(message);
@@ -134,9 +141,8 @@ export class SyncSession {
       } else if (message.kind === "plan") {
         await sending;
         const { want, offer, light, raise, labels } = message;
-        if (Math.max(want.length, offer.length, light.length) > limits.origins) {
-          throw new PeerError("limit", `it knows more than ${limits.origins} origins`);
-        }
+        this.#checkOrigins(want.map(([origin]) => origin));
+        this.#checkOrigins(offer);
         if (raise !== undefined) this.#context.raiseEpoch(raise);
         // A manager knows them itself.
         if (labels !== undefined && !this.#context.manager())
@@ -240,7 +246,10 @@ export class SyncSession {
 
   /** Sections without entries. @param wanted undefined where they come unasked. @returns how many fitted. */
   #takeLight(sections: readonly Section[], wanted: ReadonlySet<string> | undefined): number {
-    const { claims } = this.#context;
+    const { claims, limits } = this.#context;
+    this.#checkOrigins(sections.map(({ origin }) => origin));
+    const sequences = sections.reduce((sum, section) => sum + sequencesIn(section), 0);
+    if (sequences > 3 * limits.entries) throw new PeerError("limit", "it tells of too many entries at once");
     let fitted = 0;
     for (const section of sections) {
       if (section.entries !== undefined || wanted?.has(section.origin) === false) {
@@ -254,10 +263,12 @@ export class SyncSession {
     return fitted;
   }
 
-  async #receiveSection({ section }: MessageOf<"section">, wanted: ReadonlySet<string>): Promise<number> {
+  /** @param wanted each is sent once. */
+  async #receiveSection({ section }: MessageOf<"section">, wanted: Set<string>): Promise<number> {
     const { clock, limits, claims, count } = this.#context;
-    if (!wanted.has(section.origin))
+    if (!wanted.delete(section.origin))
       throw new PeerError("protocol", "it sends a section that was not asked for");
+    const until = clock.monotonic() + limits.exchangeMs;
     const intake = this.#intake(section);
     const fits = intake.fits;
     let begun = clock.monotonic();
@@ -265,6 +276,9 @@ export class SyncSession {
       const frame = await this.#channel.receive(limits.idleMs);
       if (frame.kind !== "t") throw new PeerError("protocol", "it breaks off a section");
       const receivedAt = clock.monotonic();
+      if (receivedAt > until) {
+        throw new PeerError("timeout", `a section took over ${limits.exchangeMs / 1000} s`);
+      }
       const batch = await decodeBatch(frame.payload, limits);
       if (batch.length > intake.missing)
         throw new PeerError("protocol", "it sends more entries than it told");
@@ -292,6 +306,17 @@ export class SyncSession {
       throw new PeerError("limit", `there are more than ${limits.origins} origins`);
     }
     return new Intake(section, holdings, clock.monotonic(), limits.entriesPerOrigin);
+  }
+
+  /** A message names each origin once, and not too many of them. */
+  #checkOrigins(origins: readonly string[]): void {
+    const { limits } = this.#context;
+    if (origins.length > limits.origins) {
+      throw new PeerError("limit", `it knows more than ${limits.origins} origins`);
+    }
+    if (new Set(origins).size < origins.length) {
+      throw new PeerError("protocol", "it names an origin twice");
+    }
   }
 
   #checkRoom(): void {
