@@ -6,11 +6,12 @@ import { entryFrom } from "./entry-metadata.js";
 import type { FrameChannel } from "./frame-channel.js";
 import { Intake, sequencesIn } from "./intake.js";
 import {
-  decodeMessage,
   encodeMessage,
   type HoldingTuple,
+  inflateMessage,
   type Message,
   type MessageOf,
+  parseMessage,
   type Section,
 } from "./messages.js";
 import { PeerError } from "./peer-error.js";
@@ -37,9 +38,12 @@ export class SyncSession {
   #peer: PeerIdentity | undefined;
   #peerIsManager = false;
   #saidHello = false;
+  readonly #messageBytes: TokenBucket;
 
   constructor(channel: FrameChannel, context: SyncContext) {
     this.#channel = channel;
+    const { clock, limits } = context;
+    this.#messageBytes = new TokenBucket(4 * limits.messageBytes, limits.messageBytes / 4, clock.monotonic());
     this.#context = context;
   }
 
@@ -347,7 +351,12 @@ export class SyncSession {
   async #message(idleMs: number): Promise<Message> {
     const { kind, payload } = await this.#channel.receive(idleMs);
     if (kind !== "m") throw new PeerError("protocol", "it sends entries that were not asked for");
-    return decodeMessage(payload, this.#context.limits.messageBytes);
+    const { clock, limits } = this.#context;
+    const json = inflateMessage(payload, limits.messageBytes);
+    if (!this.#messageBytes.take(clock.monotonic(), json.length)) {
+      throw new PeerError("limit", "it says too much");
+    }
+    return parseMessage(json);
   }
 
   async #expect<K extends Message["kind"]>(kind: K): Promise<MessageOf<K>> {

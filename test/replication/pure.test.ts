@@ -13,7 +13,7 @@ import { entryFrom } from "../../src/replication/entry-metadata.js";
 import { encodeFrame, type Frame, FrameDecoder } from "../../src/replication/frames.js";
 import { deriveKeys } from "../../src/replication/keys.js";
 import { defaultLimits } from "../../src/replication/limits.js";
-import { decodeMessage, encodeMessage, type Message } from "../../src/replication/messages.js";
+import { encodeMessage, inflateMessage, type Message, parseMessage } from "../../src/replication/messages.js";
 import { PasswordGuard } from "../../src/replication/password-guard.js";
 import { readSequences, writeSequences } from "../../src/replication/sequence-list.js";
 import { createStaticPeers } from "../../src/replication/static-peers.js";
@@ -77,7 +77,7 @@ describe("frames", () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
           for (const { payload } of new FrameDecoder({ m: 100, t: 100 }).push(Buffer.from(bytes))) {
-            decodeMessage(payload, 1000);
+            parseMessage(inflateMessage(payload, 1000));
           }
         } catch (error) {
           expect((error as Error).name).toBe("PeerError");
@@ -106,7 +106,7 @@ describe("control messages", () => {
       offer: ["b"],
       want: [["c", 1, 2, 3]],
     };
-    expect(decodeMessage(encodeMessage(message), 10_000)).toEqual(message);
+    expect(parseMessage(inflateMessage(encodeMessage(message), 10_000))).toEqual(message);
   });
 
   it("are short: an origin more takes less than 40 bytes", () => {
