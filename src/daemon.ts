@@ -191,6 +191,7 @@ async function startReplicating(
     staleAfter: config.staleAfter,
     maxBytes: config.scrapeMaxBytes,
     ...(config.advertiseAddress === undefined ? {} : { advertise: config.advertiseAddress }),
+    interval: config.scrapeInterval,
     origin: originName(await learnNodeName(), config.listen),
     clock,
     logger,

@@ -25,10 +25,11 @@ export class TokenBucket {
     return this.#tokens >= 1;
   }
 
-  /** Takes one; false where there is none. */
-  take(now: number): boolean {
-    if (!this.has(now)) return false;
-    this.#tokens--;
+  /** Takes one, or as many as told; false where there are not as many. */
+  take(now: number, count = 1): boolean {
+    this.#refill(now);
+    if (this.#tokens < count) return false;
+    this.#tokens -= count;
     return true;
   }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Holdings } from "../cache/holdings.js";
 import type { Clock } from "../model/clock.js";
@@ -6,6 +7,8 @@ import type { Clock } from "../model/clock.js";
 const countsFor = 2000;
 /** Milliseconds to let the other side begin. */
 const courtesy = 50;
+/** Instances that are remembered: every restart of a node is a new one. */
+const most = 2000;
 /** Milliseconds after which an instance that began no exchange is forgotten. */
 const remembered = 2 * 3_600_000;
 
@@ -29,6 +32,8 @@ export class Answered {
   note(instance: string): void {
     const at = this.#clock.monotonic();
     for (const [other, last] of this.#last) if (at - last.at > remembered) this.#last.delete(other);
+    this.#last.delete(instance);
+    if (this.#last.size >= most) this.#last.delete(this.#last.keys().next().value ?? "");
     this.#last.set(instance, { at, known: this.#known() });
   }
 
@@ -46,8 +51,7 @@ export class Answered {
   }
 
   #known(): string {
-    return JSON.stringify(
-      this.#holdings.list().map(({ origin, epoch, sequence }) => [origin, epoch, sequence]),
-    );
+    const known = this.#holdings.list().map(({ origin, epoch, sequence }) => [origin, epoch, sequence]);
+    return createHash("sha256").update(JSON.stringify(known)).digest("base64");
   }
 }

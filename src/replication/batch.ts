@@ -1,6 +1,7 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { extract, type Header, pack } from "tar-stream";
 import type { Entry } from "../model/entry.js";
+import { checkArchiveShape } from "./archive-shape.js";
 import { type EntryMetadata, metadataOf, readMetadata } from "./entry-metadata.js";
 import { batchBytes, batchEntries, maxGzipBytes, type ReplicationLimits } from "./limits.js";
 import { PeerError } from "./peer-error.js";
@@ -56,6 +57,7 @@ export interface Received {
  * @throws PeerError for anything but one plain file, named as it must be, as long as its metadata says.
  */
 export async function decodeBatch(archive: Buffer, limits: ReplicationLimits): Promise<Received[]> {
+  checkArchiveShape(archive);
   const reader = extract();
   reader.on("error", () => undefined);
   reader.end(archive);

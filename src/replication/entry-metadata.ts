@@ -56,11 +56,17 @@ export function metadataOf(entry: Entry, monotonic: number): EntryMetadata {
   };
 }
 
+/** Far more than anybody puts into one batch. */
+const mostEntries = 1024;
+
 /**
- * @param raw what was received, at most `most` of them.
- * @throws PeerError `invalid_entry`.
+ * @param raw what was received.
+ * @throws PeerError `invalid_entry`, or `limit` where there are too many.
  */
 export function readMetadata(raw: unknown): EntryMetadata[] {
+  if (Array.isArray(raw) && raw.length > mostEntries) {
+    throw new PeerError("limit", `it sends ${raw.length} entries in a batch`);
+  }
   const checked = z.array(metadataSchema).min(1).safeParse(raw);
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;

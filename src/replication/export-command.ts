@@ -19,13 +19,13 @@ const exportMs = 300_000;
  */
 export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
   let running = 0;
-  return async (stream) => {
+  return async (stream, signal) => {
     if (running >= exportsAtOnce) throw new AppError("too many exports at once: try again in a moment");
     running++;
     const entries = cache.all().filter((entry) => cache.isFresh(entry));
     const archive = pack();
     try {
-      await Promise.all([send(archive, stream), fill(archive, entries, clock)]);
+      await Promise.all([send(archive, stream, signal), fill(archive, entries, clock)]);
     } finally {
       archive.destroy();
       running--;
@@ -34,19 +34,12 @@ export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
 }
 
 /** Writes at the pace of who reads; ends with an error where that one goes away or takes too long. */
-async function send(archive: Pack, stream: Duplex): Promise<void> {
-  const signal = AbortSignal.any([closeOf(stream), AbortSignal.timeout(exportMs)]);
+async function send(archive: Pack, stream: Duplex, gone: AbortSignal): Promise<void> {
+  const signal = AbortSignal.any([gone, AbortSignal.timeout(exportMs)]);
   for await (const chunk of archive) {
     signal.throwIfAborted();
     if (!stream.write(chunk)) await once(stream, "drain", { signal });
   }
-}
-
-function closeOf(stream: Duplex): AbortSignal {
-  const controller = new AbortController();
-  stream.once("close", () => controller.abort(new AppError("the connection was closed")));
-  if (stream.destroyed) controller.abort();
-  return controller.signal;
 }
 
 async function fill(archive: Pack, entries: Entry[], clock: Clock): Promise<void> {

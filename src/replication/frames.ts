@@ -15,6 +15,8 @@ export type FrameKind = "m" | "t";
 export type FrameLimits = Readonly<Record<FrameKind, number>>;
 
 const headerBytes = 5;
+/** What is set aside at first for a frame that has begun; more only for bytes that have come. */
+const firstBytes = 32 * 1024;
 
 /** A frame as it is sent. */
 export function encodeFrame({ kind, payload }: Frame): Buffer {
@@ -24,21 +26,23 @@ export function encodeFrame({ kind, payload }: Frame): Buffer {
   return Buffer.concat([header, payload]);
 }
 
-/** Puts frames together again, however the bytes are cut. It holds no more than what came of one frame. */
+/**
+ * Puts frames together again, however the bytes are cut. It holds at most twice what came of one frame, also where
+ * that comes a byte at a time.
+ */
 export class FrameDecoder {
   readonly #limits: FrameLimits;
-  #chunks: Buffer[] = [];
+  /** What came of the frame that has begun, its header included, is the first `#size` bytes of this. */
+  #partial = Buffer.alloc(0);
   #size = 0;
-  #needed = headerBytes;
-  #kind: FrameKind | undefined;
 
   constructor(limits: FrameLimits) {
     this.#limits = limits;
   }
 
-  /** Whether a frame has begun and is not whole. */
-  get inFrame(): boolean {
-    return this.#size > 0 || this.#kind !== undefined;
+  /** How many bytes came of a frame that is not whole yet. */
+  get pendingBytes(): number {
+    return this.#size;
   }
 
   /**
@@ -48,44 +52,65 @@ export class FrameDecoder {
    */
   push(chunk: Buffer): Frame[] {
     const frames: Frame[] = [];
-    this.#add(chunk);
-    while (this.#size >= this.#needed) {
-      const part = this.#take(this.#needed);
-      if (this.#kind === undefined) this.#begin(part);
-      else {
-        frames.push({ kind: this.#kind, payload: part });
-        this.#kind = undefined;
-        this.#needed = headerBytes;
+    let rest = chunk;
+    while (rest.length > 0) {
+      if (this.#size === 0) {
+        const length = this.#frameLength(rest);
+        if (length !== undefined && rest.length >= length) {
+          frames.push(frameOf(rest.subarray(0, length)));
+          rest = rest.subarray(length);
+          continue;
+        }
+      }
+      rest = this.#keep(rest);
+      const length = this.#frameLength(this.#partial.subarray(0, this.#size));
+      if (length !== undefined && this.#size === length) {
+        frames.push(frameOf(this.#partial.subarray(0, length)));
+        this.#partial = Buffer.alloc(0);
+        this.#size = 0;
       }
     }
     return frames;
   }
 
-  #begin(header: Buffer): void {
-    const kind = String.fromCharCode(header.readUInt8());
-    if (kind !== "m" && kind !== "t") throw new PeerError("protocol", "it sends frames of an unknown kind");
-    const length = header.readUInt32BE(1);
+  /** Keeps what belongs to the frame that has begun; gives what is left. */
+  #keep(bytes: Buffer): Buffer {
+    const header = this.#size < headerBytes;
+    const needed = header ? headerBytes : (this.#frameLength(this.#partial) ?? headerBytes);
+    const part = bytes.subarray(0, needed - this.#size);
+    const size = this.#size + part.length;
+    if (size > this.#partial.length) {
+      const grown = Buffer.allocUnsafe(Math.max(size, Math.min(2 * size, needed), header ? firstBytes : 0));
+      this.#partial.copy(grown, 0, 0, this.#size);
+      this.#partial = grown;
+    }
+    part.copy(this.#partial, this.#size);
+    this.#size = size;
+    return bytes.subarray(part.length);
+  }
+
+  /** The length of a frame with its header; undefined where that has not come yet. */
+  #frameLength(bytes: Buffer): number | undefined {
+    if (bytes.length === 0) return undefined;
+    const kind = kindOf(bytes);
+    if (bytes.length < headerBytes) return undefined;
+    const length = bytes.readUInt32BE(1);
     if (length > this.#limits[kind]) {
       throw new PeerError(
         "limit",
         `it sends a frame of ${length} bytes: at most ${this.#limits[kind]} are taken`,
       );
     }
-    this.#kind = kind;
-    this.#needed = length;
+    return headerBytes + length;
   }
+}
 
-  #add(chunk: Buffer): void {
-    if (chunk.length === 0) return;
-    this.#chunks.push(chunk);
-    this.#size += chunk.length;
-  }
+function kindOf(bytes: Buffer): FrameKind {
+  const kind = String.fromCharCode(bytes.readUInt8());
+  if (kind !== "m" && kind !== "t") throw new PeerError("protocol", "it sends frames of an unknown kind");
+  return kind;
+}
 
-  #take(length: number): Buffer {
-    const [first] = this.#chunks;
-    const all = this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
-    this.#size -= length;
-    this.#chunks = this.#size === 0 ? [] : [all.subarray(length)];
-    return all.subarray(0, length);
-  }
+function frameOf(bytes: Buffer): Frame {
+  return { kind: kindOf(bytes), payload: bytes.subarray(headerBytes) };
 }

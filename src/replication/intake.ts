@@ -39,7 +39,9 @@ export class Intake {
       if (sequences === undefined) throw tooMany(section.origin, most);
       return sequences;
     };
-    if ((section.entries ?? 0) > most) throw tooMany(section.origin, most);
+    if ((section.entries ?? 0) > most) {
+      throw tooMany(section.origin, most);
+    }
     this.#kept = section.kept === undefined ? undefined : read(section.kept);
     // No entry has two new times: all lists together name no more than there may be.
     let left = most;

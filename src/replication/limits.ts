@@ -13,6 +13,10 @@ export interface ReplicationLimits {
   /** Milliseconds without a byte from the peer in the middle of an exchange, and for all of it. */
   readonly idleMs: number;
   readonly exchangeMs: number;
+  /** Milliseconds that a peer may take to read some of what it is sent. */
+  readonly sendMs: number;
+  /** Bytes that have come of all peers and are not taken in yet. */
+  readonly receivingBytes: number;
 }
 
 /** Far above what a swarm of some hundred nodes needs. */
@@ -26,6 +30,8 @@ export function defaultLimits(entryBytes: number): ReplicationLimits {
     messageBytes: 4 * 1024 * 1024,
     idleMs: 5000,
     exchangeMs: 60_000,
+    sendMs: 30_000,
+    receivingBytes: 64 * 1024 * 1024 + 4 * maxGzipBytes(entryBytes),
   };
 }
 

@@ -17,6 +17,9 @@ import { sequenceListSchema } from "./sequence-list.js";
  * `taken` when the other side has them.
  */
 
+/** Origins and renewals that one message may speak of: for each of 2,000 origins there are up to four. */
+const mostParts = 10_000;
+
 const count = z.int().nonnegative();
 const epoch = count.max(maxEpoch);
 const originName = z.string().refine(isPathSegment);
@@ -56,6 +59,19 @@ const sectionSchema = z.object({
 export type Section = z.infer<typeof sectionSchema>;
 export type Renewal = z.infer<typeof renewalSchema>;
 
+/** Checked by hand, like lists of sequences: there may be many. */
+const labelsSchema = z.custom<[id: string, labels: Record<string, string>][]>(
+  (list) => Array.isArray(list) && list.every(isLabelsOfService),
+);
+
+function isLabelsOfService(item: unknown): boolean {
+  if (!Array.isArray(item) || item.length !== 2) return false;
+  const [id, labels] = item as unknown[];
+  if (typeof id !== "string" || id.length > 100) return false;
+  if (typeof labels !== "object" || labels === null || Array.isArray(labels)) return false;
+  return Object.values(labels).every((value) => typeof value === "string");
+}
+
 const messageSchema = z.discriminatedUnion("kind", [
   /** The first message of either side. */
   z.object({
@@ -81,7 +97,7 @@ const messageSchema = z.discriminatedUnion("kind", [
     offer: z.array(originName),
     want: z.array(holdingSchema),
     /** What a manager knows of the labels of services, where the other side does not: by service id. */
-    labels: z.array(z.tuple([z.string().max(100), z.record(z.string(), z.string())])).optional(),
+    labels: labelsSchema.optional(),
   }),
   z.object({
     kind: z.literal("answer"),
@@ -103,15 +119,14 @@ export function encodeMessage(message: Message): Buffer {
 }
 
 /**
- * Reads the payload of a control message.
+ * Inflates the payload of a control message.
  *
  * @param maxBytes its inflated size at most.
  * @throws PeerError `protocol`, or `limit` where it is too long.
  */
-export function decodeMessage(payload: Buffer, maxBytes: number): Message {
-  let text: string;
+export function inflateMessage(payload: Buffer, maxBytes: number): Buffer {
   try {
-    text = inflateRawSync(payload, { maxOutputLength: maxBytes }).toString("utf8");
+    return inflateRawSync(payload, { maxOutputLength: maxBytes });
   } catch (cause) {
     const tooLong = cause instanceof RangeError;
     throw new PeerError(
@@ -120,9 +135,31 @@ export function decodeMessage(payload: Buffer, maxBytes: number): Message {
       { cause },
     );
   }
+}
+
+/**
+ * Reads an inflated control message.
+ *
+ * @throws PeerError `protocol`, or `limit` where it has more parts than are looked at.
+ */
+export function parseMessage(json: Buffer): Message {
   try {
-    return messageSchema.parse(JSON.parse(text));
+    const raw: unknown = JSON.parse(json.toString("utf8"));
+    checkParts(raw);
+    return messageSchema.parse(raw);
   } catch (cause) {
+    if (cause instanceof PeerError) throw cause;
     throw new PeerError("protocol", "it sends a message that is not understood", { cause });
   }
+}
+
+/** What zod looks at one by one, some 10 µs each, is counted before. */
+function checkParts(raw: unknown): void {
+  if (typeof raw !== "object" || raw === null) return;
+  const { light, offer, want, have, section } = raw as Record<string, unknown>;
+  const sections = [...(Array.isArray(light) ? light : []), section];
+  const renewals = sections.map((one) => (one as { renewals?: unknown } | null | undefined)?.renewals);
+  const parts = [light, offer, want, have, ...renewals].filter((list) => Array.isArray(list));
+  const count = parts.reduce((sum, list) => sum + list.length, 0);
+  if (count > mostParts) throw new PeerError("limit", `it sends a message of ${count} parts`);
 }

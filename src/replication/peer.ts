@@ -1,12 +1,12 @@
 import type { PeerStatus } from "../model/replication-status.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
 import { Backoff } from "./backoff.js";
-import { FrameChannel } from "./frame-channel.js";
+import type { FrameChannel } from "./frame-channel.js";
 import type { SharedKeys } from "./keys.js";
-import { maxBatchBytes } from "./limits.js";
-import { PeerError } from "./peer-error.js";
+import { type FailureReason, PeerError } from "./peer-error.js";
 import type { KnownPeer } from "./peers.js";
 import { type LinkTimings, openLink, type PeerAddress, type SshLink } from "./ssh-client.js";
+import { openSyncChannel } from "./sync-channel.js";
 import type { SyncContext } from "./sync-context.js";
 import { type PeerIdentity, SyncSession } from "./sync-session.js";
 
@@ -15,8 +15,14 @@ export interface PeerOptions {
   readonly keys: SharedKeys;
   readonly context: SyncContext;
   readonly timings?: LinkTimings | undefined;
-  readonly signal: AbortSignal;
+  /** Seconds between two cycles. */
+  readonly interval: number;
 }
+
+/** What a peer suffers that is away or cannot be reached: as soon as that is over, it is to be in step again. */
+const absences: ReadonlySet<FailureReason> = new Set(["connect", "timeout", "closed"]);
+/** The longest time until a peer that does wrong is tried again, in milliseconds, or the interval where longer. */
+const longestPunishmentMs = 60_000;
 
 interface Connection {
   readonly link: SshLink;
@@ -38,6 +44,7 @@ export class Peer {
   #lastError: PeerError | undefined;
   #theirs: ReadonlyMap<string, Version> = new Map();
   #running = false;
+  readonly #closing = new AbortController();
 
   constructor(options: PeerOptions) {
     this.#options = options;
@@ -50,6 +57,7 @@ export class Peer {
 
   /** Takes what a newer list says of it. */
   update(known: KnownPeer): void {
+    if (JSON.stringify(known.addresses) !== JSON.stringify(this.#known.addresses)) this.#self = false;
     this.#known = known;
   }
 
@@ -62,13 +70,31 @@ export class Peer {
     return this.#running;
   }
 
+  /** Whether it is closed for good. */
+  get closed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
   get isSelf(): boolean {
     return this.#self;
   }
 
   /** Whether an exchange may be tried now. */
   get isDue(): boolean {
-    return !this.#running && !this.#self && this.#backoff.isDue(this.#options.context.clock.monotonic());
+    return !this.#running && !this.#self && !this.closed && this.#wait === 0;
+  }
+
+  /**
+   * Milliseconds until an exchange may be tried again with a peer that was away. Undefined where it was not: then
+   * the next cycle that finds it due will do.
+   */
+  get retryMs(): number | undefined {
+    const reason = this.#lastError?.reason;
+    return reason === undefined || !absences.has(reason) ? undefined : this.#wait;
+  }
+
+  get #wait(): number {
+    return this.#backoff.wait(this.#options.context.clock.monotonic());
   }
 
   /**
@@ -119,7 +145,7 @@ export class Peer {
           ? error
           : new PeerError("protocol", "the exchange failed", { cause: error });
       this.#lastError = ended;
-      this.#backoff.failed(clock.monotonic());
+      this.#backoff.failed(clock.monotonic(), this.#longestWait(ended.reason));
       throw ended;
     } finally {
       clearTimeout(timer);
@@ -162,8 +188,9 @@ export class Peer {
     };
   }
 
-  /** Ends the connection. */
+  /** Ends the connection, for good. */
   close(): void {
+    this.#closing.abort();
     this.#end(new PeerError("closed", "stopped"));
   }
 
@@ -178,19 +205,23 @@ export class Peer {
     return { in: this.#bytes.in + now.in, out: this.#bytes.out + now.out };
   }
 
+  #longestWait(reason: FailureReason): number {
+    const intervalMs = this.#options.interval * 1000;
+    return absences.has(reason) ? intervalMs : Math.max(longestPunishmentMs, intervalMs);
+  }
+
   async #connect(): Promise<Connection> {
     if (this.#connection?.link.open && !this.#connection.channel.failed) return this.#connection;
     this.#end(new PeerError("closed", "connecting anew"));
-    const { keys, context, signal, timings } = this.#options;
+    const { keys, context, timings } = this.#options;
+    const { signal } = this.#closing;
     const link = await openLink(this.#address, keys, signal, timings);
+    // Closed in the meantime: nobody else knows of this connection.
+    signal.addEventListener("abort", link.close, { signal: link.ended });
     try {
       const stream = await withinTime(link.run("sync"), context.limits.idleMs);
-      const { limits } = context;
-      const channel = new FrameChannel(
-        stream,
-        { m: limits.messageBytes, t: maxBatchBytes(limits) },
-        context.countBytes,
-      );
+      signal.throwIfAborted();
+      const channel = openSyncChannel(stream, link.ended, context);
       this.#connection = { link, channel, session: new SyncSession(channel, context) };
       return this.#connection;
     } catch (error) {

@@ -15,6 +15,7 @@ import { deriveKeys } from "./keys.js";
 import { defaultLimits, type ReplicationLimits } from "./limits.js";
 import { failureReasons } from "./peer-error.js";
 import type { PeerSource } from "./peers.js";
+import { refusalReasons } from "./refusal.js";
 import { Replicator } from "./replicator.js";
 import { startSshServer } from "./ssh-server.js";
 import { createStatusCommand } from "./status-command.js";
@@ -34,6 +35,8 @@ export interface ReplicationOptions {
   readonly staleAfter: number;
   /** SCRAPE_MAX_BYTES. */
   readonly maxBytes: number;
+  /** SCRAPE_INTERVAL, which is also the time between two cycles. */
+  readonly interval: number;
   /** The name of this node. */
   readonly origin: string;
   /** ADVERTISE_ADDRESS, for others to tell. */
@@ -93,6 +96,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     },
     logger,
     staleAfter: options.staleAfter,
+    interval: options.interval,
     onFailure: (reason) => telemetry.replicationFailures.inc({ reason }),
   });
   const status = () => statusOf(replicator, options);
@@ -117,6 +121,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     telemetry.replicatedBytes.inc({ direction }, 0);
   }
   for (const reason of failureReasons) telemetry.replicationFailures.inc({ reason }, 0);
+  for (const reason of refusalReasons) telemetry.sshRefused.inc({ reason }, 0);
   telemetry.observePeers({
     states: peerStates,
     peers: () => replicator.statuses(),

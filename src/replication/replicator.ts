@@ -4,26 +4,28 @@ import type { Logger } from "../logging.js";
 import type { CutOff, PeerStatus, ReplicationStatus } from "../model/replication-status.js";
 import { Answered } from "./answered.js";
 import { CutOffs } from "./cut-offs.js";
-import { FrameChannel } from "./frame-channel.js";
 import type { SharedKeys } from "./keys.js";
-import { maxBatchBytes } from "./limits.js";
 import { NameWatch } from "./name-watch.js";
 import { Peer } from "./peer.js";
 import { type FailureReason, PeerError } from "./peer-error.js";
 import type { KnownPeer, PeerSource } from "./peers.js";
+import { ReceiveBudget } from "./receive-budget.js";
 import type { LinkTimings } from "./ssh-client.js";
 import type { SshCommand } from "./ssh-connection.js";
+import { openSyncChannel } from "./sync-channel.js";
 import type { SyncContext } from "./sync-context.js";
 import { SyncSession } from "./sync-session.js";
 
 export interface ReplicatorOptions {
   readonly source: PeerSource;
   readonly keys: SharedKeys;
-  readonly context: Omit<SyncContext, "manager" | "answered">;
+  readonly context: Omit<SyncContext, "manager" | "answered" | "received">;
   readonly logger: Logger;
   readonly timings?: LinkTimings;
   /** STALE_AFTER: what was seen of peers counts for twice as long. */
   readonly staleAfter: number;
+  /** Seconds between two cycles. */
+  readonly interval: number;
   /** Told each failure, for the metrics. */
   readonly onFailure?: (reason: FailureReason) => void;
 }
@@ -56,7 +58,8 @@ export class Replicator {
     this.#cutOffs = new CutOffs(clock);
     this.#names = new NameWatch(clock, 2 * options.staleAfter);
     const answered = new Answered(clock, cache.holdings, instance);
-    this.#context = { ...options.context, answered, manager: () => this.#manager };
+    const received = new ReceiveBudget(options.context.limits.receivingBytes);
+    this.#context = { ...options.context, answered, received, manager: () => this.#manager };
   }
 
   /**
@@ -76,13 +79,8 @@ export class Replicator {
   }
 
   /** The command `sync`: answers another instance for as long as it stays connected. */
-  readonly answer: SshCommand = async (stream) => {
-    const { limits } = this.#context;
-    const channel = new FrameChannel(
-      stream,
-      { m: limits.messageBytes, t: maxBatchBytes(limits) },
-      this.#context.countBytes,
-    );
+  readonly answer: SshCommand = async (stream, signal) => {
+    const channel = openSyncChannel(stream, signal, this.#context);
     const session = new SyncSession(channel, this.#context);
     try {
       await session.serve();
@@ -192,17 +190,14 @@ export class Replicator {
       peer.close();
       this.#peers.delete(key);
     }
-    const { keys: sharedKeys, timings } = this.#options;
+    const { keys: sharedKeys, timings, interval } = this.#options;
     for (const known of listed) {
       if (this.#peers.has(known.key)) {
         this.#peers.get(known.key)?.update(known);
         continue;
       }
-      const signal = this.#stopping.signal;
-      this.#peers.set(
-        known.key,
-        new Peer({ known, keys: sharedKeys, context: this.#context, timings, signal }),
-      );
+      const peer = new Peer({ known, keys: sharedKeys, context: this.#context, timings, interval });
+      this.#peers.set(known.key, peer);
     }
   }
 
@@ -235,8 +230,9 @@ export class Replicator {
       return !peer.isSelf;
     } catch (error) {
       const { reason } = error as PeerError;
-      if (this.#stopping.signal.aborted) return false;
+      if (peer.closed) return false;
       onFailure?.(reason);
+      void this.#retry(peer);
       if (before.lastReason !== reason) {
         logger.warn("the exchange with a peer failed", {
           peer: peer.title,
@@ -261,5 +257,14 @@ export class Replicator {
       "several nodes bear one name, so each takes the other's metrics away: give each a hostname of its own",
       { name: origin, peers: peers.join(", ") },
     );
+  }
+
+  /** Tries a peer that was away again before the next cycle, should its time come. */
+  async #retry(peer: Peer): Promise<void> {
+    const { retryMs } = peer;
+    if (retryMs === undefined) return;
+    const { signal } = this.#stopping;
+    await sleep(retryMs, undefined, { ref: false, signal }).catch(() => undefined);
+    if (!signal.aborted && peer.isDue) await this.#talk(peer, this.#cycle);
   }
 }

@@ -62,16 +62,14 @@ function renewalsOf(known: readonly Entry[], base: number, monotonic: number): R
     if (group === undefined) groups.set(entry.scrapedAt, [entry]);
     else group.push(entry);
   }
+  const sequences = (entries: readonly Entry[]) => writeSequences(entries.map((entry) => entry.sequence));
   return [...groups].map(([at, group]) => {
-    const members = new Set(group);
-    const others = known.filter((entry) => !members.has(entry));
-    const sequences = (entries: readonly Entry[]) => writeSequences(entries.map((entry) => entry.sequence));
     const oldest = group.reduce((least, entry) => Math.min(least, entry.measuredAt), Number.MAX_VALUE);
-    return {
-      at,
-      age: ageMs(oldest, monotonic),
-      ...(others.length < group.length ? { except: sequences(others) } : { only: sequences(group) }),
-    };
+    const renewal = { at, age: ageMs(oldest, monotonic) };
+    // Only one group can be more than half of all.
+    if (2 * group.length <= known.length) return { ...renewal, only: sequences(group) };
+    const members = new Set(group);
+    return { ...renewal, except: sequences(known.filter((entry) => !members.has(entry))) };
   });
 }
 

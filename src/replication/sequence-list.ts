@@ -1,13 +1,21 @@
 import { z } from "zod";
 
-const positive = z.int().positive();
-
 /**
  * Ascending numbers, as they travel: runs of `[difference to the one before, how often]`, so that a thousand
  * neighbours take no more than one.
  */
-export const sequenceListSchema = z.array(z.tuple([positive, positive]));
-export type SequenceList = z.infer<typeof sequenceListSchema>;
+export type SequenceList = [difference: number, times: number][];
+
+/** Checked by hand: what comes may be hundreds of thousands of runs, and zod takes seconds for as many. */
+export const sequenceListSchema = z.custom<SequenceList>(
+  (list) =>
+    Array.isArray(list) &&
+    list.every((run) => Array.isArray(run) && run.length === 2 && run.every(isPositive)),
+);
+
+function isPositive(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) > 0;
+}
 
 /** @param sequences positive whole numbers, ascending, each once. */
 export function writeSequences(sequences: readonly number[]): SequenceList {

@@ -4,7 +4,9 @@ import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
 import { describeError } from "../errors.js";
 import type { SharedKeys } from "./keys.js";
+import { paceBySocket } from "./paced-channel.js";
 import { PeerError } from "./peer-error.js";
+import { watchSocket } from "./socket-watch.js";
 import { sshAlgorithms, sshUser } from "./ssh-algorithms.js";
 
 /** Where a peer listens. */
@@ -19,6 +21,8 @@ export interface SshLink {
   run(command: string): Promise<Duplex>;
   /** Whether it can still be used. */
   readonly open: boolean;
+  /** Aborted when it has ended. */
+  readonly ended: AbortSignal;
   /** Bytes on the wire so far. */
   readonly bytes: { readonly in: number; readonly out: number };
   close(): void;
@@ -32,6 +36,8 @@ export interface LinkTimings {
 
 export const defaultLinkTimings: LinkTimings = { connectMs: 5000, keepaliveMs: 15_000 };
 const keepalivesMissed = 3;
+/** Bytes that the other end may send before it has shown who it is. */
+const strangerBytes = 64 * 1024;
 
 /**
  * Connects to a peer. Nothing but the public half of the shared key is said before the other end has proven that it
@@ -50,6 +56,8 @@ export function openLink(
     let socket: Socket | undefined;
     let open = false;
     let hostKeyWrong = false;
+    const ended = new AbortController();
+    const channels = new Set<Duplex>();
     const end = () => {
       open = false;
       client.destroy();
@@ -69,8 +77,10 @@ export function openLink(
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) return abort();
 
-    socket = connect({ host, port, noDelay: true, keepAlive: true });
-    socket.on("error", () => undefined);
+    const wire = connect({ host, port, noDelay: true, keepAlive: true });
+    socket = wire;
+    wire.on("error", () => undefined);
+    wire.once("close", () => ended.abort());
     client.on("error", (error) => fail(failureOf(error, hostKeyWrong)));
     client.on("close", () => fail(new PeerError("closed", "the connection was closed")));
     client.on("ready", () => {
@@ -78,20 +88,21 @@ export function openLink(
       signal.removeEventListener("abort", abort);
       open = true;
       resolve({
-        run: (command) => run(client, command),
+        run: (command) => run(client, wire, channels, command),
         get open() {
-          return open && socket?.destroyed === false;
+          return open && !wire.destroyed;
         },
+        ended: ended.signal,
         get bytes() {
-          return { in: socket?.bytesRead ?? 0, out: socket?.bytesWritten ?? 0 };
+          return { in: wire.bytesRead, out: wire.bytesWritten };
         },
         close: end,
       });
     });
-    socket.once("error", (error) => fail(failureOf(error, false)));
-    socket.once("connect", () =>
+    wire.once("error", (error) => fail(failureOf(error, false)));
+    wire.once("connect", () => {
       client.connect({
-        sock: socket!,
+        sock: wire,
         username: sshUser,
         privateKey: keys.client.privateKey,
         authHandler: ["publickey"],
@@ -104,12 +115,18 @@ export function openLink(
         readyTimeout: 0,
         keepaliveInterval: timings.keepaliveMs,
         keepaliveCountMax: keepalivesMissed,
-      }),
-    );
+      });
+      watchSocket({
+        socket: wire,
+        mayReceive: () => open || wire.bytesRead <= strangerBytes,
+        channels: () => channels,
+        onExcess: (what) => fail(new PeerError("limit", what)),
+      });
+    });
   });
 }
 
-function run(client: ssh2.Client, command: string): Promise<Duplex> {
+function run(client: ssh2.Client, socket: Socket, channels: Set<Duplex>, command: string): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const refused = (cause: unknown) =>
       reject(new PeerError("protocol", `it does not run ${command}`, { cause }));
@@ -119,6 +136,9 @@ function run(client: ssh2.Client, command: string): Promise<Duplex> {
         channel.on("error", () => undefined);
         channel.stderr.on("error", () => undefined);
         channel.stderr.resume();
+        channel.on("close", () => channels.delete(channel));
+        channels.add(channel);
+        paceBySocket(channel, socket);
         resolve(channel);
       });
     } catch (error) {

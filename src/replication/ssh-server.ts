@@ -1,16 +1,24 @@
-import { timingSafeEqual } from "node:crypto";
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import type { ListenAddress } from "../config/readers.js";
 import { codeOf, describeError, ListenError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
+import { authenticate } from "./authentication.js";
 import { ConnectionGuard, type ConnectionLimits, defaultConnectionLimits } from "./connection-guard.js";
 import { HostKeyRefusals } from "./host-key-refusals.js";
 import type { SharedKeys } from "./keys.js";
+import { part } from "./parting.js";
 import { PasswordGuard } from "./password-guard.js";
+import type { RefusalReason } from "./refusal.js";
+import { watchSocket } from "./socket-watch.js";
 import { sshAlgorithms } from "./ssh-algorithms.js";
-import { type SshCommands, SshConnection } from "./ssh-connection.js";
+import {
+  type ConnectionTimings,
+  defaultConnectionTimings,
+  type SshCommands,
+  SshConnection,
+} from "./ssh-connection.js";
 
 export interface SshServerOptions {
   readonly listen: ListenAddress;
@@ -21,15 +29,10 @@ export interface SshServerOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<ConnectionLimits>;
+  readonly timings?: Partial<ConnectionTimings>;
   /** Told for each connection that is refused or cut off, for the metrics. */
   readonly onRefused?: (reason: RefusalReason) => void;
 }
-
-/**
- * `connections`: too many; `handshake`: it broke off before it had shown who it is; `host_key`: it does not take this
- * node's; `key`, `password`: wrong.
- */
-export type RefusalReason = "connections" | "handshake" | "host_key" | "key" | "password";
 
 /** A server that listens. */
 export interface SshServer {
@@ -41,10 +44,10 @@ export interface SshServer {
   stop(): Promise<void>;
 }
 
-const attemptsPerConnection = 3;
-const failureDelayMs = 300;
 /** A peer's own keepalive comes several times within it. */
 const silenceMs = 60_000;
+/** Bytes that a handshake and a login may take: some 3 kB do. */
+const strangerBytes = 64 * 1024;
 
 /**
  * Opens the SSH server: it takes the key that all instances share, or the password, and runs a few fixed commands.
@@ -53,73 +56,75 @@ const silenceMs = 60_000;
  */
 export async function startSshServer(options: SshServerOptions): Promise<SshServer> {
   const { listen, keys, commands, clock, logger, onRefused = () => undefined } = options;
-  const guard = new ConnectionGuard({ ...defaultConnectionLimits, ...options.limits });
+  const guard = new ConnectionGuard({ ...defaultConnectionLimits, ...options.limits }, clock, onRefused);
   const passwords = new PasswordGuard(options.password, clock);
+  const timings = { ...defaultConnectionTimings, ...options.timings };
+  const hostKeyRefusals = new HostKeyRefusals(logger);
   /** Sockets whose SSH connection has yet to be seen, by remote address and port. */
   const sockets = new Map<string, Socket>();
-
-  const hostKeyRefusals = new HostKeyRefusals(logger);
-  /** What is known of why connections broke off. */
-  const refusals = new WeakMap<Socket, RefusalReason>();
+  const connections = new Map<Socket, SshConnection>();
 
   const protocol = new ssh2.Server(
     { hostKeys: [keys.host.privateKey], algorithms: sshAlgorithms, ident: "app-metrics-proxy" },
     (client, { ip, port }) => {
       const socket = sockets.get(`${ip} ${port}`);
-      client.on("error", (error) => {
-        logger.debug("an SSH connection failed", { from: ip, error: describeError(error) });
-        if (socket !== undefined && hostKeyRefusals.note(error, ip)) refusals.set(socket, "host_key");
-      });
       if (socket === undefined) return void client.end();
-      authenticate(client, socket, ip);
+      client.on("error", (error) => {
+        failed(socket, ip, error);
+        part(socket);
+      });
+      client.on("rekey", () => {
+        if (!guard.isStranger(socket)) return;
+        guard.refused(socket, "limit");
+        socket.destroy();
+      });
+      authenticate({
+        client,
+        socket,
+        address: ip,
+        clientKey: keys.client.publicKey,
+        passwords,
+        onRefused: (reason) => guard.refused(socket, reason),
+        onReady: (trusted) => {
+          if (!guard.authenticated(socket, trusted)) return;
+          hostKeyRefusals.passed(ip);
+          socket.setTimeout(silenceMs, () => socket.destroy());
+          const known = { client, socket, commands, trusted, clock, logger, timings, onRefused };
+          connections.set(socket, new SshConnection(known));
+        },
+      });
     },
   );
   protocol.on("error", (error: unknown) => logger.debug("SSH", { error: describeError(error) }));
 
-  const authenticate = (client: ssh2.Connection, socket: Socket, address: string) => {
-    let attempts = 0;
-    let trusted = false;
-    const refuse = (context: ssh2.AuthContext, reason: RefusalReason) => {
-      onRefused(reason);
-      attempts++;
-      setTimeout(() => {
-        if (attempts < attemptsPerConnection) context.reject(["publickey", "password"]);
-        else client.end();
-      }, failureDelayMs).unref();
-    };
-    client.on("authentication", (context) => {
-      if (attempts >= attemptsPerConnection) return;
-      if (context.method === "publickey") {
-        if (!isKey(context, keys.client.publicKey)) return refuse(context, "key");
-        trusted = context.signature !== undefined;
-        context.accept();
-      } else if (context.method === "password") {
-        if (passwords.accepts(context.password, address)) context.accept();
-        else refuse(context, "password");
-      } else {
-        // `none` is how a client asks what there is.
-        context.reject(["publickey", "password"]);
-      }
-    });
-    client.on("ready", () => {
-      if (!guard.authenticated(socket)) return onRefused("connections");
-      hostKeyRefusals.passed(address);
-      socket.setTimeout(silenceMs, () => socket.destroy());
-      new SshConnection({ client, commands, trusted, clock, logger });
-    });
-    socket.once("close", () => {
-      if ((client as { authenticated?: boolean }).authenticated || attempts > 0) return;
-      onRefused(refusals.get(socket) ?? "handshake");
-    });
+  const failed = (socket: Socket, from: string, error: Error & { code?: unknown }) => {
+    logger.debug("an SSH connection failed", { from, error: describeError(error) });
+    if (guard.isStranger(socket) && hostKeyRefusals.note(error, from)) guard.refused(socket, "host_key");
   };
 
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     socket.on("error", () => undefined);
     const key = `${socket.remoteAddress} ${socket.remotePort}`;
-    if (!guard.admit(socket)) return onRefused("connections");
+    if (!guard.admit(socket)) return;
     sockets.set(key, socket);
-    socket.once("close", () => sockets.delete(key));
+    socket.once("close", () => {
+      sockets.delete(key);
+      connections.delete(socket);
+    });
     (protocol as unknown as { injectSocket(socket: Socket): void }).injectSocket(socket);
+    watchSocket({
+      socket,
+      mayReceive: (bytes) =>
+        guard.isStranger(socket)
+          ? socket.bytesRead <= strangerBytes
+          : connections.get(socket)?.mayReceive(bytes) !== false,
+      channels: () => connections.get(socket)?.channels ?? [],
+      onExcess: (what) => {
+        guard.refused(socket, "limit");
+        connections.get(socket)?.cutOff("limit", what);
+        socket.destroy();
+      },
+    });
   });
   await open(server, listen);
   server.on("error", (error) =>
@@ -137,18 +142,6 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
         for (const socket of guard.sockets) socket.destroy();
       }),
   };
-}
-
-/** Whether a client shows the shared key; where it also signs, whether the signature is the key's. */
-function isKey(context: ssh2.PublicKeyAuthContext, expected: Buffer): boolean {
-  const { key, signature, blob, hashAlgo } = context;
-  if (key.algo !== "ssh-ed25519" || key.data.length !== expected.length) return false;
-  if (!timingSafeEqual(key.data, expected)) return false;
-  if (signature === undefined) return true;
-  const parsed = ssh2.utils.parseKey(expected);
-  return (
-    !(parsed instanceof Error) && blob !== undefined && parsed.verify(blob, signature, hashAlgo) === true
-  );
 }
 
 function open(server: NetServer, listen: ListenAddress): Promise<void> {

@@ -4,6 +4,7 @@ import type { Clock } from "../model/clock.js";
 import type { Answered } from "./answered.js";
 import type { Claims } from "./claims.js";
 import type { ReplicationLimits } from "./limits.js";
+import type { ReceiveBudget } from "./receive-budget.js";
 
 /** What all exchanges of this node share. */
 export interface SyncContext {
@@ -14,6 +15,8 @@ export interface SyncContext {
   /** The labels of the swarm's services: managers fill it, workers get it from them. */
   readonly serviceLabels: ServiceLabelTable;
   readonly answered: Answered;
+  /** What has come of all peers and is not taken in yet. */
+  readonly received: ReceiveBudget;
   /** A random name of this process. */
   readonly instance: string;
   /** This node as an origin; the cache publishes under it. */

@@ -1,4 +1,5 @@
 import { setImmediate as yieldToOthers } from "node:timers/promises";
+import { TokenBucket } from "../model/token-bucket.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
 import { batchesOf, decodeBatch, encodeBatch } from "./batch.js";
 import { checkExposition } from "./check-exposition.js";
@@ -6,11 +7,12 @@ import { entryFrom } from "./entry-metadata.js";
 import type { FrameChannel } from "./frame-channel.js";
 import { Intake } from "./intake.js";
 import {
-  decodeMessage,
   encodeMessage,
   type HoldingTuple,
+  inflateMessage,
   type Message,
   type MessageOf,
+  parseMessage,
   type Section,
 } from "./messages.js";
 import { PeerError } from "./peer-error.js";
@@ -21,6 +23,8 @@ import type { SyncContext } from "./sync-context.js";
 
 /** Milliseconds of checking entries after which other work gets its turn. */
 const checkingMs = 10;
+/** Messages that the other end may send to ask or tell, at once and then a second. */
+const questionRate = [60, 10] as const;
 
 /** What is known of the other end. */
 export interface PeerIdentity {
@@ -35,9 +39,12 @@ export class SyncSession {
   #peer: PeerIdentity | undefined;
   #peerIsManager = false;
   #saidHello = false;
+  readonly #messageBytes: TokenBucket;
 
   constructor(channel: FrameChannel, context: SyncContext) {
     this.#channel = channel;
+    const { clock, limits } = context;
+    this.#messageBytes = new TokenBucket(4 * limits.messageBytes, limits.messageBytes / 4, clock.monotonic());
     this.#context = context;
   }
 
@@ -114,9 +121,13 @@ export class SyncSession {
     const { answered } = this.#context;
     let sending: Promise<void> = Promise.resolve();
     let wanted = new Set<string>();
+    const budget = new TokenBucket(...questionRate, this.#context.clock.monotonic());
     for (;;) {
       const message = await this.#message(Number.POSITIVE_INFINITY);
-      if (message.kind === "hello") {
+      if (message.kind !== "section" && !budget.take(this.#context.clock.monotonic())) {
+        throw new PeerError("limit", "it asks on and on");
+      }
+      if (message.kind === "hello" && this.#peer === undefined) {
         // The answer first: the other end is told by it what is wrong.
         await this.#send(this.#hello());
         this.#meet(message);
@@ -270,10 +281,12 @@ export class SyncSession {
     return fitted;
   }
 
-  async #receiveSection({ section }: MessageOf<"section">, wanted: ReadonlySet<string>): Promise<number> {
+  /** @param wanted each is sent once. */
+  async #receiveSection({ section }: MessageOf<"section">, wanted: Set<string>): Promise<number> {
     const { clock, limits, claims, count } = this.#context;
-    if (!wanted.has(section.origin))
+    if (!wanted.delete(section.origin))
       throw new PeerError("protocol", "it sends a section that was not asked for");
+    const until = clock.monotonic() + limits.exchangeMs;
     const intake = this.#intake(section);
     const fits = intake.fits;
     let begun = clock.monotonic();
@@ -281,6 +294,9 @@ export class SyncSession {
       const frame = await this.#channel.receive(limits.idleMs);
       if (frame.kind !== "t") throw new PeerError("protocol", "it breaks off a section");
       const receivedAt = clock.monotonic();
+      if (receivedAt > until) {
+        throw new PeerError("timeout", `a section took over ${limits.exchangeMs / 1000} s`);
+      }
       const batch = await decodeBatch(frame.payload, limits);
       if (batch.length > intake.missing)
         throw new PeerError("protocol", "it sends more entries than it told");
@@ -347,7 +363,12 @@ export class SyncSession {
   async #message(idleMs: number): Promise<Message> {
     const { kind, payload } = await this.#channel.receive(idleMs);
     if (kind !== "m") throw new PeerError("protocol", "it sends entries that were not asked for");
-    return decodeMessage(payload, this.#context.limits.messageBytes);
+    const { clock, limits } = this.#context;
+    const json = inflateMessage(payload, limits.messageBytes);
+    if (!this.#messageBytes.take(clock.monotonic(), json.length)) {
+      throw new PeerError("limit", "it says too much");
+    }
+    return parseMessage(json);
   }
 
   async #expect<K extends Message["kind"]>(kind: K): Promise<MessageOf<K>> {

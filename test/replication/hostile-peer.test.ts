@@ -168,6 +168,32 @@ const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promi
         }),
       ]),
   ],
+  [
+    "an archive of nothing but headers",
+    "protocol",
+    async () => sections(Buffer.concat(Array(4000).fill((await archive()).subarray(0, 1024)))),
+  ],
+  ["an archive of nothing but zeros", "protocol", () => sections(Buffer.alloc(1024 * 1024))],
+  [
+    "a header that says to be endless",
+    "protocol",
+    async () => {
+      const bytes = await archive();
+      bytes.write("77777777777\0", 124, 12, "latin1");
+      return sections(bytes);
+    },
+  ],
+  [
+    "a thousand metadata of nothing",
+    "limit",
+    async () =>
+      sections(
+        await archive(
+          {},
+          Array.from({ length: 5000 }, () => ({})),
+        ),
+      ),
+  ],
   ["no archive at all", "protocol", () => sections(Buffer.alloc(4096, 7))],
   ["an empty archive", "protocol", () => sections(Buffer.alloc(1024))],
   [
@@ -267,6 +293,18 @@ const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promi
       ]),
   ],
   ["a message that is a bomb", "limit", () => frame("m", deflateRawSync(Buffer.alloc(64 * 1024 * 1024, 32)))],
+  [
+    "a message of half a million parts",
+    "limit",
+    () =>
+      Buffer.concat([
+        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+        frame(
+          "m",
+          deflateRawSync(JSON.stringify({ kind: "have", manager: true, have: Array(500_000).fill("/") })),
+        ),
+      ]),
+  ],
   ["a message that is none", "protocol", () => frame("m", Buffer.from("rubbish"))],
   ["bytes that are no frame", "protocol", () => Buffer.from("GET / HTTP/1.1\r\n\r\n")],
   [

@@ -14,8 +14,10 @@ import { deriveKeys, type SharedKeys } from "../../src/replication/keys.js";
 import { defaultLimits, type ReplicationLimits } from "../../src/replication/limits.js";
 import type { FailureReason } from "../../src/replication/peer-error.js";
 import type { PeerList } from "../../src/replication/peers.js";
+import type { RefusalReason } from "../../src/replication/refusal.js";
 import { Replicator } from "../../src/replication/replicator.js";
-import { type RefusalReason, type SshServer, startSshServer } from "../../src/replication/ssh-server.js";
+import type { ConnectionTimings } from "../../src/replication/ssh-connection.js";
+import { type SshServer, startSshServer } from "../../src/replication/ssh-server.js";
 import { createStatusCommand } from "../../src/replication/status-command.js";
 import { entryFor } from "../support/entries.js";
 
@@ -53,9 +55,11 @@ export interface TestProxyOptions {
   readonly epoch?: number;
   readonly clock?: Clock;
   readonly staleAfter?: number;
+  readonly interval?: number;
   readonly replicateTo?: "all" | "managers";
   readonly limits?: Partial<ReplicationLimits>;
   readonly connectionLimits?: Partial<ConnectionLimits>;
+  readonly connectionTimings?: Partial<ConnectionTimings>;
   readonly logger?: Logger;
   /** What comes of asking for its peers, which are given; they themselves unless told. */
   readonly list?: (peers: PeerList) => Promise<PeerList>;
@@ -97,6 +101,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     logger,
     staleAfter,
     timings: { connectMs: 3000, keepaliveMs: 1000 },
+    interval: options.interval ?? 10,
     onFailure: (reason) => failures.push(reason),
   });
   const server = await startSshServer({
@@ -106,6 +111,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     clock,
     logger,
     ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
+    ...(options.connectionTimings === undefined ? {} : { timings: options.connectionTimings }),
     onRefused: (reason) => refusals.push(reason),
     commands: {
       everybody: {

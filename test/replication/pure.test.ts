@@ -1,7 +1,11 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import ssh2 from "ssh2";
 import { describe, expect, it } from "vitest";
+import { networkOf } from "../../src/replication/address-buckets.js";
+import { Backoff } from "../../src/replication/backoff.js";
 import { batchesOf, decodeBatch, encodeBatch } from "../../src/replication/batch.js";
 import { checkExposition } from "../../src/replication/check-exposition.js";
 import { Claims } from "../../src/replication/claims.js";
@@ -9,7 +13,7 @@ import { entryFrom } from "../../src/replication/entry-metadata.js";
 import { encodeFrame, type Frame, FrameDecoder } from "../../src/replication/frames.js";
 import { deriveKeys } from "../../src/replication/keys.js";
 import { defaultLimits } from "../../src/replication/limits.js";
-import { decodeMessage, encodeMessage, type Message } from "../../src/replication/messages.js";
+import { encodeMessage, inflateMessage, type Message, parseMessage } from "../../src/replication/messages.js";
 import { PasswordGuard } from "../../src/replication/password-guard.js";
 import { readSequences, writeSequences } from "../../src/replication/sequence-list.js";
 import { createStaticPeers } from "../../src/replication/static-peers.js";
@@ -37,10 +41,28 @@ describe("frames", () => {
             at += length;
           }
           expect(received).toEqual(frames);
-          expect(decoder.inFrame).toBe(false);
+          expect(decoder.pendingBytes).toBe(0);
         },
       ),
     );
+  });
+
+  it("that come a byte at a time do not keep what each byte came in", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const decoder = new FrameDecoder({ m: 10, t: 4000 });
+    const bytes = encodeFrame({ kind: "t", payload: Buffer.alloc(2000) });
+    const before = process.memoryUsage().arrayBuffers;
+    for (const byte of bytes.subarray(0, 2000)) {
+      const packet = Buffer.alloc(32 * 1024, byte);
+      decoder.push(packet.subarray(0, 1));
+    }
+    const kept = () => {
+      collect();
+      return process.memoryUsage().arrayBuffers - before;
+    };
+    await expect.poll(kept, { timeout: 5000 }).toBeLessThan(8_000_000);
+    expect(decoder.pendingBytes).toBe(2000);
   });
 
   it("are refused by their header where they say to be too long, or are of no known kind", () => {
@@ -55,7 +77,7 @@ describe("frames", () => {
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
           for (const { payload } of new FrameDecoder({ m: 100, t: 100 }).push(Buffer.from(bytes))) {
-            decodeMessage(payload, 1000);
+            parseMessage(inflateMessage(payload, 1000));
           }
         } catch (error) {
           expect((error as Error).name).toBe("PeerError");
@@ -84,7 +106,7 @@ describe("control messages", () => {
       offer: ["b"],
       want: [["c", 1, 2, 3]],
     };
-    expect(decodeMessage(encodeMessage(message), 10_000)).toEqual(message);
+    expect(parseMessage(inflateMessage(encodeMessage(message), 10_000))).toEqual(message);
   });
 
   it("are short: an origin more takes less than 40 bytes", () => {
@@ -208,7 +230,10 @@ describe("the guard of the password", () => {
     expect(guard.accepts("right", "a")).toBe(false);
     expect(guard.accepts("right", "b")).toBe(true);
     for (let address = 0; address < 40; address++) guard.accepts("wrong", `c${address}`);
-    expect(guard.accepts("right", "b")).toBe(false);
+    expect(guard.accepts("right", "d")).toBe(false);
+    // Who was right before is not kept out by those who guess elsewhere.
+    expect(guard.accepts("right", "b")).toBe(true);
+    expect(guard.accepts({ oldPassword: "right", newPassword: "x" }, "b")).toBe(false);
     clock.advance(60);
     expect(guard.accepts("right", "a")).toBe(true);
     expect(guard.accepts("right", "b")).toBe(true);
@@ -247,5 +272,34 @@ describe("PEERS", () => {
       { host: "fd00::1", port: 22 },
       { host: "fd00::2", port: 2222 },
     ]);
+  });
+});
+
+describe("the address that somebody comes from", () => {
+  it.each([
+    ["192.0.2.7", "192.0.2.7"],
+    ["::ffff:192.0.2.7", "192.0.2.7"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8::6", "2001:db8:0:0::/64"],
+    ["fe80::1%eth0", "fe80:0:0:0::/64"],
+    ["::1", "0:0:0:0::/64"],
+  ])("%s counts as %s", (address, network) => expect(networkOf(address)).toBe(network));
+});
+
+describe("waiting after failures", () => {
+  it("grows up to the longest time, a little less at random, and begins anew after a success", () => {
+    const backoff = new Backoff(() => 0);
+    const waits = [1, 2, 3, 4, 5, 6].map(() => {
+      backoff.failed(0, 10_000);
+      return backoff.wait(0);
+    });
+    expect(waits).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
+    expect(backoff.wait(9_999)).toBe(1);
+    expect(backoff.wait(10_001)).toBe(0);
+    backoff.succeeded();
+    expect(backoff.wait(0)).toBe(0);
+    const early = new Backoff(() => 0.999);
+    early.failed(0, 10_000);
+    expect(early.wait(0)).toBeCloseTo(800, -1);
   });
 });

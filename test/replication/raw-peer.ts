@@ -15,6 +15,8 @@ export interface RawPeer {
   readonly server: { readonly port: number };
   /** How many `sync` channels were opened. */
   readonly channels: () => number;
+  /** Ends all connections as a reset does. */
+  readonly cut: () => void;
 }
 
 /** Starts an SSH server with the shared keys that hands every `sync` channel to a test. */
@@ -51,7 +53,13 @@ export async function startRawPeer(talk: (stream: Duplex) => void): Promise<RawP
         for (const socket of sockets) socket.destroy();
       }),
   );
-  return { server: { port: (net.address() as AddressInfo).port }, channels: () => channels };
+  return {
+    server: { port: (net.address() as AddressInfo).port },
+    channels: () => channels,
+    cut: () => {
+      for (const socket of sockets) socket.resetAndDestroy();
+    },
+  };
 }
 
 /** The bytes of a control message. */

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { systemClock } from "../../src/model/clock.js";
 import { clockOffsetOf } from "../../src/model/entry.js";
 import { FrameChannel } from "../../src/replication/frame-channel.js";
-import { decodeMessage } from "../../src/replication/messages.js";
+import { inflateMessage, parseMessage } from "../../src/replication/messages.js";
 import type { PeerList } from "../../src/replication/peers.js";
+import { amplyLimited } from "./channel-options.js";
 import { served, startProxy } from "./proxies.js";
 import { message } from "./raw-peer.js";
 
@@ -251,13 +252,15 @@ describe("a proxy that starts anew with a wiped disk and its clock set back", ()
     node.put("1", "x 1\n");
     const { sequence } = node.cache.holdings.versionOf("a");
     const [here, there] = duplexPair();
-    const answering = node.replicator.answer(there).catch(() => undefined);
+    const answering = node.replicator.answer(there, new AbortController().signal).catch(() => undefined);
     here.write(message({ kind: "hello", protocol: 1, instance: "other", origin: "b" }));
     const raise: [number, number] = [5_000, sequence + ahead];
     here.write(message({ kind: "plan", raise, light: [], offer: [], want: [] }));
-    const answers = new FrameChannel(here, { m: 1e6, t: 1e6 }, () => undefined);
+    const answers = new FrameChannel(here, amplyLimited());
     for (const kind of ["hello", "answer"]) {
-      expect(decodeMessage((await answers.receive(5000)).payload, 1e6)).toMatchObject({ kind });
+      expect(parseMessage(inflateMessage((await answers.receive(5000)).payload, 1e6))).toMatchObject({
+        kind,
+      });
     }
     here.end();
     await answering;

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { FrameChannel } from "../../../src/replication/frame-channel.js";
 import { encodeFrame, type Frame, FrameDecoder, type FrameLimits } from "../../../src/replication/frames.js";
 import { PeerError } from "../../../src/replication/peer-error.js";
+import { amplyLimited } from "../../replication/channel-options.js";
 import { inPieces } from "../random.js";
 import { law, type Subject } from "../subject.js";
 
@@ -78,7 +79,7 @@ function sameFrames(some: readonly Frame[], others: readonly Frame[]): boolean {
 /** What a reader of the channel gets: the frames, then a PeerError. */
 async function checkChannel(input: Buffer, frames: readonly Frame[]): Promise<void> {
   const stream = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
-  const channel = new FrameChannel(stream, limits);
+  const channel = new FrameChannel(stream, amplyLimited(limits));
   for (const piece of inPieces(input, 1)) stream.push(piece);
   stream.push(null);
   const received: Frame[] = [];

@@ -1,0 +1,69 @@
+import { connect, type Socket } from "node:net";
+import ssh2 from "ssh2";
+import { onTestFinished } from "vitest";
+import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
+import { keysFor } from "./proxies.js";
+
+/** What ssh2 keeps to itself: the messages of the protocol, to be sent at will. */
+export interface RawProtocol {
+  rekey(): void;
+  ping(): void;
+  openssh_noMoreSessions(wantReply: boolean): void;
+  channelData(recipient: number, data: Buffer): void;
+  session(channel: number, window: number, packetSize: number): void;
+  exec(recipient: number, command: string, wantReply: boolean): void;
+  env(recipient: number, name: string, value: string, wantReply: boolean): void;
+  channelWindowAdjust(recipient: number, amount: number): void;
+}
+
+/** A client that knows the secret, and means no good. */
+export interface EvilClient {
+  readonly client: ssh2.Client;
+  readonly socket: Socket;
+  readonly protocol: RawProtocol;
+  /** Resolves when the server has ended the connection. */
+  readonly closed: Promise<void>;
+  /** From now on it reads nothing. */
+  deaf(): void;
+  exec(command: string): Promise<ssh2.ClientChannel>;
+}
+
+/** Logs in to a proxy with the shared key. It is ended when the test is done. */
+export async function startEvilClient(server: { readonly port: number }): Promise<EvilClient> {
+  const keys = await keysFor();
+  const socket = connect({ host: "127.0.0.1", port: server.port, noDelay: true });
+  const client = new ssh2.Client();
+  client.on("error", () => undefined);
+  socket.on("error", () => undefined);
+  const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+  onTestFinished(() => void socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    client.once("ready", resolve);
+    client.once("close", () => reject(new Error("closed before it was ready")));
+    client.connect({
+      sock: socket,
+      username: "replicator",
+      privateKey: keys.client.privateKey,
+      authHandler: ["publickey"],
+      algorithms: sshAlgorithms,
+      // What only OpenSSH has is asked for, too.
+      strictVendor: false,
+    });
+  });
+  return {
+    client,
+    socket,
+    protocol: (client as unknown as { _protocol: RawProtocol })._protocol,
+    closed,
+    deaf: () => void socket.pause(),
+    exec: (command) =>
+      new Promise((resolve, reject) =>
+        client.exec(command, (error, channel) => {
+          if (error !== undefined) return reject(error);
+          channel.on("error", () => undefined);
+          channel.stderr.on("error", () => undefined);
+          resolve(channel);
+        }),
+      ),
+  };
+}
