@@ -1,18 +1,14 @@
-import { execFile, spawn } from "node:child_process";
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
-import { request } from "undici";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
+import { bareEnvironment, builtProgram, requireBuild, startBuiltProxy } from "../support/built-proxy.js";
 import { freePort } from "../support/free-port.js";
 import { answerWith, startTarget } from "../support/target-server.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-const program = join(import.meta.dirname, "../../dist/main.js");
-
-beforeAll(() => {
-  if (!existsSync(program)) throw new Error("these tests run the built program: npm run build comes first");
-});
+beforeAll(requireBuild);
 
 interface Ended {
   readonly code: number;
@@ -20,21 +16,16 @@ interface Ended {
   readonly err: string;
 }
 
-/** The environment of a run: nothing of this machine's, and no Docker engine. */
-function environment(settings: Record<string, string>): NodeJS.ProcessEnv {
-  return {
-    PATH: process.env["PATH"],
-    CACHE_DIR: tempFolder(),
-    DOCKER_HOST: "unix:///nowhere/docker.sock",
-    ...settings,
-  };
-}
-
 function run(args: string[], settings: Record<string, string> = {}): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...args], { env: environment(settings) }, (error, out, err) => {
-      resolve({ code: error === null ? 0 : Number(error.code), out, err });
-    });
+    execFile(
+      process.execPath,
+      [builtProgram, ...args],
+      { env: bareEnvironment(settings) },
+      (error, out, err) => {
+        resolve({ code: error === null ? 0 : Number(error.code), out, err });
+      },
+    );
   });
 }
 
@@ -47,27 +38,6 @@ function targetsFile(...targets: string[]): string {
     ),
   );
   return file;
-}
-
-/** Starts the proxy and waits until it is ready, or only healthy. */
-async function start(settings: Record<string, string>, until = "/-/ready") {
-  const port = await freePort();
-  const env = environment({ LISTEN_ADDRESS: `127.0.0.1:${port}`, ...settings });
-  const child = spawn(process.execPath, [program], { env, stdio: ["ignore", "ignore", "pipe"] });
-  onTestFinished(() => void child.kill("SIGKILL"));
-  let log = "";
-  child.stderr.on("data", (chunk) => (log += chunk));
-  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  const get = async (path: string, authorization?: string) => {
-    const headers = authorization === undefined ? {} : { authorization };
-    const { statusCode, body } = await request(`http://127.0.0.1:${port}${path}`, { headers });
-    return { status: statusCode, text: await body.text() };
-  };
-  await vi.waitFor(async () => expect((await get(until)).status).toBe(200), {
-    timeout: 10_000,
-    interval: 50,
-  });
-  return { get, port, child, ended, log: () => log };
 }
 
 describe("a start that fails", () => {
@@ -105,7 +75,9 @@ describe("a start that fails", () => {
 describe("serve", () => {
   it("scrapes, serves, and ends in order on SIGTERM", async () => {
     const target = await startTarget(answerWith("up 1\n"));
-    const { get, child, ended, log } = await start({ TARGETS_FILE: targetsFile(`127.0.0.1:${target.port}`) });
+    const { get, child, ended, log } = await startBuiltProxy({
+      TARGETS_FILE: targetsFile(`127.0.0.1:${target.port}`),
+    });
     expect(await get("/app/metrics")).toEqual({ status: 200, text: "up 1\n" });
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
@@ -122,7 +94,7 @@ describe("serve", () => {
     onTestFinished(() => void engine.close());
     const { port } = engine.address() as AddressInfo;
     const settings = { DOCKER_HOST: `tcp://127.0.0.1:${port}`, SCRAPE_INTERVAL: "60" };
-    const { child, ended, log } = await start(settings, "/-/healthy");
+    const { child, ended, log } = await startBuiltProxy(settings, "/-/healthy");
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
     expect(log()).not.toContain('"level":"error"');
@@ -132,7 +104,7 @@ describe("serve", () => {
     const cache = tempFolder();
     const target = await startTarget(answerWith("up 1\n"));
     const file = targetsFile(`127.0.0.1:${target.port}`);
-    const first = await start({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
+    const first = await startBuiltProxy({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
     // A file is there, empty, a moment before what is in it.
     const kept = () =>
       readdirSync(cache).some((name) => name.endsWith(".gz") && statSync(join(cache, name)).size > 0);
@@ -140,7 +112,7 @@ describe("serve", () => {
     first.child.kill("SIGKILL");
     await first.ended;
     await target.close();
-    const second = await start({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
+    const second = await startBuiltProxy({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
     expect((await second.get("/app/metrics")).text).toBe("up 1\n");
     expect(JSON.parse((await second.get("/targets")).text).targets[0]).toMatchObject({
       state: "down",
@@ -151,7 +123,7 @@ describe("serve", () => {
   it("shows no secret in its log, its pages or its check-config", async () => {
     const secret = "a-secret-that-never-shows";
     const settings = { SSHPASS: secret, BEARER_TOKEN: secret };
-    const { get, log } = await start({ ...settings, LOG_LEVEL: "debug" });
+    const { get, log } = await startBuiltProxy({ ...settings, LOG_LEVEL: "debug" });
     const pages = await Promise.all(
       ["/", "/targets", "/metrics"].map(async (path) => (await get(path, `Bearer ${secret}`)).text),
     );
@@ -197,7 +169,7 @@ describe("SCRAPE_AUTH_FILE", () => {
       ),
       LOG_LEVEL: "debug",
     };
-    const { get, log } = await start(settings);
+    const { get, log } = await startBuiltProxy(settings);
     await vi.waitFor(async () => expect((await get("/app/a/metrics")).text).toBe("up 1\n"), 5000);
     const pages = await Promise.all(
       ["/", "/targets", "/metrics", "/discovery"].map(async (path) => (await get(path)).text),
@@ -256,7 +228,7 @@ describe("scan", () => {
 
 describe("healthcheck", () => {
   it("exits with 0 where the proxy answers and with 1 where it does not", async () => {
-    const { port } = await start({});
+    const { port } = await startBuiltProxy({});
     expect((await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${port}` })).code).toBe(0);
     const nobody = await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${await freePort()}` });
     expect(nobody.code).toBe(1);
