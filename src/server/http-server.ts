@@ -5,8 +5,9 @@ import { type Access, openAccess } from "../config/access.js";
 import type { ListenAddress } from "../config/readers.js";
 import { codeOf, describeError, ListenError } from "../errors.js";
 import { createApp } from "./app.js";
+import { Connections } from "./connections.js";
 import type { ServerContext } from "./context.js";
-import { entrance } from "./entrance.js";
+import { entrance, refuseTunnel } from "./entrance.js";
 import { Guard } from "./guard.js";
 import { admitClients, requireChangeable, secureContextOptions, tlsServerOptions } from "./tls.js";
 
@@ -26,6 +27,8 @@ export interface HttpServer {
 
 const second = 1000;
 const graceOnStop = 2 * second;
+/** A client that takes nothing of its answer for so long is gone, or means no good. */
+const unreadTimeout = 60 * second;
 const options = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10 * second,
@@ -42,7 +45,8 @@ const options = {
  */
 export async function startHttpServer(listen: ListenAddress, context: ServerContext): Promise<HttpServer> {
   const guard = new Guard(context);
-  const listener = entrance(context.telemetry, guard.protect(createApp(context)));
+  const connections = new Connections();
+  const listener = connections.inTurn(entrance(context.telemetry, guard.protect(createApp(context))));
   let access = context.access ?? openAccess;
   guard.use(access);
   const server =
@@ -57,6 +61,8 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
     socket.once("close", () => sockets.delete(socket));
   });
   server.maxConnections = 10_000;
+  server.setTimeout(unreadTimeout, (socket) => connections.timedOut(socket));
+  server.on("connect", refuseTunnel);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(listenError(listen, error)));
     server.listen(
@@ -86,6 +92,7 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
         server.close(() => {
           clearTimeout(force);
           guard.stop();
+          connections.stop();
           resolve();
         });
         server.closeIdleConnections();

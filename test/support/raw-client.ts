@@ -1,0 +1,35 @@
+import { connect, type Socket } from "node:net";
+
+/** What came of bytes that were sent to a server. */
+export interface RawAnswer {
+  /** The status of each response, in order. */
+  readonly statuses: readonly number[];
+  readonly text: string;
+}
+
+/** A connection to a port of loopback whose errors are nobody's. */
+export function open(port: number): Socket {
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  return socket;
+}
+
+/**
+ * Sends bytes as they are and reads until the connection ends.
+ *
+ * @param milliseconds after which it is ended from here.
+ */
+export function exchange(port: number, bytes: string | Buffer, milliseconds = 3000): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    const socket = open(port);
+    let text = "";
+    socket.on("data", (data) => (text += data.toString("latin1")));
+    const timer = setTimeout(() => socket.destroy(), milliseconds);
+    socket.on("close", () => {
+      clearTimeout(timer);
+      const statuses = [...text.matchAll(/HTTP\/1\.[01] (\d{3}) /g)].map(([, status]) => Number(status));
+      resolve({ statuses, text });
+    });
+    socket.write(bytes);
+  });
+}
