@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { describeOnEngine } from "../e2e/requirements.js";
-import { type ProxySwarm, startProxySwarm } from "../e2e/swarm.js";
-import { watchForDuplicates } from "../e2e/swarm-watch.js";
+import { type ProxySwarm, startProxySwarm } from "../e2e/swarm/proxy-swarm.js";
+import { watchForDuplicates } from "../e2e/swarm/watch.js";
 import { deployStack } from "../support/docker/stack.js";
 import type { SwarmNode } from "../support/docker/swarm-lab.js";
 
@@ -34,7 +34,7 @@ describeOnEngine(`a swarm whose replicas come and go for ${minutes} minutes`, ()
   beforeAll(async () => {
     swarm = await startProxySwarm();
     await swarm.createNetworks("shop_net");
-    await swarm.deployProxy(["shop_net"]);
+    await swarm.deployProxy("shop_net");
     await deployStack(swarm.lab.nodes[0]!.engine, "shop", [shop]);
   });
   afterAll(() => swarm?.stop());

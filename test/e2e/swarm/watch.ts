@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { readExposition, seriesKey } from "../support/exposition-reader.js";
-import type { ProxyClient } from "./proxy-client.js";
+import { readExposition, seriesKey } from "../../support/exposition-reader.js";
+import type { ProxyClient } from "../proxy-client.js";
 
 /** Asks proxies all the time and checks each answer: no series may be there twice. */
 export interface Watch {

@@ -1,10 +1,15 @@
-import { importSampleExporter } from "../support/docker/images.js";
-import { importProjectImage } from "../support/docker/project-image.js";
-import { deployStack, joining, nameShippedImage, shippedStack } from "../support/docker/stack.js";
-import { type SwarmLab, type SwarmNode, type SwarmOptions, startSwarm } from "../support/docker/swarm-lab.js";
-import { runningTasks } from "../support/docker/tasks.js";
-import { until } from "../support/docker/until.js";
-import { ProxyClient } from "./proxy-client.js";
+import { importSampleExporter } from "../../support/docker/images.js";
+import { importProjectImage } from "../../support/docker/project-image.js";
+import { deployStack, joining, nameShippedImage, shippedStack } from "../../support/docker/stack.js";
+import {
+  type SwarmLab,
+  type SwarmNode,
+  type SwarmOptions,
+  startSwarm,
+} from "../../support/docker/swarm-lab.js";
+import { runningTasks } from "../../support/docker/tasks.js";
+import { until } from "../../support/docker/until.js";
+import { ProxyClient } from "../proxy-client.js";
 
 /** What all proxies of a test share. */
 export const swarmSecret = "a secret for this swarm";
@@ -14,6 +19,17 @@ export const proxyService = "metrics_proxy";
 
 /** SCRAPE_INTERVAL in seconds. */
 export const interval = 2;
+
+/** Where a node's proxy takes SSH connections from this machine. */
+export const sshPort = 2222;
+
+/** What an operator adds to stack.yml to see a node's cache with ssh. */
+const withSsh = `
+version: "3.8"
+services:
+  proxy:
+    ports: [{ target: 22, published: ${sshPort}, mode: host }]
+`;
 
 /** STALE_AFTER in seconds, as it is where nothing else is said. */
 export const staleAfter = 3 * interval;
@@ -25,12 +41,10 @@ export interface ProxySwarm {
   client(node: SwarmNode): ProxyClient;
   /** Makes overlay networks that stacks and single containers can join. */
   createNetworks(...names: readonly string[]): Promise<void>;
-  /**
-   * Deploys stack.yml as it is shipped, on further networks, and waits until each node's proxy is ready.
-   *
-   * @param changes further compose files, as texts.
-   */
-  deployProxy(networks: readonly string[], ...changes: readonly string[]): Promise<void>;
+  /** Deploys stack.yml as it is shipped, on further networks, and waits until each node's proxy is ready. */
+  deployProxy(...networks: readonly string[]): Promise<void>;
+  /** Removes stacks; resolves when their containers are gone. */
+  removeStacks(...names: readonly string[]): Promise<void>;
   /** Waits until the proxies of these nodes have done their first scan and sync. */
   untilReady(nodes?: readonly SwarmNode[]): Promise<void>;
   /** What the last two proxies of a node wrote, or why that cannot be had. @param service stack.yml's unless told. */
@@ -70,12 +84,15 @@ function proxySwarm(lab: SwarmLab): ProxySwarm {
         await lab.docker(["network", "create", "--driver", "overlay", "--attachable", name]);
       }
     },
-    async deployProxy(networks, ...changes) {
+    async deployProxy(...networks) {
       const settings = { SSHPASS: swarmSecret, SCRAPE_INTERVAL: String(interval) };
-      const files = [shippedStack, joining(...networks), ...changes];
+      const files = [shippedStack, joining(...networks), withSsh];
       await deployStack(lab.nodes[0]!.engine, "metrics", files, settings);
       await runningTasks(lab, proxyService, lab.nodes.length);
       await untilReady();
+    },
+    async removeStacks(...names) {
+      await lab.docker(["stack", "rm", "--detach=false", ...names]);
     },
     log,
     async logs(service) {

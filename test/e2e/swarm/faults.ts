@@ -1,49 +1,37 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { deployStack } from "../support/docker/stack.js";
-import type { SwarmNode } from "../support/docker/swarm-lab.js";
-import { runningTasks, type Task } from "../support/docker/tasks.js";
-import { until } from "../support/docker/until.js";
-import { askBySsh, run } from "../support/openssh.js";
-import { describeOnEngine } from "./requirements.js";
-import {
-  interval,
-  type ProxySwarm,
-  proxyService,
-  staleAfter,
-  startProxySwarm,
-  swarmSecret,
-} from "./swarm.js";
-import { allShow, appStack, containersIn, showing } from "./swarm-apps.js";
-import { watchForAge } from "./swarm-watch.js";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { deployStack } from "../../support/docker/stack.js";
+import type { SwarmNode } from "../../support/docker/swarm-lab.js";
+import { runningTasks, type Task } from "../../support/docker/tasks.js";
+import { until } from "../../support/docker/until.js";
+import { askBySsh, run } from "../../support/openssh.js";
+import { allShow, appStack, containersIn, showing } from "./apps.js";
+import { interval, type ProxySwarm, proxyService, sshPort, staleAfter, swarmSecret } from "./proxy-swarm.js";
+import { watchForAge } from "./watch.js";
 
 /** How long nodes are cut off, in seconds: a little longer than STALE_AFTER. After some 20 the swarm gives them up. */
 const cutSeconds = Number(process.env["TEST_CUT_SECONDS"] ?? staleAfter + 5);
 
-/** What an operator adds to stack.yml to see a node's cache with ssh. */
-const sshPort = `
-version: "3.8"
-services:
-  proxy:
-    ports: [{ target: 22, published: 2222, mode: host }]
-`;
-
-describeOnEngine("stack.yml on a swarm in which things break", () => {
+/** Nodes lose their power or their cable, and proxies start anew. */
+export function describeFaults(theSwarm: () => ProxySwarm): void {
   let swarm: ProxySwarm;
-  let nodes: readonly [SwarmNode, SwarmNode, SwarmNode];
+  let nodes: readonly SwarmNode[];
+  let leader: SwarmNode;
+  let manager: SwarmNode;
+  let worker: SwarmNode;
   let replicas: readonly Task[];
 
   beforeAll(async () => {
-    swarm = await startProxySwarm();
-    nodes = swarm.lab.nodes as unknown as typeof nodes;
-    await swarm.createNetworks("shop_net");
-    await swarm.deployProxy(["shop_net"], sshPort);
+    swarm = theSwarm();
+    ({ nodes } = swarm.lab);
+    const roles = await swarm.lab.roles();
+    const having = (role: string) => nodes.find(({ name }) => roles[name]?.manager === role)!;
+    [leader, manager, worker] = [having("Leader"), having("Reachable"), having("")];
     const web = { name: "web", deploy: "replicas: 6" };
-    await deployStack(nodes[0].engine, "shop", [appStack("shop_net", web)]);
+    await deployStack(nodes[0]!.engine, "shop", [appStack("shop_net", web)]);
     await allAsBefore();
   });
-  afterAll(() => swarm?.stop());
-  beforeEach(({ onTestFailed }) => onTestFailed(async () => console.error(await swarm.logs())));
+  afterAll(() => swarm.removeStacks("shop"));
 
   /** Waits until all nodes show all replicas; it may take an exchange or two after a fault. */
   async function allAsBefore() {
@@ -89,7 +77,7 @@ describeOnEngine("stack.yml on a swarm in which things break", () => {
 
   it("shows the cache of a node to ssh and tar", async () => {
     for (const { address } of nodes) {
-      const access = { host: address, port: 2222, password: swarmSecret };
+      const access = { host: address, port: sshPort, password: swarmSecret };
       const exported = await askBySsh(access, ["export"]);
       expect(exported).toMatchObject({ code: 0, err: "" });
       const listed = await run("tar", ["-tv"], {}, exported.out);
@@ -100,7 +88,6 @@ describeOnEngine("stack.yml on a swarm in which things break", () => {
   });
 
   it("serves the replicas of a worker that is cut off until they are stale, and again when it is back", async () => {
-    const worker = nodes[2];
     const parts = await around(worker);
     const healed = cutOff(worker);
     await agesOut(worker, parts);
@@ -110,7 +97,6 @@ describeOnEngine("stack.yml on a swarm in which things break", () => {
   });
 
   it("goes on where a manager loses its power, though the swarm has no leader then", async () => {
-    const [leader] = nodes;
     const parts = await around(leader);
     await leader.engine.powerOff();
     await agesOut(leader, parts);
@@ -121,7 +107,6 @@ describeOnEngine("stack.yml on a swarm in which things break", () => {
   });
 
   it("goes on where a manager is cut off, and so does that manager", async () => {
-    const manager = nodes[1];
     const parts = await around(manager);
     const healed = cutOff(manager);
     await agesOut(manager, parts);
@@ -167,4 +152,4 @@ describeOnEngine("stack.yml on a swarm in which things break", () => {
     const script = `fetch("http://127.0.0.1:2137${path}").then((r) => r.text()).then((t) => process.stdout.write(t))`;
     return `${await engine.docker(["exec", id, "node", "-e", script])}\n`;
   }
-});
+}

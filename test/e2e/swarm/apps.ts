@@ -1,9 +1,9 @@
-import type { SwarmNode } from "../support/docker/swarm-lab.js";
-import type { Task } from "../support/docker/tasks.js";
-import { until } from "../support/docker/until.js";
-import { readExposition } from "../support/exposition-reader.js";
-import type { ProxyClient } from "./proxy-client.js";
-import type { ProxySwarm } from "./swarm.js";
+import type { SwarmNode } from "../../support/docker/swarm-lab.js";
+import type { Task } from "../../support/docker/tasks.js";
+import { until } from "../../support/docker/until.js";
+import { readExposition } from "../../support/exposition-reader.js";
+import type { ProxyClient } from "../proxy-client.js";
+import type { ProxySwarm } from "./proxy-swarm.js";
 
 /**
  * The command of a service whose every container tells who it is: `app_info{container="<the beginning of its id>",

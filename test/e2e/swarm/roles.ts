@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, beforeEach, expect, it } from "vitest";
-import { deployStack } from "../support/docker/stack.js";
-import type { SwarmNode } from "../support/docker/swarm-lab.js";
-import { runningTasks } from "../support/docker/tasks.js";
-import { until } from "../support/docker/until.js";
-import { describeOnEngine } from "./requirements.js";
-import { interval, type ProxySwarm, proxyService, startProxySwarm } from "./swarm.js";
-import { allShow, appStack } from "./swarm-apps.js";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { deployStack } from "../../support/docker/stack.js";
+import type { SwarmNode } from "../../support/docker/swarm-lab.js";
+import { runningTasks } from "../../support/docker/tasks.js";
+import { until } from "../../support/docker/until.js";
+import { allShow, appStack } from "./apps.js";
+import { interval, type ProxySwarm, proxyService } from "./proxy-swarm.js";
 
 /** Whether all nodes answer with a status. */
 const all = (status: number) => (statuses: readonly number[]) => statuses.every((one) => one === status);
@@ -27,18 +26,16 @@ networks:
   shop_net: { external: true }
 `;
 
-describeOnEngine("stack.yml on a swarm whose nodes change their roles", () => {
+/** Nodes become managers and workers, leave and join. */
+export function describeRoles(theSwarm: () => ProxySwarm): void {
   let swarm: ProxySwarm;
   let nodes: readonly SwarmNode[];
 
-  beforeAll(async () => {
-    swarm = await startProxySwarm();
+  beforeAll(() => {
+    swarm = theSwarm();
     ({ nodes } = swarm.lab);
-    await swarm.createNetworks("shop_net");
-    await swarm.deployProxy(["shop_net"]);
   });
-  afterAll(() => swarm?.stop());
-  beforeEach(({ onTestFailed }) => onTestFailed(async () => console.error(await swarm.logs())));
+  afterAll(() => swarm.removeStacks("shop"));
 
   const docker = (...args: string[]) => swarm.lab.docker(args);
   const statusOn = (path: string) =>
@@ -121,4 +118,4 @@ describeOnEngine("stack.yml on a swarm whose nodes change their roles", () => {
     await swarm.untilReady();
     await scaleTo(9);
   });
-});
+}

@@ -1,11 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { deployStack } from "../support/docker/stack.js";
-import type { SwarmNode } from "../support/docker/swarm-lab.js";
-import { runningTasks, type Task, tasksOf } from "../support/docker/tasks.js";
-import { until } from "../support/docker/until.js";
-import { describeOnEngine } from "./requirements.js";
-import { type ProxySwarm, startProxySwarm, swarmSecret } from "./swarm.js";
-import { allShow, appStack } from "./swarm-apps.js";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { deployStack } from "../../support/docker/stack.js";
+import type { SwarmNode } from "../../support/docker/swarm-lab.js";
+import { runningTasks, type Task, tasksOf } from "../../support/docker/tasks.js";
+import { until } from "../../support/docker/until.js";
+import { allShow, appStack } from "./apps.js";
+import { type ProxySwarm, swarmSecret } from "./proxy-swarm.js";
 
 /**
  * What users of the image's predecessor of the same name have: its own compose file for a swarm. The quotes get into
@@ -32,7 +31,7 @@ services:
       mode: global
 networks:
   monitor-network: { driver: overlay }
-  application-network: { external: true }
+  application-network: { external: true, name: shop_net }
 `;
 
 /** Another secret on one node: each has its own in a file. */
@@ -47,21 +46,21 @@ services:
 
 const service = "old_app-metrics-proxy";
 
-describeOnEngine("the compose file of the predecessor, with this image", () => {
+/** The compose file of the predecessor, and what goes wrong with its one secret. */
+export function describePredecessor(theSwarm: () => ProxySwarm): void {
   let swarm: ProxySwarm;
   let nodes: readonly SwarmNode[];
   let replicas: readonly Task[];
 
   beforeAll(async () => {
-    swarm = await startProxySwarm();
+    swarm = theSwarm();
     ({ nodes } = swarm.lab);
-    await swarm.createNetworks("application-network");
-    // As most stacks are: with a virtual address, and one service on a port that only PORTS names.
+    await swarm.removeStacks("metrics");
+    // As most stacks are, with a virtual address; on a port that only PORTS names.
     const web = { name: "web", deploy: "replicas: 6", endpointMode: "vip" as const, port: 1201 };
-    await deployStack(nodes[0]!.engine, "shop", [appStack("application-network", web)]);
+    await deployStack(nodes[0]!.engine, "shop", [appStack("shop_net", web)]);
     replicas = await runningTasks(swarm.lab, "shop_web", 6);
   });
-  afterAll(() => swarm?.stop());
   beforeEach(({ onTestFailed }) => onTestFailed(async () => console.error(await swarm.logs(service))));
 
   const deploy = (environment: Record<string, string>, ...changes: string[]) =>
@@ -109,7 +108,7 @@ describeOnEngine("the compose file of the predecessor, with this image", () => {
       await allShow(swarm, "web", { shop_web: rest }, 20, nodes.slice(0, 2));
     });
 
-    it("is told by all nodes, in their metrics and their logs", async () => {
+    it("is told by all nodes, in metrics and log, on /targets and the status page", async () => {
       const figures: [SwarmNode, string, string][] = [
         [nodes[0]!, "replication_failures_total", 'reason="host_key"'],
         [nodes[1]!, "replication_failures_total", 'reason="host_key"'],
@@ -117,7 +116,9 @@ describeOnEngine("the compose file of the predecessor, with this image", () => {
       ];
       for (const [node, name, label] of figures) {
         expect(await swarm.client(node).ownMetric(`app_metrics_proxy_${name}`, label)).toBeGreaterThan(0);
-        expect(await swarm.log(node, service)).toMatch(/"level":"warn".*another SSHPASS/);
+        expect(await swarm.log(node, service)).toMatch(/another SSHPASS.*"level":"warn"/);
+        expect((await swarm.client(node).get("/targets")).body).toContain("another SSHPASS");
+        expect((await swarm.client(node).get("/")).body).toContain("another SSHPASS");
       }
     });
   });
@@ -128,4 +129,4 @@ describeOnEngine("the compose file of the predecessor, with this image", () => {
     const shell = ["/bin/busybox", "sh", "-c", script];
     await engine.docker(["run", "--rm", "--volume", "/run:/host", "sample-exporter", ...shell]);
   }
-});
+}
