@@ -28,7 +28,7 @@ export interface PeerStatus {
 
 /** A node that talked to this one and was cut off. */
 export interface CutOff {
-  /** What it is called, or `unknown` where it did not get that far. */
+  /** What it is called; `unknown`, or its address, where it did not get that far. */
   readonly node: string;
   readonly reason: string;
   /** In words. */

@@ -107,6 +107,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     clock,
     logger,
     onRefused: (reason) => telemetry.sshRefused.inc({ reason }),
+    onHostKeyRefused: (address) => replicator.hostKeyRefused(address),
     commands: {
       everybody: { export: createExportCommand(cache, clock), status: createStatusCommand(status) },
       peers: { sync: replicator.answer },

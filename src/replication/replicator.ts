@@ -92,15 +92,21 @@ export class Replicator {
       this.#options.onFailure?.(failure.reason);
       const { reason } = failure;
       const peer = session.peer?.origin ?? "unknown";
-      const told = describeError(failure);
-      if (this.#cutOffs.note(peer, reason, told)) {
-        this.#options.logger.warn("a peer was cut off", { peer, reason, error: told });
-      }
+      this.#cutOff(peer, reason, describeError(failure));
       throw failure;
     } finally {
       session.release();
     }
   };
+
+  /**
+   * A client does not take this node's host key. On a worker, which begins no exchange itself, nothing else tells of
+   * an SSHPASS that is wrong there.
+   */
+  hostKeyRefused(address: string): void {
+    const why = "it does not take this node's host key: another SSHPASS there or here, or a stranger";
+    this.#cutOff(address, "host_key", why);
+  }
 
   /** All peers that this node talks to. */
   statuses(): PeerStatus[] {
@@ -155,6 +161,11 @@ export class Replicator {
     const patience = sleep(listPatience, undefined, { ref: false, signal: enough.signal });
     await Promise.race([this.#listing, patience.catch(() => undefined)]);
     enough.abort();
+  }
+
+  #cutOff(peer: string, reason: FailureReason, error: string): void {
+    if (!this.#cutOffs.note(peer, reason, error)) return;
+    this.#options.logger.warn("a peer was cut off", { peer, reason, error });
   }
 
   async #listPeers(): Promise<void> {

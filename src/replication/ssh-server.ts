@@ -6,7 +6,7 @@ import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import { authenticate } from "./authentication.js";
 import { ConnectionGuard, type ConnectionLimits, defaultConnectionLimits } from "./connection-guard.js";
-import { HostKeyRefusals } from "./host-key-refusals.js";
+import { isHostKeyRefusal } from "./host-key-refusal.js";
 import type { SharedKeys } from "./keys.js";
 import { part } from "./parting.js";
 import { PasswordGuard } from "./password-guard.js";
@@ -32,6 +32,8 @@ export interface SshServerOptions {
   readonly timings?: Partial<ConnectionTimings>;
   /** Told for each connection that is refused or cut off, for the metrics. */
   readonly onRefused?: (reason: RefusalReason) => void;
+  /** Told the address of each client that does not take this node's host key. */
+  readonly onHostKeyRefused?: (address: string) => void;
 }
 
 /** A server that listens. */
@@ -59,7 +61,6 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
   const guard = new ConnectionGuard({ ...defaultConnectionLimits, ...options.limits }, clock, onRefused);
   const passwords = new PasswordGuard(options.password, clock);
   const timings = { ...defaultConnectionTimings, ...options.timings };
-  const hostKeyRefusals = new HostKeyRefusals(logger);
   /** Sockets whose SSH connection has yet to be seen, by remote address and port. */
   const sockets = new Map<string, Socket>();
   const connections = new Map<Socket, SshConnection>();
@@ -87,7 +88,6 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
         onRefused: (reason) => guard.refused(socket, reason),
         onReady: (trusted) => {
           if (!guard.authenticated(socket, trusted)) return;
-          hostKeyRefusals.passed(ip);
           socket.setTimeout(silenceMs, () => socket.destroy());
           const known = { client, socket, commands, trusted, clock, logger, timings, onRefused };
           connections.set(socket, new SshConnection(known));
@@ -99,7 +99,9 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
 
   const failed = (socket: Socket, from: string, error: Error & { code?: unknown }) => {
     logger.debug("an SSH connection failed", { from, error: describeError(error) });
-    if (guard.isStranger(socket) && hostKeyRefusals.note(error, from)) guard.refused(socket, "host_key");
+    if (!guard.isStranger(socket) || !isHostKeyRefusal(error)) return;
+    guard.refused(socket, "host_key");
+    options.onHostKeyRefused?.(from);
   };
 
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {

@@ -113,6 +113,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
     ...(options.connectionTimings === undefined ? {} : { timings: options.connectionTimings }),
     onRefused: (reason) => refusals.push(reason),
+    onHostKeyRefused: (address) => replicator.hostKeyRefused(address),
     commands: {
       everybody: {
         export: createExportCommand(cache, clock),
