@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { encodeFrame, type Frame, FrameDecoder, type FrameLimits } from "./frames.js";
+import { encodeFrames, type Frame, FrameDecoder, type FrameLimits, type OutgoingFrame } from "./frames.js";
 import { PeerError } from "./peer-error.js";
 
 /** Frames that wait to be read before the sender has to wait. */
@@ -41,9 +41,9 @@ export class FrameChannel {
   }
 
   /** Sends frames in one go; resolves when there is room for more. @throws PeerError */
-  async send(...frames: Frame[]): Promise<void> {
+  async send(...frames: OutgoingFrame[]): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
-    const bytes = frames.length === 1 ? encodeFrame(frames[0]!) : Buffer.concat(frames.map(encodeFrame));
+    const bytes = encodeFrames(frames);
     this.#onBytes("out", bytes.length);
     await new Promise<void>((resolve, reject) => {
       const closed = () => {

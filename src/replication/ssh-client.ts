@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
 import { describeError } from "../errors.js";
+import { gatherWrites } from "./gather-writes.js";
 import type { SharedKeys } from "./keys.js";
 import { PeerError } from "./peer-error.js";
 import { sshAlgorithms, sshUser } from "./ssh-algorithms.js";
@@ -70,6 +71,7 @@ export function openLink(
     if (signal.aborted) return abort();
 
     socket = connect({ host, port, noDelay: true, keepAlive: true });
+    gatherWrites(socket);
     socket.on("error", () => undefined);
     client.on("error", (error) => fail(failureOf(error, hostKeyWrong)));
     client.on("close", () => fail(new PeerError("closed", "the connection was closed")));

@@ -6,6 +6,7 @@ import { codeOf, describeError, ListenError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import { ConnectionGuard, type ConnectionLimits, defaultConnectionLimits } from "./connection-guard.js";
+import { gatherWrites } from "./gather-writes.js";
 import type { SharedKeys } from "./keys.js";
 import { PasswordGuard } from "./password-guard.js";
 import { sshAlgorithms } from "./ssh-algorithms.js";
@@ -106,6 +107,7 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
     socket.on("error", () => undefined);
     const key = `${socket.remoteAddress} ${socket.remotePort}`;
     if (!guard.admit(socket)) return onRefused("connections");
+    gatherWrites(socket);
     sockets.set(key, socket);
     socket.once("close", () => sockets.delete(key));
     (protocol as unknown as { injectSocket(socket: Socket): void }).injectSocket(socket);
