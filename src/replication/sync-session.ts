@@ -1,7 +1,7 @@
 import { setImmediate as yieldToOthers } from "node:timers/promises";
 import { noVersion, type Version } from "../model/version.js";
 import { batchesOf, decodeBatch, encodeBatch } from "./batch.js";
-import { checkExposition } from "./check-exposition.js";
+import { checkGzip } from "./check-gzip.js";
 import { entryFrom } from "./entry-metadata.js";
 import type { FrameChannel } from "./frame-channel.js";
 import { Intake } from "./intake.js";
@@ -269,7 +269,7 @@ export class SyncSession {
       if (batch.length > intake.missing)
         throw new PeerError("protocol", "it sends more entries than it told");
       for (const received of batch) {
-        await checkExposition(received);
+        checkGzip(received);
         this.#checkRoom();
         intake.take(entryFrom(received.metadata, received.gzip, section, receivedAt));
         count("in", 1);
