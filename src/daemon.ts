@@ -79,7 +79,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const restored = cache.restore(await store.load(), lastIdentity?.origin);
   if (restored > 0) logger.info("serving what the cache on disk still has fresh", { entries: restored });
 
-  const answers = new PreparedAnswers((entry) => cache.holds(entry), logger);
+  const answers = new PreparedAnswers(cache, logger);
   const tellNameClashes = nameClashTeller(logger);
   const tellClocks = clockTeller(logger);
   let scanned = false;

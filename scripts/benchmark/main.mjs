@@ -1,13 +1,19 @@
-// main.mjs [--profile]: measures and prints a table. With --profile Node writes a CPU profile of the cycles.
+// main.mjs [--replication] [--profile]: measures and prints tables. With --replication only that, and its plot goes
+// into img/. With --profile Node writes CPU profiles of the cycles, or of the three nodes.
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { measureCycles } from "./cycles.mjs";
 import { measureDaemon } from "./daemon.mjs";
 import { measureFederating } from "./federating.mjs";
+import { measureGrowth } from "./growing.mjs";
+import { drawGrowth, tableOfGrowth } from "./growth-report.mjs";
 import { measureGuessing } from "./guessing.mjs";
 import { measureMerging, replicas } from "./merging.mjs";
+import { measureReplicating } from "./replicating.mjs";
+import { tableOfReplicating } from "./replicating-report.mjs";
 import { machine, megabytes, ratio, seconds, table } from "./report.mjs";
 import { connections, measureServing } from "./serving.mjs";
 import { startTargets } from "./targets.mjs";
@@ -16,6 +22,8 @@ const count = 1000;
 const series = 1000;
 const rounds = 5;
 const profile = process.argv.includes("--profile");
+const onlyReplication = process.argv.includes("--replication");
+const picture = fileURLToPath(new URL("../../img/growth.svg", import.meta.url));
 const folder = await mkdtemp(join(tmpdir(), "app-metrics-proxy-bench-"));
 const cleanUps = [];
 const onExit = (cleanUp) => cleanUps.unshift(cleanUp);
@@ -38,7 +46,12 @@ async function measure() {
   const { signal } = interrupt;
   const targets = await startTargets({ folder: place, count, moments: 3, signal, onExit });
   const options = { targets, folder, onExit };
+  if (!onlyReplication) await measureOneNode(options);
+  if (onlyReplication || !profile) await measureReplication(options);
+}
 
+async function measureOneNode(options) {
+  const { targets } = options;
   tell("cycles of the proxy's parts, in turns with bare fetches");
   const cycles = await measureCycles({ ...options, count: 10, samples: count * series, profile });
   if (profile) return;
@@ -55,6 +68,18 @@ async function measure() {
   print(targets, cycles, daemon, serving);
   printSeveral(merging, federating);
   printGuessing(guessing);
+}
+
+async function measureReplication(options) {
+  tell("replication among three nodes");
+  const replicating = await measureReplicating({ ...options, count: 10, samples: series, profile });
+  if (profile) return;
+  console.log(`${onlyReplication ? `\n${machine()}\n\n` : ""}${tableOfReplicating(replicating)}\n`);
+  tell("replication among 3, 10 and 30 nodes");
+  const growth = await measureGrowth({ ...options, sizes: [3, 10, 30], count: 3, samples: series });
+  console.log(`${tableOfGrowth(growth)}\n`);
+  await writeFile(picture, drawGrowth(growth));
+  tell(`the plot is in ${picture}`);
 }
 
 function print({ size }, cycles, daemon, serving) {

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { exposition } from "./exposition.mjs";
@@ -26,14 +26,14 @@ export async function startTargets({ folder, count, moments, signal, onExit }) {
   for (let moment = 0; moment < moments; moment++) {
     for (let target = 0; target < count; target++) {
       signal.throwIfAborted();
-      const place = join(folder, `moment-${moment}`, addressOf(target));
+      const file = textFile(folder, moment, target);
       const text = exposition(target, moment);
       const gzip = gzipSync(text);
       size.text += text.length / count / moments;
       size.gzip += gzip.length / count / moments;
-      await mkdir(place, { recursive: true });
+      await mkdir(dirname(file), { recursive: true });
       // Without a plain file beside it: only who takes gzip is answered.
-      await writeFile(join(place, "metrics.gz"), gzip);
+      await writeFile(file, gzip);
     }
   }
 
@@ -64,12 +64,20 @@ export async function startTargets({ folder, count, moments, signal, onExit }) {
   await waitFor(urls[0], nginx);
   return {
     targetsFile,
+    /** See textFile. */
+    folder,
+    moments,
     urls,
     size,
     /** Path under which a proxy serves a service with a single replica. */
     singlePath: `/${jobOf(0)}/metrics`,
     advance,
   };
+}
+
+/** Where the gzipped text of a target at a moment lies. */
+export function textFile(folder, moment, target) {
+  return join(folder, `moment-${moment}`, addressOf(target), "metrics.gz");
 }
 
 function addressOf(target) {

@@ -24,6 +24,8 @@ export class Cache {
   readonly #index = new EntryIndex();
   /** The keys of this node's own entries, by the id of the target. */
   readonly #ownKeys = new Map<string, string>();
+  /** The bytes that this process has scraped. */
+  readonly #scraped = new WeakSet<Entry["gzip"]>();
   readonly #clock: Clock;
   readonly #staleAfter: number;
   readonly #store: EntryStore | undefined;
@@ -47,6 +49,7 @@ export class Cache {
     // Under another name of the node, from before it was known.
     if (held !== undefined && held.origin !== entry.origin) this.remove(entry.id);
     this.#ownKeys.set(entry.id, keyOf(entry));
+    this.#scraped.add(entry.gzip);
     const kept = this.holdings.stampOwn(entry, held);
     if (kept === undefined) return;
     this.#index.add(kept);
@@ -90,6 +93,11 @@ export class Cache {
   get(id: string): Entry | undefined {
     const key = this.#ownKeys.get(id);
     return key === undefined ? undefined : this.#index.get(key);
+  }
+
+  /** Whether this process has scraped an entry itself: then it has been checked. */
+  wasScraped(entry: Entry): boolean {
+    return this.#scraped.has(entry.gzip);
   }
 
   /** Whether the exposition of an entry is the one that is held; its times may have been renewed. */

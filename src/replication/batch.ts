@@ -28,8 +28,8 @@ export function* batchesOf(entries: readonly Entry[]): Generator<readonly Entry[
   if (batch.length > 0) yield batch;
 }
 
-/** @param monotonic now: ages are counted up to here. */
-export async function encodeBatch(entries: readonly Entry[], monotonic: number): Promise<Buffer> {
+/** A batch, in pieces. @param monotonic now: ages are counted up to here. */
+export async function encodeBatch(entries: readonly Entry[], monotonic: number): Promise<Buffer[]> {
   const metadata = entries.map((entry) => metadataOf(entry, monotonic));
   const archive = pack();
   const header = {
@@ -40,9 +40,9 @@ export async function encodeBatch(entries: readonly Entry[], monotonic: number):
   };
   archive.entry(header, Buffer.concat(entries.map((entry) => entry.gzip)));
   archive.finalize();
-  const chunks: Buffer[] = [];
-  for await (const chunk of archive) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
+  const pieces: Buffer[] = [];
+  for await (const piece of archive) pieces.push(piece as Buffer);
+  return pieces;
 }
 
 /** What came in a batch. */
@@ -70,7 +70,8 @@ export async function decodeBatch(archive: Buffer, limits: ReplicationLimits): P
       const metadata = readComment(file.header, limits);
       const chunks: Buffer[] = [];
       for await (const chunk of file) chunks.push(chunk as Buffer);
-      received.push(...split(Buffer.concat(chunks), metadata, limits));
+      const content = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
+      received.push(...split(content, metadata, limits));
     }
   } catch (cause) {
     if (cause instanceof PeerError) throw cause;

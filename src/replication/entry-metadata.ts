@@ -44,15 +44,30 @@ const metadataSchema = z.object({
 });
 export type EntryMetadata = z.infer<typeof metadataSchema>;
 
+/*
+ * Both ways field by field: with spreads and rests each took ten times as long, in every cycle for every entry.
+ */
+
 /** @param monotonic now: the age is counted up to here. */
 export function metadataOf(entry: Entry, monotonic: number): EntryMetadata {
-  const { origin: _, gzip, measuredAt, epoch: __, renewed: ___, names, stack, ...rest } = entry;
+  const { stack } = entry;
   return {
-    ...rest,
-    names: [...names],
+    id: entry.id,
+    names: entry.names as string[],
+    job: entry.job,
+    replica: entry.replica,
+    scope: entry.scope,
     ...(stack === undefined ? {} : { stack }),
-    age: Math.max(0, Math.round(monotonic - measuredAt)),
-    gzipBytes: gzip.length,
+    contentType: entry.contentType,
+    size: entry.size,
+    samples: entry.samples,
+    url: entry.url,
+    scrapedAt: entry.scrapedAt,
+    age: Math.max(0, Math.round(monotonic - entry.measuredAt)),
+    duration: entry.duration,
+    startedAt: entry.startedAt,
+    sequence: entry.sequence,
+    gzipBytes: entry.gzip.length,
   };
 }
 
@@ -78,18 +93,31 @@ export function readMetadata(raw: unknown): EntryMetadata[] {
 
 /** An entry of the section's origin, as this node keeps it. @param monotonic when it was received. */
 export function entryFrom(
-  { age, gzipBytes: _, stack, ...metadata }: EntryMetadata,
+  metadata: EntryMetadata,
   gzip: Buffer,
   { origin, epoch }: Pick<Section, "origin" | "epoch">,
   monotonic: number,
 ): Entry {
+  const { stack, sequence } = metadata;
   return {
-    ...metadata,
+    id: metadata.id,
+    names: metadata.names,
+    job: metadata.job,
+    replica: metadata.replica,
+    scope: metadata.scope,
     ...(stack === undefined ? {} : { stack }),
     origin,
     gzip,
-    measuredAt: monotonic - age,
+    contentType: metadata.contentType,
+    size: metadata.size,
+    samples: metadata.samples,
+    url: metadata.url,
+    scrapedAt: metadata.scrapedAt,
+    duration: metadata.duration,
+    startedAt: metadata.startedAt,
+    measuredAt: monotonic - metadata.age,
     epoch,
-    renewed: metadata.sequence,
+    sequence,
+    renewed: sequence,
   };
 }

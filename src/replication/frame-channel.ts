@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { encodeFrame, type Frame, FrameDecoder, type FrameLimits } from "./frames.js";
+import { encodeFrames, type Frame, FrameDecoder, type FrameLimits, type OutgoingFrame } from "./frames.js";
 import { PeerError } from "./peer-error.js";
 import type { ReceiveBudget } from "./receive-budget.js";
 
@@ -56,8 +56,8 @@ export class FrameChannel {
   }
 
   /** Sends frames in one go; resolves when there is room for more. @throws PeerError */
-  async send(...frames: Frame[]): Promise<void> {
-    const bytes = frames.length === 1 ? encodeFrame(frames[0]!) : Buffer.concat(frames.map(encodeFrame));
+  async send(...frames: OutgoingFrame[]): Promise<void> {
+    const bytes = encodeFrames(frames);
     for (let at = 0; at < bytes.length; at += sliceBytes) {
       await this.#write(bytes.subarray(at, at + sliceBytes));
     }

@@ -18,12 +18,26 @@ const headerBytes = 5;
 /** What is set aside at first for a frame that has begun; more only for bytes that have come. */
 const firstBytes = 32 * 1024;
 
-/** A frame as it is sent. */
-export function encodeFrame({ kind, payload }: Frame): Buffer {
-  const header = Buffer.allocUnsafe(headerBytes);
-  header.writeUInt8(kind.charCodeAt(0));
-  header.writeUInt32BE(payload.length, 1);
-  return Buffer.concat([header, payload]);
+/** A frame to be sent, whose payload may be in pieces. */
+export interface OutgoingFrame {
+  readonly kind: FrameKind;
+  readonly payload: Buffer | readonly Buffer[];
+}
+
+/** Frames as they are sent. */
+export function encodeFrames(frames: readonly OutgoingFrame[]): Buffer {
+  return Buffer.concat(
+    frames.flatMap(({ kind, payload }) => {
+      const pieces = Buffer.isBuffer(payload) ? [payload] : payload;
+      const header = Buffer.allocUnsafe(headerBytes);
+      header.writeUInt8(kind.charCodeAt(0));
+      header.writeUInt32BE(
+        pieces.reduce((sum, { length }) => sum + length, 0),
+        1,
+      );
+      return [header, ...pieces];
+    }),
+  );
 }
 
 /**

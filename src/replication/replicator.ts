@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
@@ -54,6 +55,8 @@ export class Replicator {
 
   constructor(options: ReplicatorOptions) {
     this.#options = options;
+    // Each peer that is being connected to listens.
+    setMaxListeners(0, this.#stopping.signal);
     const { cache, clock, instance } = options.context;
     this.#cutOffs = new CutOffs(clock);
     this.#names = new NameWatch(clock, 2 * options.staleAfter);

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
 import { describeError } from "../errors.js";
+import { gatherWrites } from "./gather-writes.js";
 import type { SharedKeys } from "./keys.js";
 import { paceBySocket } from "./paced-channel.js";
 import { PeerError } from "./peer-error.js";
@@ -79,6 +80,7 @@ export function openLink(
 
     const wire = connect({ host, port, noDelay: true, keepAlive: true });
     socket = wire;
+    gatherWrites(wire);
     wire.on("error", () => undefined);
     wire.once("close", () => ended.abort());
     client.on("error", (error) => fail(failureOf(error, hostKeyWrong)));

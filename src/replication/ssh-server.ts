@@ -6,6 +6,7 @@ import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import { authenticate } from "./authentication.js";
 import { ConnectionGuard, type ConnectionLimits, defaultConnectionLimits } from "./connection-guard.js";
+import { gatherWrites } from "./gather-writes.js";
 import { isHostKeyRefusal } from "./host-key-refusal.js";
 import type { SharedKeys } from "./keys.js";
 import { part } from "./parting.js";
@@ -108,6 +109,7 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
     socket.on("error", () => undefined);
     const key = `${socket.remoteAddress} ${socket.remotePort}`;
     if (!guard.admit(socket)) return;
+    gatherWrites(socket);
     sockets.set(key, socket);
     socket.once("close", () => {
       sockets.delete(key);

@@ -2,7 +2,7 @@ import { setImmediate as yieldToOthers } from "node:timers/promises";
 import { TokenBucket } from "../model/token-bucket.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
 import { batchesOf, decodeBatch, encodeBatch } from "./batch.js";
-import { checkExposition } from "./check-exposition.js";
+import { checkGzip } from "./check-gzip.js";
 import { entryFrom } from "./entry-metadata.js";
 import type { FrameChannel } from "./frame-channel.js";
 import { Intake } from "./intake.js";
@@ -301,7 +301,7 @@ export class SyncSession {
       if (batch.length > intake.missing)
         throw new PeerError("protocol", "it sends more entries than it told");
       for (const received of batch) {
-        await checkExposition(received);
+        checkGzip(received);
         this.#checkRoom();
         intake.take(entryFrom(received.metadata, received.gzip, section, receivedAt));
         count("in", 1);

@@ -4,6 +4,7 @@ import { describeError } from "../errors.js";
 import { type Logger, silentLogger } from "../logging.js";
 import type { Entry } from "../model/entry.js";
 import { instanceOf } from "../model/target.js";
+import { checkInflated, checkInPieces, DamagedEntryError } from "./check-entry.js";
 
 /** Something that an answer had to leave out. */
 export interface LeftOut {
@@ -15,33 +16,64 @@ export interface LeftOut {
 
 /** What is inflated in one go; larger entries go through the thread pool. */
 const wholeInflatedBytes = 1024 * 1024;
+const minChunkSize = 64;
 const inflateAsync = promisify(gunzip);
 
+/** What a reader needs to know of the cache. */
+export interface ReadCache {
+  /** Whether the exposition of an entry is still the newest of its target. */
+  holds(entry: Entry): boolean;
+  /** Whether this process has scraped it itself: then it has been checked. */
+  wasScraped(entry: Entry): boolean;
+}
+
 /**
- * Inflates entries for answers. One whose bytes are damaged costs nobody else theirs: it is left out, told once in
- * the log, and named for as long as it is the newest of its target.
+ * Inflates entries for answers, and checks what other nodes have sent, and what the disk has kept, before its first
+ * use, once each. One that is damaged costs nobody else theirs: it is left out, told once in the log, and named for
+ * as long as it is the newest of its target.
  */
 export class EntryReader {
   readonly #unreadable = new Map<Entry["gzip"], { readonly entry: Entry; readonly reason: string }>();
-  readonly #isCurrent: (entry: Entry) => boolean;
+  /** The bytes that were found good here. */
+  readonly #checked = new WeakSet<Entry["gzip"]>();
+  readonly #cache: ReadCache;
   readonly #logger: Logger;
 
-  /** @param isCurrent whether the exposition of an entry is still the newest of its target. */
-  constructor(isCurrent: (entry: Entry) => boolean, logger: Logger = silentLogger) {
-    this.#isCurrent = isCurrent;
+  constructor(cache: ReadCache, logger: Logger = silentLogger) {
+    this.#cache = cache;
     this.#logger = logger;
   }
 
-  /** The inflated bytes of an entry; undefined where they cannot be had. */
+  /** The inflated bytes of an entry; undefined where it is damaged. */
   async read(entry: Entry): Promise<Buffer | undefined> {
     const { gzip, size } = entry;
-    const limit = { maxOutputLength: Math.max(size, 1) };
-    try {
-      return size <= wholeInflatedBytes ? gunzipSync(gzip, limit) : await inflateAsync(gzip, limit);
-    } catch (error) {
-      this.#note(entry, `what is cached cannot be inflated: ${describeError(error)}`);
-      return undefined;
-    }
+    return this.#attempt(entry, async () => {
+      const maxOutputLength = Math.max(size, 1);
+      if (size > wholeInflatedBytes) {
+        if (!this.isChecked(entry)) await checkInPieces(entry);
+        return await inflateAsync(gzip, { maxOutputLength });
+      }
+      // With `info` the result also tells how much of the input was used; the typings do not know it.
+      const options = { maxOutputLength, chunkSize: Math.max(size + 1, minChunkSize), info: true };
+      const { buffer, engine } = gunzipSync(gzip, options) as unknown as {
+        buffer: Buffer;
+        engine: { bytesWritten: number };
+      };
+      if (!this.isChecked(entry)) checkInflated(entry, buffer, engine.bytesWritten);
+      return buffer;
+    });
+  }
+
+  /** Whether an entry may be sent as it is, without a look at it. */
+  isChecked(entry: Entry): boolean {
+    return this.#cache.wasScraped(entry) || this.#checked.has(entry.gzip);
+  }
+
+  /** Whether an entry may be sent as it is; it is looked at where nobody has. */
+  async check(entry: Entry): Promise<boolean> {
+    if (this.isChecked(entry)) return true;
+    if (entry.size <= wholeInflatedBytes) return (await this.read(entry)) !== undefined;
+    return (await this.#attempt(entry, () => checkInPieces(entry).then(() => true))) ?? false;
   }
 
   /** The sources that are left out at the moment. */
@@ -58,6 +90,21 @@ export class EntryReader {
     return this.#unreadable.get(gzip)?.reason;
   }
 
+  /** Does something that shows whether an entry is good; undefined where it is not. */
+  async #attempt<T>(entry: Entry, work: () => Promise<T>): Promise<T | undefined> {
+    if (this.#unreadable.has(entry.gzip)) return undefined;
+    try {
+      const result = await work();
+      this.#checked.add(entry.gzip);
+      return result;
+    } catch (error) {
+      const fault =
+        error instanceof DamagedEntryError ? error.message : `cannot be inflated: ${describeError(error)}`;
+      this.#note(entry, `what is cached ${fault}`);
+      return undefined;
+    }
+  }
+
   #note(entry: Entry, reason: string): void {
     if (this.#unreadable.has(entry.gzip)) return;
     this.#forgetOutdated();
@@ -72,7 +119,7 @@ export class EntryReader {
 
   #forgetOutdated(): void {
     for (const [gzip, { entry }] of this.#unreadable) {
-      if (!this.#isCurrent(entry)) this.#unreadable.delete(gzip);
+      if (!this.#cache.holds(entry)) this.#unreadable.delete(gzip);
     }
   }
 }

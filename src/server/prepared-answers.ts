@@ -6,7 +6,7 @@ import { merge } from "../exposition/merge.js";
 import type { Logger } from "../logging.js";
 import type { Entry } from "../model/entry.js";
 import { instanceOf } from "../model/target.js";
-import { EntryReader, type LeftOut } from "./entry-reader.js";
+import { EntryReader, type LeftOut, type ReadCache } from "./entry-reader.js";
 
 export type { LeftOut } from "./entry-reader.js";
 
@@ -45,14 +45,14 @@ export class PreparedAnswers {
     string,
     { readonly entries: readonly Entry[]; readonly answer: Promise<PreparedAnswer> }
   >();
-  readonly #isCurrent: (entry: Entry) => boolean;
+  readonly #cache: ReadCache;
   /** Inflates entries, and knows those that could not be. */
   readonly reader: EntryReader;
 
-  /** @param isCurrent whether the exposition of an entry is still the newest of its target; answers made of others are let go. */
-  constructor(isCurrent: (entry: Entry) => boolean, logger?: Logger) {
-    this.#isCurrent = isCurrent;
-    this.reader = new EntryReader(isCurrent, logger);
+  /** @param cache answers made of what it does not hold any more are let go. */
+  constructor(cache: ReadCache, logger?: Logger) {
+    this.#cache = cache;
+    this.reader = new EntryReader(cache, logger);
   }
 
   /** An answer in `format` made of one entry or several, without those that are damaged. */
@@ -83,7 +83,7 @@ export class PreparedAnswers {
 
   #forgetOutdated(): void {
     for (const [key, { entries }] of this.#answers) {
-      if (!entries.every(this.#isCurrent)) this.#answers.delete(key);
+      if (!entries.every((entry) => this.#cache.holds(entry))) this.#answers.delete(key);
     }
   }
 }

@@ -100,7 +100,7 @@ class Pair {
       {
         version: "0",
         cache,
-        answers: new PreparedAnswers((entry) => cache.get(entry.id) === entry),
+        answers: new PreparedAnswers(cache),
         clock: systemClock,
         logger: silentLogger,
         telemetry: createTelemetry("0"),

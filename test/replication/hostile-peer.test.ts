@@ -3,6 +3,7 @@ import { deflateRawSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { Renewal, Section } from "../../src/replication/messages.js";
 import type { FailureReason } from "../../src/replication/peer-error.js";
+import { PreparedAnswers } from "../../src/server/prepared-answers.js";
 import { served, startProxy } from "./proxies.js";
 import { frame, goodGzip, goodMetadata, message, offerOf, startRawPeer, tarOf } from "./raw-peer.js";
 
@@ -33,6 +34,20 @@ async function archiveOfSize(field: string): Promise<Buffer> {
 /** Ten gigabytes are to follow; only some bytes do. */
 const tenGigabytes = `${(10 * 2 ** 30).toString(8)} `;
 
+/** A gzip stream whose checksum is not that of what it inflates to. */
+function damaged(gzip: Buffer) {
+  const bytes = Buffer.from(gzip);
+  bytes[bytes.length - 8]! ^= 1;
+  return bytes;
+}
+
+/** A gzip stream that lies about its inflated size. */
+function saying(size: number, gzip: Buffer) {
+  const bytes = Buffer.from(gzip);
+  bytes.writeUInt32LE(size, bytes.length - 4);
+  return bytes;
+}
+
 const sections = (tar: Buffer, entries = 1) => Buffer.concat([offerOf("x", entries), frame("t", tar)]);
 /** An answer with sections that have no entries, each of an origin that was asked for. */
 function lightSections(light: readonly Partial<Section>[]): Buffer {
@@ -47,7 +62,6 @@ function lightSections(light: readonly Partial<Section>[]): Buffer {
   ]);
 }
 const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024));
-const notMetrics = gzipSync("<html>\n");
 const entry = (fields: Record<string, unknown>, gzip = goodGzip) =>
   archive({}, [goodMetadata(gzip, fields)], gzip);
 
@@ -233,8 +247,6 @@ const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promi
     "invalid_entry",
     async () => sections(await entry({}, Buffer.concat([goodGzip, Buffer.from("more")]))),
   ],
-  ["a web page", "invalid_entry", async () => sections(await entry({ size: 7 }, notMetrics))],
-  ["a wrong number of samples", "invalid_entry", async () => sections(await entry({ samples: 2 }))],
   [
     "a name that is no segment of a path",
     "invalid_entry",
@@ -362,7 +374,7 @@ describe("a peer that holds the secret and sends", () => {
   it("good entries before a bad one loses only the bad one", async () => {
     const proxy = await startProxy("node1");
     const second = gzipSync("y 1\n");
-    const both = [goodMetadata(goodGzip), goodMetadata(second, { sequence: 2, replica: "2", samples: 7 })];
+    const both = [goodMetadata(goodGzip), goodMetadata(second, { sequence: 2, replica: "2", size: 7 })];
     const sent = sections(await archive({}, both, Buffer.concat([goodGzip, second])), 2);
     const evil = await startRawPeer((stream) => stream.write(sent));
     proxy.talkTo(evil);
@@ -370,6 +382,32 @@ describe("a peer that holds the secret and sends", () => {
     expect(proxy.failures).toEqual(["invalid_entry"]);
     expect(served(proxy)).toEqual({ "1": "x 1\n" });
   });
+
+  it.each<[what: string, fields: Record<string, unknown>, gzip: typeof goodGzip]>([
+    ["a web page", { size: 7 }, gzipSync("<html>\n")],
+    ["an exposition with a wrong number of samples", { samples: 2 }, goodGzip],
+    ["a gzip stream with a wrong checksum", {}, damaged(goodGzip)],
+    ["a bomb that says that it is small", {}, saying(4, bomb)],
+  ])(
+    "%s for an exposition finds nobody who shows it, and costs no other its place",
+    async (_, fields, gzip) => {
+      const proxy = await startProxy("node1");
+      const sent = sections(await entry({ replica: "2", ...fields }, gzip));
+      const evil = await startRawPeer((stream) => stream.write(sent));
+      const good = await startProxy("good");
+      good.put("1", "x 1\n");
+      proxy.talkTo(evil, good);
+      await proxy.replicator.cycle();
+
+      const answers = new PreparedAnswers(proxy.cache);
+      const [first, second] = proxy.cache.named("web");
+      expect(await answers.reader.check(first!)).toBe(true);
+      expect(await answers.reader.check(second!)).toBe(false);
+      const merged = await answers.get([first!, second!], "text");
+      expect((await merged.body(false)).toString()).toBe('x{instance="shop_web.1"} 1\n');
+      expect(await answers.leftOut()).toMatchObject([{ instance: "shop_web.2" }]);
+    },
+  );
 
   it("entries of this node itself is not believed", async () => {
     const proxy = await startProxy("node1", { epoch: 1 });

@@ -5,7 +5,7 @@ import { gzipSync } from "node:zlib";
 import ssh2 from "ssh2";
 import { pack } from "tar-stream";
 import { onTestFinished } from "vitest";
-import { encodeFrame, type FrameKind } from "../../src/replication/frames.js";
+import { encodeFrames, type FrameKind } from "../../src/replication/frames.js";
 import { encodeMessage, type Message } from "../../src/replication/messages.js";
 import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
 import { keysFor } from "./proxies.js";
@@ -64,11 +64,11 @@ export async function startRawPeer(talk: (stream: Duplex) => void): Promise<RawP
 
 /** The bytes of a control message. */
 export function message(content: Message): Buffer {
-  return encodeFrame({ kind: "m", payload: encodeMessage(content) });
+  return encodeFrames([{ kind: "m", payload: encodeMessage(content) }]);
 }
 
 export function frame(kind: FrameKind, payload: Buffer): Buffer {
-  return encodeFrame({ kind, payload });
+  return encodeFrames([{ kind, payload }]);
 }
 
 /** What a peer says that has news of an origin: the wanted section follows, with so many entries. */

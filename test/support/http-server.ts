@@ -36,7 +36,7 @@ export async function setUpServer(
     {
       version: "1.2.3",
       cache,
-      answers: new PreparedAnswers((entry) => cache.holds(entry)),
+      answers: new PreparedAnswers(cache),
       clock,
       logger: silentLogger,
       telemetry,

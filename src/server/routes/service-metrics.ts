@@ -25,7 +25,8 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     const age = Math.max(...entries.map((entry) => ageOf(entry, monotonic)));
     const [only] = entries;
     if (only !== undefined && entries.length === 1 && gzipped && formats[0] === format) {
-      sendExposition(response, { contentType: only.contentType, age, gzipped, body: only.gzip });
+      if (!answers.reader.isChecked(only)) return sendChecked(only);
+      sendAsItIs(only);
     } else if (tooMuchToMerge(entries)) {
       sendText(response, 503, ["too much to be merged; ask for one:", ...entries.map(pathOf)].join("\n"));
     } else {
@@ -33,14 +34,25 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     }
     return undefined;
 
+    function sendAsItIs({ contentType, gzip }: Entry): void {
+      sendExposition(response, { contentType, age, gzipped, body: gzip });
+    }
+
+    async function sendChecked(entry: Entry): Promise<void> {
+      if (await answers.reader.check(entry)) sendAsItIs(entry);
+      else refuse();
+    }
+
+    function refuse(): void {
+      const reasons = entries.map(
+        (entry) => `${instanceOf(entry)}: ${answers.reader.reasonFor(entry) ?? "damaged"}`,
+      );
+      sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
+    }
+
     async function sendPrepared(): Promise<void> {
       const answer = await answers.get(entries, format);
-      if (answer.sources === 0) {
-        const reasons = entries.map(
-          (entry) => `${instanceOf(entry)}: ${answers.reader.reasonFor(entry) ?? "damaged"}`,
-        );
-        return sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
-      }
+      if (answer.sources === 0) return refuse();
       sendExposition(response, {
         contentType: answer.contentType,
         age,
