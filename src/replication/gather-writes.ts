@@ -2,7 +2,8 @@ import type { Socket } from "node:net";
 
 /**
  * Has what is written to a socket in one go leave in one system call, or few. ssh2 writes each packet in three
- * pieces, each a call of its own otherwise, which took a third of a sender's time.
+ * pieces, each a call of its own otherwise, which took a third of a sender's time. Not for the handshake: who is sent
+ * away there is told why right before the socket ends.
  */
 export function gatherWrites(socket: Socket): void {
   const write = socket.write;

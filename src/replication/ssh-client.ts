@@ -80,7 +80,6 @@ export function openLink(
 
     const wire = connect({ host, port, noDelay: true, keepAlive: true });
     socket = wire;
-    gatherWrites(wire);
     wire.on("error", () => undefined);
     wire.once("close", () => ended.abort());
     client.on("error", (error) => fail(failureOf(error, hostKeyWrong)));
@@ -89,6 +88,7 @@ export function openLink(
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
       open = true;
+      gatherWrites(wire);
       resolve({
         run: (command) => run(client, wire, channels, command),
         get open() {

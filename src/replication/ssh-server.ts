@@ -89,6 +89,7 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
         onRefused: (reason) => guard.refused(socket, reason),
         onReady: (trusted) => {
           if (!guard.authenticated(socket, trusted)) return;
+          gatherWrites(socket);
           socket.setTimeout(silenceMs, () => socket.destroy());
           const known = { client, socket, commands, trusted, clock, logger, timings, onRefused };
           connections.set(socket, new SshConnection(known));
@@ -109,7 +110,6 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
     socket.on("error", () => undefined);
     const key = `${socket.remoteAddress} ${socket.remotePort}`;
     if (!guard.admit(socket)) return;
-    gatherWrites(socket);
     sockets.set(key, socket);
     socket.once("close", () => {
       sockets.delete(key);

@@ -51,7 +51,7 @@ describe("frames", () => {
     setFlagsFromString("--expose-gc");
     const collect = runInNewContext("gc") as () => void;
     const decoder = new FrameDecoder({ m: 10, t: 4000 });
-    const bytes = encodeFrame({ kind: "t", payload: Buffer.alloc(2000) });
+    const bytes = encodeFrames([{ kind: "t", payload: Buffer.alloc(2000) }]);
     const before = process.memoryUsage().arrayBuffers;
     for (const byte of bytes.subarray(0, 2000)) {
       const packet = Buffer.alloc(32 * 1024, byte);

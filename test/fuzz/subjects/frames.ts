@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 import fc from "fast-check";
 import { FrameChannel } from "../../../src/replication/frame-channel.js";
-import { encodeFrame, type Frame, FrameDecoder, type FrameLimits } from "../../../src/replication/frames.js";
+import { encodeFrames, type Frame, FrameDecoder, type FrameLimits } from "../../../src/replication/frames.js";
 import { PeerError } from "../../../src/replication/peer-error.js";
 import { amplyLimited } from "../../replication/channel-options.js";
 import { inPieces } from "../random.js";
@@ -32,7 +32,7 @@ export const subject: Subject = {
       maxLength: 8,
     })
     .map((frames) =>
-      Buffer.concat(frames.map(([kind, payload]) => encodeFrame({ kind, payload: Buffer.from(payload) }))),
+      encodeFrames(frames.map(([kind, payload]) => ({ kind, payload: Buffer.from(payload) }))),
     ),
   async check(input) {
     const whole = decode([input]);
@@ -45,14 +45,14 @@ export const subject: Subject = {
         law(sameFrames(cutUp.frames, whole.frames), "the frames depend on the cut");
     }
     law(bytewise.fault === whole.fault, "the fault depends on the cut", () => [whole.fault, bytewise.fault]);
-    const written = Buffer.concat(bytewise.frames.map(encodeFrame));
+    const written = encodeFrames(bytewise.frames);
     law(written.equals(input.subarray(0, written.length)), "frames are written as they were read");
     if (input.length < 4000) await checkChannel(input, bytewise.frames);
   },
 };
 
 function frame(kind: "m" | "t", length: number): Buffer {
-  return encodeFrame({ kind, payload: Buffer.alloc(length, kind) });
+  return encodeFrames([{ kind, payload: Buffer.alloc(length, kind) }]);
 }
 
 function decode(pieces: readonly Buffer[]): {
@@ -72,8 +72,7 @@ function decode(pieces: readonly Buffer[]): {
 }
 
 function sameFrames(some: readonly Frame[], others: readonly Frame[]): boolean {
-  const bytes = [some, others].map((frames) => Buffer.concat(frames.map(encodeFrame)));
-  return bytes[0]!.equals(bytes[1]!);
+  return encodeFrames(some).equals(encodeFrames(others));
 }
 
 /** What a reader of the channel gets: the frames, then a PeerError. */
