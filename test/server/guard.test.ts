@@ -58,6 +58,12 @@ describe("a port that is locked", () => {
     expect(await rawStatus(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)).toBe(401);
   });
 
+  it("takes an open path in absolute form for what it is", async () => {
+    const { port } = await setUp({ users });
+    const request = "GET http://x/-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    expect(await rawStatus(port, request)).toBe(200);
+  });
+
   it("tells who is wrong too often when to come back, and goes on for who was right", async () => {
     const { get } = await setUp({ users });
     const good = authorization("alice", "right");
