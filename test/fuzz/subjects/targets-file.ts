@@ -4,6 +4,7 @@ import { targetsOf } from "../../../src/discovery/file/file-target.js";
 import { isEncodableSegment } from "../../../src/model/path-segment.js";
 import type { Target } from "../../../src/model/target.js";
 import { law, type Subject } from "../subject.js";
+import { yamlWords } from "../yaml-words.js";
 
 const label = fc.constantFrom(
   "job",
@@ -44,36 +45,7 @@ export const subject: Subject = {
       "[]",
       "- ? targets\n  : [a]\n",
     ].map((text) => Buffer.from(text)),
-  words: [
-    "- targets: [a:80]\n",
-    "  labels:\n    job: x\n",
-    "  labels: {a: b}\n",
-    "&a ",
-    "*a",
-    "*a, *a, *a, *a",
-    "<<: *a\n",
-    "? ",
-    ": ",
-    "- ",
-    "| \n",
-    ">-\n",
-    "!!binary ",
-    "!!map ",
-    "!<tag:x> ",
-    "--- ",
-    "...\n",
-    "%TAG ! tag:x,2000:\n",
-    "# c\n",
-    '"\\x41\\u0041\\U00000041"',
-    "''",
-    "[[[[",
-    "{a: {a: ",
-    "[{",
-    "\t",
-    "\xe2\x80\xa8",
-    "\xef\xbb\xbf",
-    "__proto__: ",
-  ],
+  words: ["- targets: [a:80]\n", "  labels:\n    job: x\n", "  labels: {a: b}\n", ...yamlWords],
   madeUp: fc
     .tuple(groups, fc.boolean())
     .map(([list, json]) => Buffer.from(json ? JSON.stringify(list) : asYaml(list))),

@@ -1,0 +1,75 @@
+import { readScrapeAuth, ScrapeAuthFault } from "../../../src/config/read-scrape-auth.js";
+import { parseYaml } from "../../../src/files/yaml-text.js";
+import { law, refusing, type Subject } from "../subject.js";
+import { yamlWords } from "../yaml-words.js";
+
+/** Stands where secrets stand. */
+const secret = "s3cr3t!value";
+
+/** SCRAPE_AUTH_FILE: credentials by name, or lines that say what is wrong and show no secret. */
+export const subject: Subject = {
+  name: "scrape-auth",
+  seeds: () =>
+    [
+      `a:\n  basic_auth: { username: u, password: ${secret} }\nb:\n  authorization: { type: Bearer, credentials: ${secret} }\n`,
+      `a:\n  oauth2: { client_id: i, client_secret: ${secret}, token_url: "http://t/token", scopes: [x], endpoint_params: { a: b } }\n`,
+      "default:\n  tls_config: { ca_file: ca.pem, cert_file: c, key_file: k, server_name: s, min_version: TLS12, max_version: TLS13, insecure_skip_verify: true }\n  follow_redirects: false\n  enable_http2: true\n",
+      `a:\n  http_headers:\n    X-Tenant: { values: [a], secrets: [${secret}], files: [f] }\n  proxy_url: http://u:${secret}@proxy:3128\n  no_proxy: 10.0.0.0/8, .internal\n  proxy_connect_header: { X-P: [c] }\n`,
+      `{"a": {"headers": {"X-A": "${secret}"}}, "b": null, "c": ""}`,
+    ].map((text) => Buffer.from(text)),
+  words: [
+    ...yamlWords,
+    "  basic_auth: ",
+    "  authorization: ",
+    "  oauth2: ",
+    "  tls_config: ",
+    "  http_headers: ",
+    "password: ",
+    "password_file: ",
+    `${secret}`,
+    "token_url: http://u:p@h/",
+    "X-A: {values: []}",
+    "Host: x",
+    "\r\nX: y",
+    "min_version: TLS13",
+  ],
+  check(input) {
+    const text = input.toString();
+    const entries = refusing(
+      () => readScrapeAuth(text, "/etc/proxy"),
+      (error) => {
+        if (!(error instanceof ScrapeAuthFault)) return false;
+        for (const problem of error.problems) {
+          law(!/[\n\r]/.test(problem), "a problem is one line", () => problem);
+          const shown = problem.includes(secret) && !standsInKey(text);
+          law(!shown, "a problem shows no secret", () => problem);
+        }
+        return error.problems.length > 0;
+      },
+    );
+    for (const { headers, authorization, proxy } of entries?.values() ?? []) {
+      for (const { name, values } of headers) {
+        law(/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && values.length > 0, "a header can be sent", () => name);
+        for (const value of values) {
+          law(!("text" in value) || /^[\t\x20-\x7e\x80-\xff]*$/.test(value.text), "a header can be sent");
+        }
+      }
+      if (proxy !== undefined) new URL(proxy.url);
+      if (authorization?.kind === "oauth2") new URL(authorization.tokenUrl);
+    }
+  },
+};
+
+/** Whether a text that is no key any more has become one: what entries are called is shown. */
+function standsInKey(text: string): boolean {
+  try {
+    return JSON.stringify(keysOf(parseYaml(text))).includes("s3cr3t");
+  } catch {
+    return false;
+  }
+}
+
+function keysOf(value: unknown): unknown[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, inner]) => [key, ...keysOf(inner)]);
+}
