@@ -17,6 +17,8 @@ const lastStoredBlock = 1;
 const blockHeaderBytes = 5;
 const gzipTrailerBytes = 8;
 const maxLineBytes = 0xffff;
+/** Milliseconds: as far as two dates can be apart. */
+const maxClockAhead = 2 * 8.64e15;
 
 const metadataSchema = z.object({
   version: z.literal(2),
@@ -33,7 +35,7 @@ const metadataSchema = z.object({
   url: z.string(),
   scrapedAt: z.iso.datetime(),
   /** Milliseconds that the origin's clock, by which `scrapedAt` is, was ahead of this node's. */
-  clockAhead: z.number().default(0),
+  clockAhead: z.number().min(-maxClockAhead).max(maxClockAhead).default(0),
   duration: z.number().nonnegative(),
   startedAt: z.number(),
   epoch: z.int().nonnegative(),

@@ -1,3 +1,4 @@
+import { setImmediate as yieldToOthers } from "node:timers/promises";
 import fc from "fast-check";
 import { attempt } from "./attempt.js";
 import type { Coverage } from "./coverage.js";
@@ -61,6 +62,8 @@ export async function explore(subject: Subject, options: ExploreOptions): Promis
   /** Tries a batch; of one that reached new code finds out which inputs did, by halves. */
   const tryAll = async (batch: readonly Buffer[]): Promise<void> => {
     for (const input of batch) await tryOne(input);
+    // What waits for the event loop gets its turn: some of Node's memory is given back only there.
+    await yieldToOthers();
     const fresh = coverage.fresh();
     if (fresh.length === 0) return;
     if (batch.length === 1) {
