@@ -162,6 +162,7 @@ export class Cache {
     this.#index.delete(entry);
     this.#store?.remove(entry);
     if (!this.isOwn(entry)) {
+      this.holdings.lost(entry);
       this.#noteGone(entry);
       return;
     }

@@ -201,6 +201,17 @@ export class Holdings {
       Object.assign(record, { version, heardAt, advertise });
   }
 
+  /**
+   * Tells that an entry of another origin has become stale here. Its origin may still have it, and have renewed it
+   * while this node was cut off: the history is known no further than before it, so that it is sent again.
+   */
+  lost({ origin, epoch, sequence }: Entry): void {
+    const record = this.#records.get(origin);
+    if (record === undefined || origin === this.own) return;
+    const before = epoch === record.version.epoch ? Math.max(0, sequence - 1) : 0;
+    record.version = { epoch: record.version.epoch, sequence: Math.min(record.version.sequence, before) };
+  }
+
   /** Gives newer times to an entry of another origin, whose exposition is as it was. */
   renew(entry: Entry, times: Pick<Entry, "scrapedAt" | "measuredAt" | "renewed">): void {
     if (entry.origin === this.own || times.measuredAt <= entry.measuredAt) return;

@@ -20,10 +20,6 @@ describeOnEngine("stack.yml on a swarm of two managers and a worker", () => {
 
   describe("with replicas that come and go", () => describeReplicas(() => swarm));
   describe("whose nodes change their roles", () => describeRoles(() => swarm));
-  // Not yet the same on each run: `TEST_SWARM_FAULTS=1 scripts/test e2e` has them.
-  const wanted = process.env["TEST_SWARM_FAULTS"] !== undefined;
-  describe.runIf(wanted)("in which things break", () => describeFaults(() => swarm));
-  describe.runIf(wanted)("and what users of the predecessor have there", () =>
-    describePredecessor(() => swarm),
-  );
+  describe("in which things break", () => describeFaults(() => swarm));
+  describe("and what users of the predecessor have there", () => describePredecessor(() => swarm));
 });

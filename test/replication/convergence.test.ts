@@ -12,6 +12,7 @@ type Step =
   | { kind: "remove"; node: number; id: string }
   | { kind: "confirm"; node: number }
   | { kind: "wait" }
+  | { kind: "age"; alive: readonly string[] }
   | { kind: "restart"; node: number; clockBack: boolean }
   | { kind: "sync"; from: number; to: number; cut: number };
 
@@ -28,6 +29,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("remove" as const), node: nodeIndex, id }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("confirm" as const), node: nodeIndex }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("wait" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("age" as const), alive: fc.uniqueArray(id, { maxLength: 4 }) }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant("restart" as const), node: nodeIndex, clockBack: fc.boolean() }),
@@ -51,6 +56,7 @@ function start() {
 function run(nodes: TestNode[], clock: ReturnType<typeof manualClock>, steps: readonly Step[]): void {
   for (const one of steps) {
     if (one.kind === "wait") clock.advance(0.5);
+    else if (one.kind === "age") age(nodes, clock, one.alive);
     else if (one.kind === "sync") {
       if (one.from !== one.to) exchange(nodes[one.from]!, nodes[one.to]!, one.cut);
     } else if (one.kind === "put") nodes[one.node]!.put(one.id, one.text);
@@ -58,6 +64,23 @@ function run(nodes: TestNode[], clock: ReturnType<typeof manualClock>, steps: re
     else if (one.kind === "confirm") nodes[one.node]!.cache.holdings.confirm();
     // With a wiped disk; a clock that was set back gives an epoch below the one before.
     else nodes[one.node] = testNode(names[one.node]!, clock, one.clockBack ? 1 : clock.now() + 1_000);
+  }
+}
+
+/** What is scraped again meanwhile says the same; all else comes nearer to being stale. */
+function age(
+  nodes: readonly TestNode[],
+  clock: ReturnType<typeof manualClock>,
+  alive: readonly string[],
+): void {
+  clock.advance(20);
+  for (const { cache } of nodes) {
+    for (const entry of cache.own()) {
+      if (alive.includes(entry.id))
+        cache.put({ ...entry, scrapedAt: clock.now(), measuredAt: clock.monotonic() });
+    }
+    cache.holdings.confirm();
+    cache.dropStale();
   }
 }
 

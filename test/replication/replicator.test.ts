@@ -5,6 +5,7 @@ import { clockOffsetOf } from "../../src/model/entry.js";
 import { FrameChannel } from "../../src/replication/frame-channel.js";
 import { inflateMessage, parseMessage } from "../../src/replication/messages.js";
 import type { PeerList } from "../../src/replication/peers.js";
+import { manualClock } from "../support/entries.js";
 import { amplyLimited } from "./channel-options.js";
 import { served, startProxy } from "./proxies.js";
 import { message } from "./raw-peer.js";
@@ -170,6 +171,38 @@ describe("three proxies", () => {
     a.cache.dropStale();
     expect(a.cache.all()).toEqual([]);
   });
+
+  it.each([
+    ["a little longer than entries are fresh", 45],
+    ["for long", 500],
+  ])(
+    "apart %s: once they are in touch again each has what the other said all the time",
+    async (_, seconds) => {
+      const clock = manualClock();
+      const [a, b] = [await startProxy("a", { clock }), await startProxy("b", { clock })];
+      a.talkTo(b);
+      const scrape = () => {
+        for (const id of ["1", "2"]) a.put(id, `x ${id}\n`, { startedAt: 0 });
+        b.put("3", "x 3\n", { startedAt: 0 });
+        for (const { cache } of [a, b]) {
+          cache.holdings.confirm();
+          cache.dropStale();
+        }
+      };
+      scrape();
+      await a.replicator.cycle();
+      for (let waited = 0; waited < seconds; waited += 5) {
+        clock.advance(5);
+        scrape();
+      }
+      expect([a, b].map((proxy) => Object.keys(served(proxy)))).toEqual([["1", "2"], ["3"]]);
+      await a.replicator.cycle();
+      expect([a, b].map((proxy) => Object.keys(served(proxy)))).toEqual([
+        ["1", "2", "3"],
+        ["1", "2", "3"],
+      ]);
+    },
+  );
 });
 
 describe("a proxy whose clock runs two hours ahead", () => {
