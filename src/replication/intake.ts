@@ -22,6 +22,7 @@ export class Intake {
   readonly #received = new Set<number>();
   readonly #monotonic: number;
   #last: number;
+  #settled = false;
 
   /**
    * @param monotonic now: ages are counted back from here.
@@ -89,6 +90,7 @@ export class Intake {
     this.#last = entry.sequence;
     this.#received.add(entry.sequence);
     if (!this.fits) return false;
+    this.#settle();
     const taken = this.#holdings.take({ ...entry, renewed: sequence });
     if (
       entry.sequence > this.#holdings.versionOf(origin).sequence ||
@@ -104,15 +106,30 @@ export class Intake {
     return taken;
   }
 
-  /** All is there: renews times, drops what is gone, and knows the origin as far as the sender. */
+  /** All is there: drops what is gone, and knows the origin as far as the sender. */
   finish(): void {
     if (!this.fits) return;
-    const { origin, epoch, sequence, base, advertise } = this.#section;
+    this.#settle();
+    const { origin, epoch, sequence, advertise } = this.#section;
     for (const entry of this.#holdings.entriesOf(origin)) {
       if (this.#isGone(entry)) this.#holdings.drop(entry);
-      else if (entry.epoch === epoch && entry.sequence <= base) this.#renew(entry);
     }
     this.#holdings.reach(origin, { epoch, sequence }, this.#heardAt, advertise);
+  }
+
+  /**
+   * What the section says of the entries up to its base, once: before any entry brings this node beyond it, since
+   * the next sender, should this one break off, takes it as known.
+   */
+  #settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    const { origin, epoch, base } = this.#section;
+    for (const entry of this.#holdings.entriesOf(origin)) {
+      if (entry.epoch !== epoch || entry.sequence > base) continue;
+      if (this.#isGone(entry)) this.#holdings.drop(entry);
+      else this.#renew(entry);
+    }
   }
 
   #isGone(entry: Entry): boolean {

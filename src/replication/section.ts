@@ -34,7 +34,8 @@ export function sectionFor(
   const base = receiver.epoch === epoch ? Math.min(receiver.sequence, sequence) : 0;
   const entries = holdings.entriesOf(origin).filter((entry) => entry.epoch === epoch);
   const known = entries.filter((entry) => entry.sequence <= base);
-  const fresh = entries.filter((entry) => entry.sequence > base);
+  // Of what follows one that was lost, this node does not know whether it is all: see Holdings.lost.
+  const fresh = entries.filter((entry) => entry.sequence > base && entry.sequence <= sequence);
   const agreed = known.reduce((digest, entry) => digest ^ digestOf(entry), 0) >>> 0 === receiver.digest;
   const renewals = renewalsOf(known, base, monotonic);
   return {

@@ -54,7 +54,7 @@ function start() {
 }
 
 function run(nodes: TestNode[], clock: ReturnType<typeof manualClock>, steps: readonly Step[]): void {
-  for (const one of steps) {
+  for (const [index, one] of steps.entries()) {
     if (one.kind === "wait") clock.advance(0.5);
     else if (one.kind === "age") age(nodes, clock, one.alive);
     else if (one.kind === "sync") {
@@ -62,8 +62,8 @@ function run(nodes: TestNode[], clock: ReturnType<typeof manualClock>, steps: re
     } else if (one.kind === "put") nodes[one.node]!.put(one.id, one.text);
     else if (one.kind === "remove") nodes[one.node]!.cache.remove(one.id);
     else if (one.kind === "confirm") nodes[one.node]!.cache.holdings.confirm();
-    // With a wiped disk; a clock that was set back gives an epoch below the one before.
-    else nodes[one.node] = testNode(names[one.node]!, clock, one.clockBack ? 1 : clock.now() + 1_000);
+    // With a wiped disk; a clock that was set back gives an epoch below the one before, and no two are the same.
+    else nodes[one.node] = testNode(names[one.node]!, clock, one.clockBack ? 1 + index : clock.now() + index);
   }
 }
 
