@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { type Config, describeConfig, readConfig } from "../config/config.js";
-import type { Surroundings } from "../daemon.js";
+import type { Surroundings } from "../daemon/surroundings.js";
 import { silentLogger } from "../logging.js";
 import { type ConfigStyle, configStyles } from "./config-styles.js";
 import { healthcheck } from "./healthcheck.js";

@@ -1,4 +1,5 @@
-import { type ScanReport, type Surroundings, scanOnce } from "../daemon.js";
+import { type ScanReport, scanOnce } from "../daemon/scan-once.js";
+import type { Surroundings } from "../daemon/surroundings.js";
 import { AppError } from "../errors.js";
 
 /**

@@ -1,4 +1,5 @@
-import { type Surroundings, startDaemon } from "../daemon.js";
+import type { Surroundings } from "../daemon/surroundings.js";
+import { startDaemon } from "../daemon.js";
 
 /**
  * Runs the proxy until SIGINT or SIGTERM, which count from the first answer on; a second signal ends it at once.
