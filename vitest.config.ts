@@ -15,10 +15,20 @@ export default defineConfig({
         test: {
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
+          exclude: ["test/e2e/swarm.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 300_000,
           // One engine, one machine: the files share it and run one after the other.
           fileParallelism: false,
+        },
+      },
+      {
+        // Waits most of the time, and so runs beside the others.
+        test: {
+          name: "swarm",
+          include: ["test/e2e/swarm.test.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 300_000,
         },
       },
       {

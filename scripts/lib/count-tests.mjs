@@ -7,7 +7,7 @@ import { join } from "node:path";
 const [folder, ...failedSteps] = process.argv.slice(2);
 const count = { passed: 0, failed: 0, skipped: 0 };
 let failedTestRuns = 0;
-for (const name of readdirSync(folder)) {
+for (const name of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
   const report = JSON.parse(readFileSync(join(folder, name), "utf8"));
   count.passed += report.numPassedTests;
   count.failed += report.numFailedTests;

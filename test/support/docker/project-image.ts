@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { type Engine, startEngine } from "./engine.js";
+import { withFileLock } from "./file-lock.js";
 import { cacheFolder, importNodeImage } from "./node-image.js";
 
 const exec = promisify(execFile);
@@ -21,14 +22,15 @@ export const projectImage = "app-metrics-proxy:test";
 export async function importProjectImage(...engines: readonly Engine[]): Promise<void> {
   const archives = join(cacheFolder, "project-images");
   const archive = join(archives, `${await contentHash()}.tar`);
-  if (!existsSync(archive)) {
-    await mkdir(archives, { recursive: true });
-    const unfinished = join(archives, `${process.pid}.unfinished`);
+  await mkdir(archives, { recursive: true });
+  await withFileLock(join(cacheFolder, "project-images.lock"), async () => {
+    if (existsSync(archive)) return;
+    const unfinished = join(archives, "unfinished");
     await buildTo(unfinished);
     const outdated = await readdir(archives);
     await rename(unfinished, archive);
     await Promise.all(outdated.map((name) => rm(join(archives, name), { force: true })));
-  }
+  });
   await Promise.all(engines.map((engine) => engine.docker(["load"], { input: createReadStream(archive) })));
 }
 
