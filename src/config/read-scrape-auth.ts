@@ -50,7 +50,7 @@ export function readScrapeAuth(text: string, folder: string): ScrapeAuth {
     const parsed = authEntrySchema.safeParse(raw === null || raw === "" ? {} : raw);
     if (parsed.success) entries.set(name, settingsOf(parsed.data, folder));
     for (const { path, message } of parsed.error?.issues ?? []) {
-      problems.push(`entry ${quoted(name)}: ${path.length === 0 ? "it" : path.join(".")} ${message}`);
+      problems.push(`entry ${quoted(name)}: ${placeOf(path)} ${message}`);
     }
   }
   if (problems.length > 0) throw new ScrapeAuthFault(problems);
@@ -66,21 +66,14 @@ function parseDocument(text: string): unknown {
   try {
     return parseYaml(text);
   } catch (error) {
-    // The library's own words quote the file.
-    throw new ScrapeAuthFault([`it is neither YAML nor JSON${placeOf(error)}`]);
+    throw new ScrapeAuthFault([`it is neither YAML nor JSON: ${(error as Error).message}`]);
   }
 }
 
-function placeOf(error: unknown): string {
-  const { code, linePos } = error as { code?: unknown; linePos?: readonly { line: number; col: number }[] };
-  const place = linePos?.[0];
-  if (place === undefined || typeof code !== "string") {
-    // What has no place is about aliases, or one of the bounds, whose words quote nothing.
-    return error instanceof ReferenceError
-      ? ": it has an alias that leads nowhere; a value that begins with * goes in quotes"
-      : `: ${(error as Error).message}`;
-  }
-  return `: line ${place.line}, column ${place.col}: ${code.toLowerCase().replaceAll("_", " ")}`;
+/** Where a fault is. A key that is none may be a secret that stands in the wrong place. */
+function placeOf(path: readonly PropertyKey[]): string {
+  if (path.length === 0) return "it";
+  return path.map((key) => (/^[\w-]{1,60}$/.test(String(key)) ? String(key) : "…")).join(".");
 }
 
 function settingsOf(raw: RawAuthEntry, folder: string): AuthSettings {

@@ -160,6 +160,9 @@ db:
     ["a: {proxy_url: 'ftp://a:hunter2@b'}"],
     ["a: {oauth2: {client_id: a, token_url: 'http://a:hunter2@b'}}"],
     ["a: hunter2: b"],
+    ["a: {http_headers: {'X-Key: hunter2': []}}"],
+    ["a: {oauth2: {client_id: a, token_url: 'http://b', endpoint_params: {client_secret:hunter2: []}}}"],
+    ["a: &hunter2 {basic_auth: *hunter2}"],
     ['{"a": {"basic_auth": {"password": "hunter2}}'],
   ])("never shows what may be a secret: %s", (text) => {
     const problems = problemsOf(text);

@@ -101,6 +101,14 @@ describe("the files of the web configuration", () => {
     expect(await successful()).toBe("1");
   });
 
+  it("are told without what stands in them where they are no YAML any more", async () => {
+    const { told, write } = await setUp(webConfigOf(`basic_auth_users: {alice: ${hash("a")}}`));
+    write("web.yml", `basic_auth_users:\n  alice: b: ${hash("hunter2")}\n`);
+    await vi.waitFor(() => expect(told).toHaveLength(1));
+    expect(told[0]).toMatch(/it is no YAML: line 2, column 10: /);
+    expect(told[0]).not.toMatch(/hunter2|\$2b/);
+  });
+
   it("stay as they were when the file vanishes, until it is there again", async () => {
     const { folder, used, told, write } = await setUp(webConfigOf(`basic_auth_users: {alice: ${hash("a")}}`));
     rmSync(join(folder, "web.yml"));

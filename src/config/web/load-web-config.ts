@@ -1,6 +1,6 @@
 import { AppError, ConfigError, codeOf, describeError } from "../../errors.js";
 import { readTls } from "./read-tls.js";
-import { readWebConfig, webConfigProblem } from "./read-web-config.js";
+import { nameOf, readWebConfig, webConfigProblem } from "./read-web-config.js";
 import type { RateLimitSection, WebConfigText } from "./schema.js";
 import type { RateLimit, ReadFile, WebConfig } from "./web-config.js";
 
@@ -48,9 +48,7 @@ function readUsers({ basic_auth_users = {} }: WebConfigText): ReadonlyMap<string
   const users = new Map(Object.entries(basic_auth_users));
   const problems = [...users.keys()]
     .filter((user) => user.includes(":"))
-    .map(
-      (user) => `basic_auth_users: ${JSON.stringify(user)} cannot be used: allowed is a name without a colon`,
-    );
+    .map((user) => `basic_auth_users: ${nameOf(user)} cannot be used: allowed is a name without a colon`);
   if (problems.length > 0) throw new ConfigError(problems);
   return users;
 }

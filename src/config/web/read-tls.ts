@@ -110,7 +110,9 @@ async function readPem(
     if (text !== undefined) checkPem(name, text);
     return text;
   } catch (error) {
-    const where = file === undefined ? `${place}.${name}` : `${place}.${name}_file=${JSON.stringify(file)}`;
+    // A key that was written where its file's path should be has several lines; no path has.
+    const shown = file === undefined || /[\r\n]/.test(file) ? "" : `=${JSON.stringify(file)}`;
+    const where = `${place}.${name}${file === undefined ? "" : "_file"}${shown}`;
     const kind = file === undefined ? "" : "the path of a readable file with ";
     problems.push(
       `${where} cannot be used: allowed is ${kind}${what} in PEM (${codeOf(error) ?? describeError(error)})`,

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { ConfigError } from "../../errors.js";
+import { ConfigError, describeError } from "../../errors.js";
 import { parseYaml } from "../../files/yaml-text.js";
 import { allowedKeys, type WebConfigText, webConfigSchema } from "./schema.js";
 
@@ -17,7 +17,7 @@ export function readWebConfig(text: string, path: string): WebConfigText {
     // A file without content asks for nothing, and is one.
     content = parseYaml(text) || {};
   } catch (error) {
-    throw new ConfigError([webConfigProblem(path, `it is no YAML: ${firstLine(error)}`)]);
+    throw new ConfigError([webConfigProblem(path, `it is no YAML: ${describeError(error)}`)]);
   }
   // The schema passes over it, and a user who is not there may be the only one.
   if (hasKey(content, "__proto__"))
@@ -48,26 +48,26 @@ function problemsOf(issue: z.core.$ZodIssue): string[] {
   if (issue.code === "unrecognized_keys") {
     const allowed = allowedKeys(issue.path).join(", ");
     return issue.keys.map(
-      (key) =>
-        `${place === "" ? "it" : place} has no key ${JSON.stringify(key.slice(0, 100))}: allowed are ${allowed}`,
+      (key) => `${place === "" ? "it" : place} has ${wordOf(key)}: allowed are ${allowed}`,
     );
   }
   return [`${place === "" ? "the file" : place}${shown(issue)} cannot be used: allowed is ${issue.message}`];
 }
 
-/** A key as it is written, on one line. */
-function nameOf(key: PropertyKey): string {
-  const name = String(key).slice(0, 100);
-  return /^[\w-]*$/.test(name) ? name : JSON.stringify(name);
+/** An unknown key. One that looks like none may be a secret that stands in the wrong place. */
+function wordOf(key: string): string {
+  return /^[\w-]{1,40}$/.test(key) ? `no key "${key}"` : "something that is no key";
 }
 
-/** The value, unless it may be a secret or fills the screen. */
+/** A key in a place, on one line. What follows a colon may be a password hash without a space before it. */
+export function nameOf(key: PropertyKey): string {
+  const [name = "", ...rest] = String(key).split(":");
+  const short = name.slice(0, 100) + (rest.length > 0 || name.length > 100 ? "…" : "");
+  return /^[\w-]*$/.test(short) ? short : JSON.stringify(short);
+}
+
+/** The value, unless it may be a secret or fills the screen. In place of a map anything may stand. */
 function shown({ path, input }: z.core.$ZodIssue): string {
-  const isSecret = path[0] === "basic_auth_users" || secretKeys.has(String(path[1]));
+  const isSecret = path.length < 2 || path[0] === "basic_auth_users" || secretKeys.has(String(path[1]));
   return typeof input === "string" && !isSecret ? `=${JSON.stringify(input.slice(0, 100))}` : "";
-}
-
-function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return (message.split("\n")[0] ?? "").replace(/:$/, "");
 }

@@ -236,7 +236,7 @@ describe("a web configuration that cannot be used", () => {
     [
       "a user that no client can name",
       `basic_auth_users: {"a:b": ${hash}}`,
-      /"a:b" cannot be used: allowed is a name without a colon/,
+      /"a…" cannot be used: allowed is a name without a colon/,
     ],
     ["a user that is no name", `basic_auth_users: {__proto__: ${hash}}`, /^it must have no key __proto__$/],
     ["a limit without a burst", "rate_limit: {interval: 1s}", /rate_limit.burst is missing/],
@@ -271,6 +271,40 @@ describe("a web configuration that cannot be used", () => {
     expect([...problems, ...(await problemsOf(`basic_auth_users: {alice: ${secret}}`))].join()).not.toContain(
       secret,
     );
+  });
+
+  it.each([
+    ["users:\n  alice: hunter2\n bob: x", /it is no YAML: line 3, column 1: /],
+    [`basic_auth_users: {alice: b: ${hash}}`, /it is no YAML: line 1, column \d+: /],
+    [`basic_auth_users:\n  alice: '${hash}`, /it is no YAML: line \d, column \d+: /],
+    [`basic_auth_users:\n  alice: "\\${hash}"`, /it is no YAML: line 2, column \d+: /],
+    ["basic_auth_users: {alice: *hunter2}", /it is no YAML: line 1, column 27: /],
+    ["basic_auth_users: {alice: @hunter2}", /it is no YAML: line 1, column 27: /],
+    ["basic_auth_users: &hunter2 {alice: *hunter2}", /it is no YAML: line 1, column 36: /],
+    [`alice:${hash}`, /^the file cannot be used: allowed is a map/],
+    [`{alice:${hash}}`, /^it has something that is no key: allowed are tls_server_config, /],
+    [
+      `basic_auth_users: {alice:${hash}}`,
+      /^basic_auth_users\."alice…" cannot be used: allowed is a bcrypt hash/,
+    ],
+    [
+      `basic_auth_users: {"alice:${hash}": ${hash}}`,
+      /"alice…" cannot be used: allowed is a name without a colon/,
+    ],
+    ["tls_server_config: hunter2", /^tls_server_config cannot be used: /],
+    [
+      "tls_server_config:\n  key_file: |\n    -----BEGIN PRIVATE KEY-----\n    hunter2",
+      /key_file cannot be used: allowed is the path/,
+    ],
+    [
+      "tls_server_config: {'key: hunter2': a}",
+      /^tls_server_config has something that is no key: allowed are cert, /,
+    ],
+  ])("is told without what may be a secret in the wrong place: %j", async (text, problem) => {
+    const problems = await problemsOf(text);
+    expect(problems.join("\n")).toMatch(problem);
+    expect(problems.join()).not.toContain("hunter2");
+    expect(problems.join()).not.toContain(hash.slice(7));
   });
 
   it("is told with its path where the file itself cannot be read", async () => {

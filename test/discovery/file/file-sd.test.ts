@@ -59,7 +59,7 @@ describe("a targets file", () => {
     expect(() => parseFileSd("- targets: [a\n- b: c")).toThrow(
       /^it is neither JSON nor YAML: [^\n]*line 2[^\n]*$/,
     );
-    expect(() => parseFileSd("- a: 1\n  a: 2")).toThrow(/unique/);
+    expect(() => parseFileSd("- a: 1\n  a: 2")).toThrow(/line 2, column 3: a key is there twice/);
   });
 
   it("does not grow without bound from aliases", () => {

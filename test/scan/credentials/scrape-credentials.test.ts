@@ -214,6 +214,16 @@ describe("a file that changes", () => {
     expect(set.log.at(-1)).toMatch(/^info: SCRAPE_AUTH_FILE can be used again/);
   });
 
+  it("and then is no YAML is told with line and column, and with nothing that stands in it", async () => {
+    const target = await startTarget(metrics);
+    const set = await scraperWith({ db: { authorization: { credentials: "t" } } });
+    set.change("db:\n  basic_auth: {username: a, password: *hunter2}\n");
+    set.later();
+    await set.scrape(target.url, "db");
+    expect(set.log).toEqual([expect.stringMatching(/neither YAML nor JSON: line 2, column 39: /)]);
+    expect(set.log.join()).not.toContain("hunter2");
+  });
+
   it("is looked at once a second at most, however many targets ask", async () => {
     const target = await startTarget(metrics);
     const set = await scraperWith({ default: {} });
