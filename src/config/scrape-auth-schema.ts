@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isNewer, tlsVersionNames, tlsVersions } from "./tls-versions.js";
 
 /** Headers that are set by the scrape itself, or that would change the connection; Prometheus keeps most of them too. */
 const reservedHeaders = new Set([
@@ -26,8 +27,6 @@ const reservedHeaders = new Set([
 /** What a header may hold: RFC 9110, 5.5. */
 const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
 const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const tlsVersions = { TLS10: "TLSv1", TLS11: "TLSv1.1", TLS12: "TLSv1.2", TLS13: "TLSv1.3" } as const;
-const tlsOrder = Object.values(tlsVersions);
 
 /** Whether a text can be the value of a header. */
 export function isHeaderValue(text: string): boolean {
@@ -50,7 +49,7 @@ const flag = z.union(
 );
 
 const tlsVersion = z
-  .enum(["TLS10", "TLS11", "TLS12", "TLS13"], { error: "must be one of TLS10, TLS11, TLS12, TLS13" })
+  .enum(tlsVersionNames, { error: `must be one of ${tlsVersionNames.join(", ")}` })
   .transform((version) => tlsVersions[version]);
 
 const webUrl = text.refine(
@@ -120,7 +119,7 @@ const tlsConfig = section({
   if ((value.cert ?? value.cert_file) === undefined && (value.key ?? value.key_file) !== undefined)
     complain(context, "has a key without cert or cert_file");
   const { min_version: min, max_version: max } = value;
-  if (min !== undefined && max !== undefined && tlsOrder.indexOf(min) > tlsOrder.indexOf(max))
+  if (min !== undefined && max !== undefined && isNewer(min, max))
     complain(context, "has a min_version above its max_version");
 });
 

@@ -1,12 +1,5 @@
 import type { SecureVersion } from "node:tls";
-
-/** TLS versions by the names of the web configuration. */
-export const tlsVersions: ReadonlyMap<string, SecureVersion> = new Map([
-  ["TLS10", "TLSv1"],
-  ["TLS11", "TLSv1.1"],
-  ["TLS12", "TLSv1.2"],
-  ["TLS13", "TLSv1.3"],
-]);
+import { needsLowestLevel } from "../tls-versions.js";
 
 /** Elliptic curves by Go's names, as OpenSSL knows them. */
 export const curves: ReadonlyMap<string, string> = new Map([
@@ -38,10 +31,10 @@ export const cipherSuites: ReadonlyMap<string, string> = new Map([
  * The list for OpenSSL.
  *
  * @param chosen Go's names; empty for Node's own list.
- * @param minVersion OpenSSL 3 speaks TLS before 1.2 only at its lowest security level.
+ * @param minVersion the oldest version that is spoken.
  */
 export function cipherList(chosen: readonly string[], minVersion: SecureVersion): string | undefined {
-  const old = minVersion === "TLSv1" || minVersion === "TLSv1.1";
+  const old = needsLowestLevel(minVersion);
   if (chosen.length === 0) return old ? "DEFAULT@SECLEVEL=0" : undefined;
   const names = new Set([...chosen.map((name) => cipherSuites.get(name) ?? name), ...suitesOfTls13]);
   return [...names].join(":") + (old ? ":@SECLEVEL=0" : "");

@@ -2,12 +2,12 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { ConfigError, codeOf, describeError } from "../../errors.js";
-import { cipherList, curves, tlsVersions } from "./go-tls-names.js";
+import { isNewer, tlsVersions } from "../tls-versions.js";
+import { cipherList, curves } from "./go-tls-names.js";
 import type { TlsSection } from "./schema.js";
 import type { ClientAuthType, ReadFile, TlsConfig } from "./web-config.js";
 
 const place = "tls_server_config";
-const versionOrder = [...tlsVersions.keys()];
 
 /**
  * Reads `tls_server_config` and the files that it names; they are looked at for being what they should be.
@@ -35,7 +35,7 @@ export async function readTls(
   problems.push(...contradictions(section));
   if (problems.length > 0 || cert === undefined || key === undefined) throw new ConfigError(problems);
 
-  const minVersion = tlsVersions.get(section.min_version ?? "TLS12") ?? "TLSv1.2";
+  const minVersion = tlsVersions[section.min_version ?? "TLS12"];
   const ciphers = cipherList(section.cipher_suites ?? [], minVersion);
   const groups = section.curve_preferences?.map((name) => curves.get(name) ?? name).join(":");
   const tls: TlsConfig = {
@@ -45,7 +45,7 @@ export async function readTls(
     ...(clientCa === undefined ? {} : { clientCa }),
     ...(section.client_allowed_sans === undefined ? {} : { clientAllowedSans: section.client_allowed_sans }),
     minVersion,
-    maxVersion: tlsVersions.get(section.max_version ?? "TLS13") ?? "TLSv1.3",
+    maxVersion: tlsVersions[section.max_version ?? "TLS13"],
     ...(ciphers === undefined ? {} : { ciphers }),
     ...(groups === undefined ? {} : { curves: groups }),
     preferServerCiphers: section.prefer_server_cipher_suites ?? true,
@@ -64,7 +64,7 @@ function contradictions(section: TlsSection): string[] {
   const hasCa = section.client_ca !== undefined || section.client_ca_file !== undefined;
   const { min_version: min = "TLS12", max_version: max = "TLS13" } = section;
   const problems: string[] = [];
-  if (versionOrder.indexOf(min) > versionOrder.indexOf(max)) {
+  if (isNewer(tlsVersions[min], tlsVersions[max])) {
     problems.push(`${place}.min_version=${min} is above max_version=${max}: allowed is at most that`);
   }
   if (hasCa && clientAuth === "NoClientCert") {

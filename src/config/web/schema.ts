@@ -1,6 +1,7 @@
 import { validateHeaderValue } from "node:http";
 import { z } from "zod";
-import { cipherSuites, curves, tlsVersions } from "./go-tls-names.js";
+import { tlsVersionNames } from "../tls-versions.js";
+import { cipherSuites, curves } from "./go-tls-names.js";
 import { clientAuthTypes } from "./web-config.js";
 
 /** The highest cost of a bcrypt hash: at 15 one look at a password takes about two seconds. */
@@ -35,8 +36,8 @@ const tlsSection = z.strictObject({
   client_auth_type: oneOf([...clientAuthTypes, "RequireClientCert"] as const),
   client_ca_file: fileName,
   client_allowed_sans: maybe(z.array(z.string("a text").min(1, "a text"), "a list of texts")),
-  min_version: oneOf([...tlsVersions.keys()]),
-  max_version: oneOf([...tlsVersions.keys()]),
+  min_version: oneOf(tlsVersionNames),
+  max_version: oneOf(tlsVersionNames),
   cipher_suites: someOf([...cipherSuites.keys()]),
   curve_preferences: someOf([...curves.keys()]),
   prefer_server_cipher_suites: flag,

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { createSecureContext, DEFAULT_CIPHERS, type SecureVersion } from "node:tls";
 import type { Secret, TlsSettings } from "../../config/scrape-auth.js";
+import { needsLowestLevel } from "../../config/tls-versions.js";
 import { secretText } from "./secret-text.js";
 
 /** A `tls_config` with its files read, in the words of `tls.connect`. Two that are alike are alike as JSON. */
@@ -36,7 +37,7 @@ export async function loadTlsMaterial(settings: TlsSettings): Promise<TlsMateria
       );
     }
   }
-  const old = [minVersion, maxVersion].some((version) => version === "TLSv1" || version === "TLSv1.1");
+  const old = [minVersion, maxVersion].some((version) => version !== undefined && needsLowestLevel(version));
   return {
     ...texts,
     ...(serverName === undefined ? {} : { servername: serverName }),
@@ -45,7 +46,6 @@ export async function loadTlsMaterial(settings: TlsSettings): Promise<TlsMateria
     ...(maxVersion === undefined
       ? {}
       : { maxVersion, ...(minVersion === undefined && old && { minVersion: maxVersion }) }),
-    // OpenSSL 3 speaks them only at its lowest level of security.
     ...(old && { ciphers: `${DEFAULT_CIPHERS}@SECLEVEL=0` }),
   };
 }
