@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { removeContainers, runContainer } from "../support/docker/containers.js";
@@ -18,13 +21,17 @@ const composeLabels = {
   "com.docker.compose.container-number": "1",
 };
 
+const password = "a password of one container";
+
 // In milliseconds; longer than STALE_AFTER below: what is served at its end was scraped without the engine.
 const enginePause = Number(process.env["TEST_ENGINE_PAUSE_SECONDS"] ?? 7) * 1000;
 
 describeOnEngine("the proxy on a node with a real Docker engine", () => {
   let engine: Engine;
+  let folder: string;
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "app-metrics-proxy-single-node-"));
     engine = await startEngine({ hostname: "node-1", liveRestore: true });
     await Promise.all([importSampleExporter(engine), importNodeExporter(engine), importSampleApp(engine)]);
     await engine.docker(["network", "create", "backend"]);
@@ -45,9 +52,21 @@ describeOnEngine("the proxy on a node with a real Docker engine", () => {
       app("bad-label", ["exporter"], { labels: { "metrics.port": "abc" } }),
       app("switched-off", ["exporter"], { labels: { "metrics.enable": "false" } }),
       app("restarted", ["exporter"]),
+      ...["db", "nobody", undefined].map((entry) =>
+        app(`locked-${entry ?? "unnamed"}`, ["locked"], {
+          environment: { CREDENTIALS: `prometheus:${password}` },
+          ...(entry && { labels: { "metrics.auth": entry } }),
+        }),
+      ),
     ]);
   });
-  afterAll(() => engine?.stop());
+  afterAll(async () => {
+    await engine?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  /** What a container of the kind `locked` says about who asked. */
+  const askedOf = (name: string) => engine.docker(["logs", name]);
 
   const start = (settings: Record<string, string>) =>
     startProxy({ DOCKER_HOST: engine.host, HOST_ADDRESS: engine.address, ...settings });
@@ -56,7 +75,10 @@ describeOnEngine("the proxy on a node with a real Docker engine", () => {
     let proxy: ProxyProcess;
 
     beforeAll(async () => {
-      proxy = await start({ SCRAPE_INTERVAL: "1", STALE_AFTER: "5" });
+      const credentials = join(folder, "auth.yml");
+      await writeFile(join(folder, "password"), `${password}\n`);
+      await writeFile(credentials, "db: { basic_auth: { username: prometheus, password_file: password } }\n");
+      proxy = await start({ SCRAPE_INTERVAL: "1", STALE_AFTER: "5", SCRAPE_AUTH_FILE: credentials });
       await proxy.client.untilReady();
     });
     afterAll(() => proxy?.stop());
@@ -102,6 +124,34 @@ describeOnEngine("the proxy on a node with a real Docker engine", () => {
     it("tells a label that cannot be used, once in the log and on the status page", async () => {
       expect((await proxy.client.target("bad-label"))?.problems?.join()).toMatch(/metrics\.port.*abc/);
       expect(proxy.log.filter((line) => JSON.stringify(line).includes("metrics.port"))).toHaveLength(1);
+    });
+
+    it("asks a container with the credentials that its label metrics.auth names, and never without", async () => {
+      expect(await proxy.client.metrics("locked-db")).toContain("\napp_requests_total");
+      expect(new Set((await askedOf("locked-db")).split("\n"))).toEqual(
+        new Set(["asked with the right credentials"]),
+      );
+    });
+
+    it("does not ask a container whose label metrics.auth names no entry, and says so", async () => {
+      expect(await proxy.client.target("locked-nobody")).toMatchObject({
+        state: "down",
+        reason: expect.stringMatching(/not asked: .* no entry "nobody"/),
+      });
+      expect((await proxy.client.get("/locked-nobody/metrics")).status).toBe(503);
+      expect(await askedOf("locked-nobody")).toBe("");
+    });
+
+    it("shows credentials to no container that names none", async () => {
+      expect((await proxy.client.target("locked-unnamed"))?.reason).toMatch(/401/);
+      expect(new Set((await askedOf("locked-unnamed")).split("\n"))).toEqual(
+        new Set(["asked with no credentials"]),
+      );
+    });
+
+    it("shows no password, neither in its log nor on /targets", async () => {
+      const shown = JSON.stringify(proxy.log) + (await proxy.client.get("/targets")).body;
+      expect(shown).not.toContain(password);
     });
 
     it("identifies a Compose service by project, service and number", async () => {

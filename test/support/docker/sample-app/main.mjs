@@ -48,6 +48,16 @@ const kinds = {
     }),
   /** Accepts connections and never says a word. */
   silent: () => createTcpServer((socket) => socket.on("error", () => {}).resume()).listen(Number(port)),
+  /** An exporter that wants what CREDENTIALS says, `user:password`. Whoever asks is on its standard output. */
+  locked: () => {
+    const wanted = `Basic ${Buffer.from(process.env.CREDENTIALS ?? "").toString("base64")}`;
+    serve((request, response) => {
+      const right = request.headers.authorization === wanted;
+      console.log(`asked with ${right ? "the right" : (request.headers.authorization ?? "no")} credentials`);
+      if (right) response.writeHead(200, text).end(exposition());
+      else response.writeHead(401, { "WWW-Authenticate": "Basic" }).end();
+    });
+  },
   /** Listens nowhere. */
   idle: () => setInterval(() => {}, 60_000),
   /** An exporter that needs three seconds until it listens. */
