@@ -2,118 +2,10 @@ import { once } from "node:events";
 import { beforeAll, describe, expect, it } from "vitest";
 import { requireBuild } from "../support/built-proxy.js";
 import { exchange, open } from "../support/raw-client.js";
-import { startVictim, underAttack } from "./under-attack.js";
+import { chunked, close, get, paths, shapes } from "./odd-requests.js";
+import { memoryLimit, startVictim, underAttack } from "./under-attack.js";
 
 beforeAll(requireBuild);
-
-const megabyte = 1024 * 1024;
-/** Far below what each of these attacks takes where nothing bounds it. */
-const memoryLimit = 128 * megabyte;
-
-const host = "Host: a\r\n";
-const close = "Connection: close\r\n";
-const chunked = "Transfer-Encoding: chunked\r\n";
-const get = (path: string, headers = "") => `GET ${path} HTTP/1.1\r\n${host}${headers}\r\n`;
-const post = (headers: string, body: string) => `POST / HTTP/1.1\r\n${host}${headers}\r\n${body}`;
-/** What must not be taken for a second request. */
-const smuggled = get("/targets", close);
-
-/** Requests as bytes, and the statuses of all that is answered. */
-const shapes: readonly [name: string, bytes: string | Buffer, statuses: number[]][] = [
-  ["HEAD", `HEAD /web/metrics HTTP/1.1\r\n${host}${close}\r\n`, [200]],
-  ["OPTIONS", `OPTIONS * HTTP/1.1\r\n${host}${close}\r\n`, [405]],
-  ["TRACE", `TRACE / HTTP/1.1\r\n${host}${close}\r\n`, [405]],
-  ["CONNECT", "CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n", [405]],
-  ["a method of its own", `FROB / HTTP/1.1\r\n${host}\r\n`, [400]],
-  ["an upgrade, which is passed over", get("/-/healthy", `Upgrade: websocket\r\n${close}`), [200]],
-  ["HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", [400]],
-  ["TLS", Buffer.from("16030100a5010000a10303", "hex"), [400]],
-  ["SSH", "SSH-2.0-x\r\n", [400]],
-  ["zeros", Buffer.alloc(1000), [400]],
-  ["HTTP/1.0", "GET /-/healthy HTTP/1.0\r\n\r\n", [200]],
-  ["HTTP/1.1 without Host", `GET /-/healthy HTTP/1.1\r\n${close}\r\n`, [400]],
-  ["two Hosts", get("/-/healthy", `hOsT: b\r\n${close}`), [400]],
-  ["a path in absolute form", get("http://b/-/healthy", close), [200]],
-  ["a host in absolute form, without path", get("http://b", close), [200]],
-  ["no path", get("*", close), [400]],
-  ["an absolute form that is none", get("http://", close), [400]],
-  ["an expectation", get("/", `Expect: 200-maybe\r\n${close}`), [417]],
-  ["a header of 20 kB", get("/", `X: ${"x".repeat(20_000)}\r\n`), [431]],
-  ["a path of 20 kB", get(`/${"x".repeat(20_000)}`), [431]],
-  ["2,600 headers", get("/-/healthy", `${"a: b\r\n".repeat(2600)}${close}`), [200]],
-  ["a header with NUL", get("/", "X: a\0b\r\n"), [400]],
-  ["a header without name", get("/", ": x\r\n"), [400]],
-  ["a name with a space", get("/", "X Y: z\r\n"), [400]],
-  ["a folded header", get("/", "X: y\r\n z\r\n"), [400]],
-  ["a bare CR", `GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n`, [400]],
-  ["line feeds only", "GET / HTTP/1.1\nHost: a\n\n", [400]],
-  ["Content-Length and chunks", post(`Content-Length: 5\r\n${chunked}`, `0\r\n\r\n${smuggled}`), [400]],
-  ["chunks and Content-Length", post(`${chunked}Content-Length: 5\r\n`, `0\r\n\r\n${smuggled}`), [400]],
-  ["two lengths", post("Content-Length: 5\r\nContent-Length: 6\r\n", `hello${smuggled}`), [400]],
-  ["the same length twice", post("Content-Length: 5\r\nContent-Length: 5\r\n", `hello${smuggled}`), [400]],
-  ["a list of lengths", post("Content-Length: 5, 5\r\n", `hello${smuggled}`), [400]],
-  ["a length below zero", post("Content-Length: -5\r\n", smuggled), [400]],
-  ["a length with a plus", post("Content-Length: +5\r\n", `hello${smuggled}`), [400]],
-  ["a length beyond all numbers", post("Content-Length: 99999999999999999999\r\n", smuggled), [400]],
-  ["chunked, and then not", post(`${chunked}Transfer-Encoding: identity\r\n`, `0\r\n\r\n${smuggled}`), [400]],
-  ["a space before the colon", post("Transfer-Encoding : chunked\r\n", `0\r\n\r\n${smuggled}`), [400]],
-  ["a vertical tab", post("Transfer-Encoding:\x0bchunked\r\n", `0\r\n\r\n${smuggled}`), [400]],
-  // The answer comes before the body, and what follows the broken body is no request.
-  ["a chunk of no length", `${get("/-/healthy", chunked)}ZZ\r\nhello\r\n0\r\n\r\n${smuggled}`, [200]],
-  ["a chunk longer than all", `${get("/-/healthy", chunked)}FFFFFFFFFFFFFFFFF\r\n${smuggled}`, [200]],
-  [
-    "20 kB behind a chunk's length",
-    `${get("/-/healthy", chunked)}1;${"x".repeat(20_000)}\r\n${smuggled}`,
-    [200],
-  ],
-  [
-    "a body that is passed over",
-    `${get("/-/healthy", "Content-Length: 5\r\n")}hello${get("/", close)}`,
-    [200, 200],
-  ],
-];
-
-/** Paths, and the status of each. */
-const paths: readonly [path: string, status: number][] = [
-  ["//", 404],
-  ["//evil.example/metrics", 404],
-  ["/..%2f", 404],
-  ["/../../etc/passwd", 404],
-  ["/web/../metrics", 404],
-  ["/%2e%2e/metrics", 404],
-  ["/..%2f..%2fetc%2fpasswd/metrics", 404],
-  ["/\\..\\metrics", 404],
-  ["/web%00/metrics", 404],
-  ["/%00", 404],
-  ["/web\0/metrics", 400],
-  ["/a b/metrics", 400],
-  ["/%/metrics", 400],
-  ["/%zz/metrics", 400],
-  ["/%c0%af/metrics", 400],
-  ["/%c0%ae%c0%ae/metrics", 400],
-  ["/%ff/metrics", 400],
-  ["/%ed%a0%80/metrics", 400],
-  ["/\xff\xfe/metrics", 400],
-  ["/__proto__/metrics", 404],
-  ["/constructor/metrics", 404],
-  ["/constructor", 404],
-  ["/hasOwnProperty/federate", 404],
-  ["/web/__proto__/metrics", 404],
-  ["/federate?name=__proto__", 404],
-  ["/federate?name=%zz", 404],
-  [`/federate?${"name=s15&".repeat(1500)}`, 200],
-  [`/${"x".repeat(8000)}/metrics`, 404],
-  [`/${"%41".repeat(2600)}/metrics`, 404],
-  [`/web/metrics?${"a&".repeat(4000)}`, 200],
-  ["/web/metrics/", 404],
-  ["/web//metrics", 404],
-  ["/WEB/metrics", 404],
-  ["/web%2fmetrics", 404],
-  ["/web%2Fr0/metrics", 404],
-  ["/-/../metrics", 404],
-  ["/-/metrics", 404],
-  ["/?", 200],
-];
 
 describe("requests that no scraper sends", () => {
   it("are answered with the right status, and nothing is smuggled in behind them", async () => {
@@ -137,6 +29,17 @@ describe("requests that no scraper sends", () => {
     );
     expect(Object.fromEntries(seen)).toEqual(Object.fromEntries(paths));
     expect(victim.log()).not.toMatch(/a request failed|Warning/);
+  });
+
+  it("come over and over, and nobody else notices", async () => {
+    const victim = await startVictim();
+    const inRaw = (path: string) => Buffer.from(get(path, close), "latin1");
+    const requests = [...shapes.map(([, bytes]) => bytes), ...paths.map(([path]) => inRaw(path))];
+    const { grownBy } = await underAttack(victim, async () => {
+      for (let round = 0; round < 10; round++)
+        await Promise.all(requests.map((bytes) => exchange(victim.port, bytes)));
+    });
+    expect(grownBy).toBeLessThan(memoryLimit);
   });
 
   it("are answered in turn where a thousand come at once", async () => {
@@ -185,6 +88,28 @@ describe("the proxy stays well, and its memory bounded, with", () => {
       });
       expect(grownBy, path).toBeLessThan(memoryLimit);
     }
+  });
+
+  it("bodies without end", async () => {
+    const victim = await startVictim();
+    const piece = `${(64 * 1024).toString(16)}\r\n${"x".repeat(64 * 1024)}\r\n`;
+    let sent = 0;
+    const { grownBy } = await underAttack(victim, async (meanwhile) => {
+      const sockets = Array.from({ length: 10 }, () => open(victim.port));
+      for (const socket of sockets) {
+        const send = () => {
+          while (!socket.destroyed && socket.write(piece)) sent += piece.length;
+        };
+        socket.resume();
+        socket.on("drain", send);
+        socket.write(get("/-/healthy", chunked));
+        send();
+      }
+      await meanwhile();
+      for (const socket of sockets) socket.destroy();
+    });
+    expect(sent).toBeGreaterThan(0);
+    expect(grownBy).toBeLessThan(memoryLimit);
   });
 
   it("clients that reset their connection in the middle of an answer", async () => {

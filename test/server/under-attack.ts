@@ -11,8 +11,23 @@ import { tempFolder } from "../support/temp-folder.js";
 const sources = 20;
 const series = 1000;
 
-/** The built proxy with 20 sources of 90 kB: ten replicas of `web`, and `s10` to `s19`. */
-export async function startVictim(): Promise<BuiltProxy & { readonly texts: readonly string[] }> {
+/** A proxy to attack. */
+export interface Victim extends BuiltProxy {
+  /** What its sources serve. */
+  readonly texts: readonly string[];
+  /** What the healthy client shows to be let in. */
+  readonly authorization?: string;
+}
+
+/**
+ * The built proxy with 20 sources of 90 kB: ten replicas of `web`, and `s10` to `s19`.
+ *
+ * @param lock settings that lock it, and what opens it; nothing: it is open.
+ */
+export async function startVictim(lock?: {
+  readonly settings: Readonly<Record<string, string>>;
+  readonly authorization: string;
+}): Promise<Victim> {
   const texts = Array.from({ length: sources }, sourceText);
   const target = await startTarget(({ url = "" }, response) => {
     response.setHeader("content-type", textType);
@@ -28,8 +43,9 @@ export async function startVictim(): Promise<BuiltProxy & { readonly texts: read
   }));
   const file = join(tempFolder(), "targets.json");
   writeFileSync(file, JSON.stringify(groups));
-  const proxy = await startBuiltProxy({ TARGETS_FILE: file, SCRAPE_INTERVAL: "60", STALE_AFTER: "600" });
-  return { ...proxy, texts };
+  const settings = { TARGETS_FILE: file, SCRAPE_INTERVAL: "60", STALE_AFTER: "600", ...lock?.settings };
+  const proxy = await startBuiltProxy(settings);
+  return { ...proxy, texts, ...(lock && { authorization: lock.authorization }) };
 }
 
 function sourceText(): string {
@@ -39,6 +55,9 @@ function sourceText(): string {
   );
   return `# TYPE lab_metric gauge\n${lines.join("")}`;
 }
+
+/** Bytes: far below what each of the attacks takes where nothing bounds it. */
+export const memoryLimit = 128 * 1024 * 1024;
 
 /** What the process used. */
 export interface Observed {
@@ -57,14 +76,16 @@ const scrapesMeanwhile = 3;
  * @param attack gets a function that waits until some scrapes have been answered, while the attack goes on.
  */
 export async function underAttack(
-  victim: Awaited<ReturnType<typeof startVictim>>,
+  victim: Victim,
   attack: (meanwhile: () => Promise<void>) => Promise<void>,
 ): Promise<Observed> {
   const agent = new Agent({ connections: 1 });
   onTestFinished(() => agent.close());
+  const { authorization } = victim;
   const get = async (path: string) => {
     const { statusCode, body } = await request(`http://127.0.0.1:${victim.port}${path}`, {
       dispatcher: agent,
+      headers: authorization === undefined ? {} : { authorization },
     });
     return { status: statusCode, text: await body.text() };
   };
