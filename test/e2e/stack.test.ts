@@ -1,8 +1,20 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import bcrypt from "bcrypt";
+import { Agent, request } from "undici";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { makeAuthority } from "../support/certificates.js";
 import { type Engine, startEngine } from "../support/docker/engine.js";
 import { importSampleExporter, sampleExposition } from "../support/docker/images.js";
 import { importProjectImage } from "../support/docker/project-image.js";
-import { deployStack, joining, nameShippedImage, shippedStack } from "../support/docker/stack.js";
+import {
+  deployStack,
+  joining,
+  nameShippedImage,
+  shippedStack,
+  uncommentedStack,
+} from "../support/docker/stack.js";
 import { ProxyClient } from "./proxy-client.js";
 import { describeOnEngine } from "./requirements.js";
 
@@ -18,11 +30,15 @@ services:
     deploy: { mode: global, endpoint_mode: dnsrr }
 `;
 
+const secret = { SSHPASS: "a secret for this test" };
+
 describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () => {
   let engine: Engine;
   let client: ProxyClient;
+  let folder: string;
 
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "app-metrics-proxy-stack-test-"));
     engine = await startEngine({ hostname: "node-1" });
     await Promise.all([importSampleExporter(engine), importProjectImage(engine)]);
     await nameShippedImage(engine);
@@ -30,7 +46,10 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
     client = new ProxyClient(`http://${engine.address}:2137`);
     await deployStack(engine, "shop", [shop]);
   });
-  afterAll(() => engine?.stop());
+  afterAll(async () => {
+    await engine?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
 
   it("is not deployed without the secret, and says so", async () => {
     await expect(deployStack(engine, "monitoring", [shippedStack])).rejects.toThrow(
@@ -39,7 +58,6 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
   });
 
   it("answers at the node's port 2137", async () => {
-    const secret = { SSHPASS: "a secret for this test" };
     await deployStack(engine, "monitoring", [shippedStack, joining("shop_default")], secret);
     await client.untilHealthy(() => true);
     await client.untilReady();
@@ -58,5 +76,38 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
     await expect.poll(replicas, { timeout: 40_000, interval: 500 }).toBe("1/1");
     const task = await engine.docker(["ps", "--filter", "name=monitoring_proxy", "--format", "{{.Status}}"]);
     expect(task).toContain("(healthy)");
+  });
+
+  it("asks for a password, over TLS, when its lines for that are taken in and it is deployed again", async () => {
+    const ca = makeAuthority(folder);
+    const server = ca.issue("server", `IP:${engine.address}`);
+    const password = "a password for this test";
+    const webConfig = {
+      tls_server_config: { cert_file: "server.pem", key_file: "server.key" },
+      basic_auth_users: { prometheus: bcrypt.hashSync(password, 4) },
+    };
+    await writeFile(join(folder, "web.yml"), JSON.stringify(webConfig));
+    for (const [name, file] of [
+      ["web_1", join(folder, "web.yml")],
+      ["certificate_1", server.certFile],
+      ["key_1", server.keyFile],
+    ] as const)
+      await engine.docker(["secret", "create", name, file]);
+    await deployStack(engine, "monitoring", [await uncommentedStack("web"), joining("shop_default")], secret);
+
+    const dispatcher = new Agent({ connect: { ca: ca.cert } });
+    const ask = async (headers = {}) => {
+      const { statusCode, body } = await request(`https://${engine.address}:2137/web/metrics`, {
+        dispatcher,
+        headers,
+      });
+      return { status: statusCode, text: await body.text() };
+    };
+    const authorization = `Basic ${Buffer.from(`prometheus:${password}`).toString("base64")}`;
+    const good = { status: 200, text: sampleExposition };
+    const seen = () => ask({ authorization }).catch((error: Error) => error.message);
+    await expect.poll(seen, { timeout: 60_000, interval: 500 }).toEqual(good);
+    expect((await ask()).status).toBe(401);
+    await dispatcher.close();
   });
 });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -42,6 +42,13 @@ export async function deployStack(
 /** Gives the project's image the name that stack.yml asks for. */
 export async function nameShippedImage(engine: Engine): Promise<void> {
   await engine.docker(["tag", projectImage, shippedImage]);
+}
+
+/** The text of stack.yml without the comment sign before each line that is marked with this word. */
+export async function uncommentedStack(mark: string): Promise<string> {
+  const lines = (await readFile(shippedStack, "utf8")).split("\n");
+  const marked = new RegExp(`^( *)# (.* # (?:\\w+, )*${mark}(?:, \\w+)*)$`);
+  return lines.map((line) => line.replace(marked, "$1$2")).join("\n");
 }
 
 /** What an operator changes in stack.yml for the stacks that are to be scraped: their networks. */
