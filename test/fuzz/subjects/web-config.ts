@@ -63,6 +63,11 @@ export const subject: Subject = {
           "a problem is one line",
           () => problem,
         );
+        law(
+          !problem.includes("it is no YAML") || !problem.includes(secret),
+          "no secret is shown",
+          () => problem,
+        );
         law(problem.length < 1000, "a problem is no longer than a few lines", () => problem);
       }
     }
