@@ -77,7 +77,8 @@ async function oneCycle(all, receivers) {
   await ask(all, "flush");
   await sleep(settleMs);
   const after = await ask(all, "figures");
-  if (after.some(({ apart }) => apart > 0)) throw new Error("a peer could not be reached");
+  const apart = after.flatMap((node) => node.apart);
+  if (apart.length > 0) throw new Error(["a peer could not be reached", ...apart].join("\n"));
   return {
     wall: Math.max(...arrived) - begun,
     spent: after.map((one, index) => ({

@@ -23,7 +23,7 @@ const sockets = [];
 subscribe("net.client.socket", ({ socket }) => sockets.push(socket));
 subscribe("net.server.socket", ({ socket }) => sockets.push(socket));
 
-const logger = createLogger({ level: "error", format: "json" });
+const logger = createLogger({ level: process.env.BENCH_LOG ?? "error", format: "json" });
 const store = new DiskStore({ folder: cacheDir, clock, logger, maxBytes });
 const cache = new Cache({ clock, staleAfter, store });
 const replication = await startReplication({
@@ -40,6 +40,7 @@ const replication = await startReplication({
   clock,
   logger,
   telemetry: createTelemetry("benchmark"),
+  interval: 10,
   // Thirty processes on two cores: who is silent waits for its turn.
   limits: { idleMs: 60_000, exchangeMs: 600_000 },
 });
@@ -80,7 +81,8 @@ const commands = {
     const { user, system } = process.cpuUsage();
     const total = (direction) => sockets.reduce((sum, socket) => sum + socket[direction], 0);
     const { entries } = cache.totals;
-    const apart = replication.status().peers.filter(({ state }) => state !== "connected").length;
+    const peers = replication.status().peers.filter(({ state }) => state !== "connected");
+    const apart = peers.map(({ title, state, lastError }) => `${title}: ${lastError ?? state}`);
     return {
       cpu: (user + system) / 1e6,
       in: total("bytesRead"),

@@ -49,12 +49,14 @@ export function ask(nodes, command, argument) {
 
 /** On a machine that is busy with the start of so many, the first try need not do. */
 async function connect(nodes) {
+  let apart = [];
   for (let attempt = 0; attempt < 60; attempt++) {
     await ask(nodes, "cycle");
-    if ((await ask(nodes, "figures")).every(({ apart }) => apart === 0)) return;
+    apart = (await ask(nodes, "figures")).flatMap((node) => node.apart);
+    if (apart.length === 0) return;
     await sleep(1000);
   }
-  throw new Error("the nodes do not get in touch");
+  throw new Error(["the nodes do not get in touch", ...apart].join("\n"));
 }
 
 async function startNode(settings, execArgv) {

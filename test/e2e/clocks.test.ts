@@ -1,9 +1,8 @@
-import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { expect, it, onTestFinished } from "vitest";
 import { describeUnless } from "../support/describe-unless.js";
+import { twoHoursAhead } from "../support/faketime.js";
 import { freePort } from "../support/free-port.js";
 import { isOnPath } from "../support/program.js";
 import { answerWith, startTarget } from "../support/target-server.js";
@@ -12,18 +11,6 @@ import { type ProxyProcess, startProxy } from "./proxy.js";
 
 const staleAfter = 4;
 const missing = isOnPath("faketime") ? undefined : "not installed: faketime";
-
-/** The environment in which a process believes that it is two hours later; only the wall clock is ahead. */
-async function twoHoursAhead(): Promise<Record<string, string>> {
-  const { stdout } = await promisify(execFile)("faketime", [
-    ...["-m", "--exclude-monotonic", "-f", "+2h"],
-    "env",
-  ]);
-  const lines = stdout.split("\n").filter((line) => /^(LD_PRELOAD|FAKETIME\w*|DONT_FAKE\w*)=/.test(line));
-  // What would be shared between processes ends with the one that printed this.
-  const own = lines.filter((line) => !line.startsWith("FAKETIME_SHARED="));
-  return Object.fromEntries(own.map((line) => line.split(/=(.*)/s, 2) as [string, string]));
-}
 
 /** Two proxies, each with a target of its own; the clock of the second is two hours ahead. */
 async function startPair(): Promise<[here: ProxyProcess, ahead: ProxyProcess]> {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe } from "vitest";
 import { describeOnEngine } from "./requirements.js";
+import { describeClocks } from "./swarm/clocks.js";
 import { describeFaults } from "./swarm/faults.js";
 import { describePredecessor } from "./swarm/predecessor.js";
 import { type ProxySwarm, startProxySwarm } from "./swarm/proxy-swarm.js";
@@ -21,5 +22,6 @@ describeOnEngine("stack.yml on a swarm of two managers and a worker", () => {
   describe("with replicas that come and go", () => describeReplicas(() => swarm));
   describe("whose nodes change their roles", () => describeRoles(() => swarm));
   describe("in which things break", () => describeFaults(() => swarm));
+  describe("one of whose clocks is two hours ahead", () => describeClocks(() => swarm));
   describe("and what users of the predecessor have there", () => describePredecessor(() => swarm));
 });

@@ -4,6 +4,7 @@ import type { SwarmNode } from "../../support/docker/swarm-lab.js";
 import { runningTasks, type Task, tasksOf } from "../../support/docker/tasks.js";
 import { until } from "../../support/docker/until.js";
 import { allShow, appStack } from "./apps.js";
+import { folderOfThisNode, writeOfThisNode } from "./of-this-node.js";
 import { type ProxySwarm, swarmSecret } from "./proxy-swarm.js";
 
 /**
@@ -39,8 +40,8 @@ const secretOfNode = `
 version: "3.8"
 services:
   app-metrics-proxy:
-    volumes: ["/run/of-this-node:/run/of-this-node:ro"]
-    environment: { SSHPASS_FILE: /run/of-this-node/secret, SCRAPE_INTERVAL: "2" }
+    volumes: ["${folderOfThisNode}:${folderOfThisNode}:ro"]
+    environment: { SSHPASS_FILE: ${folderOfThisNode}/secret, SCRAPE_INTERVAL: "2" }
     deploy: { update_config: { parallelism: 0 } } # all at once, to save time
 `;
 
@@ -96,7 +97,11 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
       other = nodes.find(({ name }) => roles[name]?.manager === "")!;
       managers = nodes.filter((node) => node !== other);
       const before = new Set((await tasksOf(swarm.lab, service)).map(({ id }) => id));
-      for (const node of nodes) await writeSecret(node, node === other ? "a wrong secret here" : swarmSecret);
+      for (const node of nodes)
+        await writeOfThisNode(node, {
+          name: "secret",
+          content: node === other ? "a wrong secret here" : swarmSecret,
+        });
       await deploy({ SSHPASS: "" }, secretOfNode);
       const isNew = (tasks: readonly Task[]) => tasks.every(({ id }) => !before.has(id));
       await runningTasks(swarm.lab, service, 3, isNew);
@@ -128,11 +133,4 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
       }
     });
   });
-
-  /** Writes a file on a node, in a folder that its containers can mount. */
-  async function writeSecret({ engine }: SwarmNode, secret: string) {
-    const script = `cd /host; /bin/busybox mkdir -p of-this-node; echo -n '${secret}' > of-this-node/secret`;
-    const shell = ["/bin/busybox", "sh", "-c", script];
-    await engine.docker(["run", "--rm", "--volume", "/run:/host", "sample-exporter", ...shell]);
-  }
 }

@@ -1,0 +1,106 @@
+import { readFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { deployStack } from "../../support/docker/stack.js";
+import type { SwarmNode } from "../../support/docker/swarm-lab.js";
+import { runningTasks, type Task } from "../../support/docker/tasks.js";
+import { twoHoursAhead } from "../../support/faketime.js";
+import { allShow, appStack } from "./apps.js";
+import { folderOfThisNode, writeOfThisNode } from "./of-this-node.js";
+import { interval, type ProxySwarm, proxyService, staleAfter } from "./proxy-swarm.js";
+import { watchForAge } from "./watch.js";
+
+/** What the loader reads for `$LIB` on a Debian. */
+const debianLibraries = `lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
+
+/** The proxy of one node, a worker, runs two hours ahead of the others. */
+export function describeClocks(theSwarm: () => ProxySwarm): void {
+  let swarm: ProxySwarm;
+  let ahead: SwarmNode;
+  let others: readonly SwarmNode[];
+  let its: readonly Task[];
+  let theirs: readonly Task[];
+
+  beforeAll(async () => {
+    swarm = theSwarm();
+    const { nodes } = swarm.lab;
+    const roles = await swarm.lab.roles();
+    ahead = nodes.find(({ name }) => roles[name]?.manager === "")!;
+    others = nodes.filter((node) => node !== ahead);
+    const before = await runningTasks(swarm.lab, proxyService, 3);
+    await setClock();
+    const isNew = (tasks: readonly Task[]) => tasks.every(({ id }) => !before.some((old) => old.id === id));
+    await runningTasks(swarm.lab, proxyService, 3, isNew);
+    await swarm.untilReady();
+    const web = { name: "web", deploy: "replicas: 6" };
+    await deployStack(nodes[0]!.engine, "shop", [appStack("shop_net", web)]);
+    const replicas = await runningTasks(swarm.lab, "shop_web", 6);
+    const id = await ahead.id();
+    its = replicas.filter(({ nodeId }) => nodeId === id);
+    theirs = replicas.filter(({ nodeId }) => nodeId !== id);
+    await allShow(swarm, "web", { shop_web: replicas }, 15);
+  });
+  afterAll(() => swarm.removeStacks("shop"));
+
+  /** The library that makes it so is on one node only: on the others the loader goes on without it. */
+  async function setClock() {
+    const { LD_PRELOAD: library, ...settings } = await twoHoursAhead();
+    for (const node of others) await writeOfThisNode(node);
+    await writeOfThisNode(ahead, {
+      name: basename(library!),
+      content: await readFile(library!.replace("$LIB", debianLibraries)),
+    });
+    const environment = { ...settings, LD_PRELOAD: `${folderOfThisNode}/${basename(library!)}` };
+    await swarm.lab.docker([
+      ...["service", "update", "--detach", "--update-parallelism", "0"],
+      ...["--mount-add", `type=bind,source=${folderOfThisNode},target=${folderOfThisNode},readonly`],
+      ...Object.entries(environment).flatMap(([name, value]) => ["--env-add", `${name}=${value}`]),
+      proxyService,
+    ]);
+  }
+
+  const pathOf = ({ slot }: Task) => `/shop_web/${slot}/metrics`;
+
+  it("is two hours ahead there", async () => {
+    const last = (await swarm.log(ahead)).split("\n").at(-1)!;
+    const { timestamp } = JSON.parse(last) as { timestamp: string };
+    expect(Date.parse(timestamp) - Date.now()).toBeGreaterThan(7_000_000);
+  });
+
+  it("makes nothing stale, on no node", async () => {
+    const ages = watchForAge([ahead, ...others].map(swarm.client), [...its, ...theirs].map(pathOf));
+    await sleep(2 * staleAfter * 1000);
+    expect(await ages.end()).toBeLessThan(staleAfter);
+  });
+
+  it("has /federate give no times for it, and say which node it is", async () => {
+    const timesOf = async (node: SwarmNode, tasks: readonly Task[]) => {
+      const { body, headers } = await swarm.client(node).get("/federate");
+      const times = tasks.map(({ slot }) => {
+        const line = new RegExp(`^app_info\\{[^}]*instance="shop_web\\.${slot}"[^}]*\\} 1( \\d+)?$`, "m");
+        return line.exec(body)?.[1] !== undefined;
+      });
+      return { times: new Set(times), offsets: headers.get("x-clock-offset") };
+    };
+    for (const node of others) {
+      expect(await timesOf(node, its)).toEqual({
+        times: new Set([false]),
+        offsets: expect.stringMatching(new RegExp(`^${ahead.name}=7(199|200|201)\\.\\d$`)),
+      });
+      expect((await timesOf(node, theirs)).times).toEqual(new Set([true]));
+      expect(await swarm.log(node)).toContain(`the clock of a node differs from this one's`);
+    }
+    expect((await timesOf(ahead, its)).times).toEqual(new Set([true]));
+    expect((await timesOf(ahead, theirs)).times).toEqual(new Set([false]));
+  });
+
+  it("does not have it served too long where it falls silent", async () => {
+    const silent = performance.now();
+    await ahead.cut();
+    await allShow(swarm, "web", { shop_web: theirs }, staleAfter + 2, others);
+    expect((performance.now() - silent) / 1000).toBeGreaterThan(staleAfter - 2 * interval);
+    await ahead.heal();
+    await allShow(swarm, "web", { shop_web: [...its, ...theirs] }, 30);
+  });
+}
