@@ -62,7 +62,8 @@ function parseAsSpelled(text: string): IpAddress | undefined {
   return ipaddr.IPv6.parse(new URL(`http://[${text}]`).hostname.slice(1, -1));
 }
 
-function firstOf(address: IpAddress, prefix: number): IpAddress {
+/** The first address of the network whose first `prefix` bits are those of an address. */
+export function firstOf(address: IpAddress, prefix: number): IpAddress {
   const bytes = address.toByteArray().map((byte, index) => {
     const bits = Math.min(Math.max(prefix - index * 8, 0), 8);
     return byte & (0xff << (8 - bits)) & 0xff;

@@ -1,7 +1,8 @@
 import type { Socket } from "node:net";
+import { addressBlock } from "../address/address-block.js";
 import type { Clock } from "../model/clock.js";
 import { TokenBucket } from "../model/token-bucket.js";
-import { AddressBuckets, networkOf, type Rate } from "./address-buckets.js";
+import { AddressBuckets, type Rate } from "./address-buckets.js";
 import type { RefusalReason } from "./refusal.js";
 
 /** How many connections are held, and taken. */
@@ -29,7 +30,8 @@ export const defaultConnectionLimits: ConnectionLimits = {
 const trustedRemembered = 10_000;
 
 interface Stranger {
-  readonly network: string;
+  /** Its address, or the network of it. */
+  readonly block: string;
   readonly timer: NodeJS.Timeout;
   /** Whether it is counted already why it came to nothing. */
   told: boolean;
@@ -70,13 +72,13 @@ export class ConnectionGuard {
       socket.destroy();
       return false;
     }
-    const network = networkOf(address);
-    const neighbours = [...this.#strangers].filter(([, other]) => other.network === network);
+    const block = addressBlock(address);
+    const neighbours = [...this.#strangers].filter(([, other]) => other.block === block);
     if (neighbours.length >= unauthenticatedPerAddress) this.#sendAway(neighbours[0]![0]);
     else if (this.#strangers.size >= unauthenticated) this.#sendAway([...this.#strangers.keys()][0]!);
 
     const timer = setTimeout(() => socket.destroy(), handshakeMs);
-    this.#strangers.set(socket, { network, timer, told: false });
+    this.#strangers.set(socket, { block, timer, told: false });
     socket.once("close", () => {
       this.#cameToNothing(socket, "handshake");
       this.#forget(socket);
@@ -91,15 +93,15 @@ export class ConnectionGuard {
    * @param trusted whether by the key that only peers have.
    */
   authenticated(socket: Socket, trusted: boolean): boolean {
-    const network = this.#strangers.get(socket)?.network;
-    if (network === undefined) return false;
+    const block = this.#strangers.get(socket)?.block;
+    if (block === undefined) return false;
     if (this.#known.size >= this.#limits.authenticated) {
       this.#sendAway(socket);
       return false;
     }
     this.#forget(socket);
     this.#known.add(socket);
-    if (trusted && this.#trusted.size < trustedRemembered) this.#trusted.add(network);
+    if (trusted && this.#trusted.size < trustedRemembered) this.#trusted.add(block);
     return true;
   }
 
@@ -124,7 +126,7 @@ export class ConnectionGuard {
     const now = this.#clock.monotonic();
     // Its own share first: who comes too often must not use up that of all.
     if (!this.#arrivalsByAddress.of(address, now).take(now)) return false;
-    return this.#trusted.has(networkOf(address)) || this.#arrivals.take(now);
+    return this.#trusted.has(addressBlock(address)) || this.#arrivals.take(now);
   }
 
   #sendAway(socket: Socket): void {

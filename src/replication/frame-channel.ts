@@ -11,7 +11,10 @@ export interface FrameChannelOptions {
   readonly sendMs: number;
   /** What all channels together may hold. */
   readonly budget: ReceiveBudget;
-  /** Aborted when the connection is gone. A stream that nobody reads right now does not tell it. */
+  /**
+   * Aborted when the connection is gone, perhaps with the PeerError that tells why. A stream that nobody reads right
+   * now does not tell it.
+   */
   readonly signal: AbortSignal;
   /** Told what comes and goes. */
   readonly onBytes: (direction: "in" | "out", bytes: number) => void;
@@ -47,8 +50,10 @@ export class FrameChannel {
     stream.on("end", ended);
     stream.on("close", ended);
     stream.on("error", ended);
-    options.signal.addEventListener("abort", ended, { once: true });
-    if (options.signal.aborted) ended();
+    const { signal } = options;
+    const gone = () => (signal.reason instanceof PeerError ? this.fail(signal.reason) : ended());
+    signal.addEventListener("abort", gone, { once: true });
+    if (signal.aborted) gone();
   }
 
   get failed(): boolean {

@@ -1,7 +1,8 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { addressBlock } from "../address/address-block.js";
 import type { Clock } from "../model/clock.js";
 import { TokenBucket } from "../model/token-bucket.js";
-import { AddressBuckets, networkOf } from "./address-buckets.js";
+import { AddressBuckets } from "./address-buckets.js";
 
 /** Wrong passwords at once, and then a second. */
 const fromOneAddress = { capacity: 5, perSecond: 1 / 10 };
@@ -34,12 +35,12 @@ export class PasswordGuard {
    */
   accepts(password: unknown, address: string): boolean {
     const now = this.#clock.monotonic();
-    const network = networkOf(address);
+    const block = addressBlock(address);
     const own = this.#byAddress.of(address, now);
-    const all = this.#trusted.has(network) ? undefined : this.#all;
+    const all = this.#trusted.has(block) ? undefined : this.#all;
     if (!own.has(now) || all?.has(now) === false) return false;
     if (typeof password === "string" && timingSafeEqual(this.#hash(password), this.#expected)) {
-      if (this.#trusted.size < trustedRemembered) this.#trusted.add(network);
+      if (this.#trusted.size < trustedRemembered) this.#trusted.add(block);
       return true;
     }
     own.take(now);

@@ -2,11 +2,13 @@ import { timingSafeEqual } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
-import { describeError } from "../errors.js";
+import { TokenBucket } from "../model/token-bucket.js";
 import { gatherWrites } from "./gather-writes.js";
 import type { SharedKeys } from "./keys.js";
+import { breakOf, failureOf } from "./link-failure.js";
 import { paceBySocket } from "./paced-channel.js";
 import { PeerError } from "./peer-error.js";
+import { rekeyRate } from "./rekey-rate.js";
 import { watchSocket } from "./socket-watch.js";
 import { sshAlgorithms, sshUser } from "./ssh-algorithms.js";
 
@@ -22,7 +24,7 @@ export interface SshLink {
   run(command: string): Promise<Duplex>;
   /** Whether it can still be used. */
   readonly open: boolean;
-  /** Aborted when it has ended. */
+  /** Aborted when it has ended, with the PeerError that tells why. */
   readonly ended: AbortSignal;
   /** Bytes on the wire so far. */
   readonly bytes: { readonly in: number; readonly out: number };
@@ -58,6 +60,7 @@ export function openLink(
     let open = false;
     let hostKeyWrong = false;
     const ended = new AbortController();
+    const closed = new PeerError("closed", "the connection was closed");
     const channels = new Set<Duplex>();
     const end = () => {
       open = false;
@@ -67,9 +70,11 @@ export function openLink(
     const fail = (error: PeerError) => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
+      ended.abort(error);
       end();
       reject(error);
     };
+    const broke = (error: Error) => fail(open ? breakOf(error) : failureOf(error, hostKeyWrong));
     const abort = () => fail(new PeerError("closed", "stopped"));
     const timer = setTimeout(
       () => fail(new PeerError("timeout", `no SSH connection within ${timings.connectMs / 1000} s`)),
@@ -81,16 +86,21 @@ export function openLink(
     const wire = connect({ host, port, noDelay: true, keepAlive: true });
     socket = wire;
     wire.on("error", () => undefined);
-    wire.once("close", () => ended.abort());
-    client.on("error", (error) => fail(failureOf(error, hostKeyWrong)));
-    client.on("close", () => fail(new PeerError("closed", "the connection was closed")));
+    wire.once("close", () => ended.abort(closed));
+    client.on("error", broke);
+    const rekeyBudget = new TokenBucket(...rekeyRate, performance.now());
+    client.on("handshake", () => {
+      if (rekeyBudget.take(performance.now())) return;
+      fail(new PeerError("limit", "it negotiates new keys all the time"));
+    });
+    client.on("close", () => fail(closed));
     client.on("ready", () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
       open = true;
       gatherWrites(wire);
       resolve({
-        run: (command) => run(client, wire, channels, command),
+        run: (command) => run(client, wire, channels, ended.signal, command),
         get open() {
           return open && !wire.destroyed;
         },
@@ -101,7 +111,7 @@ export function openLink(
         close: end,
       });
     });
-    wire.once("error", (error) => fail(failureOf(error, false)));
+    wire.once("error", broke);
     wire.once("connect", () => {
       client.connect({
         sock: wire,
@@ -128,10 +138,18 @@ export function openLink(
   });
 }
 
-function run(client: ssh2.Client, socket: Socket, channels: Set<Duplex>, command: string): Promise<Duplex> {
+function run(
+  client: ssh2.Client,
+  socket: Socket,
+  channels: Set<Duplex>,
+  ended: AbortSignal,
+  command: string,
+): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const refused = (cause: unknown) =>
-      reject(new PeerError("protocol", `it does not run ${command}`, { cause }));
+      reject(
+        ended.aborted ? ended.reason : new PeerError("protocol", `it does not run ${command}`, { cause }),
+      );
     try {
       client.exec(command, (error, channel) => {
         if (error !== undefined) return refused(error);
@@ -147,21 +165,4 @@ function run(client: ssh2.Client, socket: Socket, channels: Set<Duplex>, command
       refused(error);
     }
   });
-}
-
-function failureOf(error: Error & { level?: string }, hostKeyWrong: boolean): PeerError {
-  const options = { cause: error };
-  if (hostKeyWrong) {
-    return new PeerError(
-      "host_key",
-      "it has another host key: another SSHPASS there, or an impostor",
-      options,
-    );
-  }
-  if (error.level === "client-authentication") {
-    return new PeerError("auth", "it does not take our key: another SSHPASS there", options);
-  }
-  if (error.level === "client-timeout")
-    return new PeerError("timeout", "it does not answer any more", options);
-  return new PeerError("connect", `it cannot be reached: ${describeError(error)}`, options);
 }

@@ -8,6 +8,7 @@ import { TokenBucket } from "../model/token-bucket.js";
 import { paceBySocket } from "./paced-channel.js";
 import { part } from "./parting.js";
 import type { RefusalReason } from "./refusal.js";
+import { rekeyRate } from "./rekey-rate.js";
 
 /**
  * A command that runs until it resolves; what it rejects with is logged, and told to whoever asked.
@@ -48,10 +49,9 @@ export interface SshConnectionOptions {
 }
 
 const sessionsAtOnce = 4;
-/** Commands, refused requests, and negotiations of new keys, at once and then a second. */
+/** Commands and refused requests, at once and then a second. */
 const commandRate = [20, 1] as const;
 const refusalRate = [100, 1] as const;
-const rekeyRate = [10, 0.1] as const;
 /** Bytes that may come while no peer's command runs: asking takes few, and fetching an archive little more. */
 const idleByteRate = [256 * 1024, 16 * 1024] as const;
 

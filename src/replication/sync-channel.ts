@@ -6,7 +6,7 @@ import type { SyncContext } from "./sync-context.js";
 /**
  * The channel of a `sync` command, within the limits that all share.
  *
- * @param signal aborted when the connection is gone.
+ * @param signal aborted when the connection is gone, perhaps with the PeerError that tells why.
  */
 export function openSyncChannel(stream: Duplex, signal: AbortSignal, context: SyncContext): FrameChannel {
   const { limits, received, countBytes } = context;

@@ -28,10 +28,17 @@ export interface EvilClient {
   exec(command: string): Promise<ssh2.ClientChannel>;
 }
 
-/** Logs in to a proxy with the shared key. It is ended when the test is done. */
-export async function startEvilClient(server: { readonly port: number }): Promise<EvilClient> {
+/**
+ * Logs in to a proxy with the shared key. It is ended when the test is done.
+ *
+ * @param from the address of loopback that it calls from.
+ */
+export async function startEvilClient(
+  server: { readonly port: number },
+  from = "127.0.0.1",
+): Promise<EvilClient> {
   const keys = await keysFor();
-  const socket = connect({ host: "127.0.0.1", port: server.port, noDelay: true });
+  const socket = connect({ host: "127.0.0.1", port: server.port, localAddress: from, noDelay: true });
   const client = new ssh2.Client();
   client.on("error", () => undefined);
   socket.on("error", () => undefined);

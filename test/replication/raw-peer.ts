@@ -8,6 +8,7 @@ import { onTestFinished } from "vitest";
 import { encodeFrames, type FrameKind } from "../../src/replication/frames.js";
 import { encodeMessage, type Message } from "../../src/replication/messages.js";
 import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
+import type { RawProtocol } from "./evil-client.js";
 import { keysFor } from "./proxies.js";
 
 /** A peer that holds the secret and does with a `sync` channel whatever a test wants. */
@@ -17,10 +18,12 @@ export interface RawPeer {
   readonly channels: () => number;
   /** Ends all connections as a reset does. */
   readonly cut: () => void;
+  /** From now on it reads nothing. */
+  readonly deaf: () => void;
 }
 
 /** Starts an SSH server with the shared keys that hands every `sync` channel to a test. */
-export async function startRawPeer(talk: (stream: Duplex) => void): Promise<RawPeer> {
+export async function startRawPeer(talk: (stream: Duplex, protocol: RawProtocol) => void): Promise<RawPeer> {
   const keys = await keysFor();
   let channels = 0;
   const server = new ssh2.Server(
@@ -33,7 +36,7 @@ export async function startRawPeer(talk: (stream: Duplex) => void): Promise<RawP
           const stream = acceptExec();
           stream.on("error", () => undefined);
           channels++;
-          talk(stream);
+          talk(stream, (client as unknown as { _protocol: RawProtocol })._protocol);
         });
       });
     },
@@ -56,6 +59,9 @@ export async function startRawPeer(talk: (stream: Duplex) => void): Promise<RawP
   return {
     server: { port: (net.address() as AddressInfo).port },
     channels: () => channels,
+    deaf: () => {
+      for (const socket of sockets) socket.pause();
+    },
     cut: () => {
       for (const socket of sockets) socket.resetAndDestroy();
     },

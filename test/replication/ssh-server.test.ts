@@ -1,48 +1,8 @@
-import { generateKeyPairSync } from "node:crypto";
-import { connect, createServer, type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
-import { keysFor, startProxy, type TestProxy } from "./proxies.js";
-
-/** A TCP connection to a proxy's SSH port. */
-function dial({ server }: TestProxy): Socket & { received: Buffer[] } {
-  const socket = connect(server.port, "127.0.0.1");
-  socket.on("error", () => undefined);
-  const received: Buffer[] = [];
-  socket.on("data", (chunk) => received.push(chunk));
-  onTestFinished(() => void socket.destroy());
-  return Object.assign(socket, { received });
-}
-
-const closed = (socket: Socket) =>
-  socket.closed ? Promise.resolve() : new Promise<void>((resolve) => socket.once("close", () => resolve()));
-
-/** What comes of an attempt to log in: `ready`, or the error. */
-function logIn(port: number, settings: ssh2.ConnectConfig): Promise<string> {
-  return new Promise((resolve) => {
-    const client = new ssh2.Client();
-    client.on("ready", () => {
-      resolve("ready");
-      client.end();
-    });
-    client.on("error", (error) => resolve(error.message));
-    client.on("close", () => resolve("closed"));
-    client.connect({
-      host: "127.0.0.1",
-      port,
-      username: "replicator",
-      algorithms: sshAlgorithms,
-      ...settings,
-    });
-  });
-}
-
-function strangersKey(): string {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
-  return privateKey.export({ type: "pkcs1", format: "pem" }).toString();
-}
+import { keysFor, startProxy, testSecret } from "./proxies.js";
+import { closed, dial, logIn, strangersKey } from "./strangers.js";
 
 describe("the SSH server", () => {
   it("takes the key that comes from the secret, and no other", async () => {
@@ -103,6 +63,115 @@ describe("the SSH server", () => {
     expect(proxy.refusals).toContain("handshake");
   });
 
+  it("counts port scans", async () => {
+    const proxy = await startProxy("node1");
+    for (let scan = 0; scan < 5; scan++) await closed(dial(proxy).end());
+    await expect.poll(() => proxy.refusals).toEqual(Array(5).fill("handshake"));
+  });
+
+  it("is not put off by the many keys that an agent offers before the password", async () => {
+    const proxy = await startProxy("node1");
+    const keys = Array.from({ length: 6 }, () => ({
+      type: "publickey",
+      username: "replicator",
+      key: ssh2.utils.parseKey(ssh2.utils.generateKeyPairSync("ed25519").private) as ssh2.ParsedKey,
+    }));
+    const attempts = [...keys, { type: "password", username: "replicator", password: testSecret }];
+    expect(await logIn(proxy.server.port, { authHandler: attempts as never })).toBe("ready");
+    expect(proxy.refusals).toEqual(["key"]);
+  });
+
+  it("takes a request to change the password for what it is: no password", async () => {
+    const proxy = await startProxy("node1");
+    const client = new ssh2.Client();
+    const attempt = () =>
+      (client as unknown as { _protocol: { authPassword(...words: string[]): void } })._protocol.authPassword(
+        "replicator",
+        testSecret,
+        "another one",
+      );
+    let ready = false;
+    client.on("error", () => undefined);
+    client.on("ready", () => {
+      ready = true;
+      client.end();
+    });
+    const over = new Promise<void>((resolve) => client.on("close", () => resolve()));
+    client.connect({
+      host: "127.0.0.1",
+      port: proxy.server.port,
+      username: "replicator",
+      algorithms: sshAlgorithms,
+      authHandler: (() => attempt()) as never,
+    });
+    await expect.poll(() => proxy.refusals).toContain("password");
+    client.end();
+    await over;
+    expect(ready).toBe(false);
+  });
+
+  it("cuts off who sends on and on before it has shown who it is", async () => {
+    const proxy = await startProxy("node1", { connectionLimits: { handshakeMs: 60_000 } });
+    const noisy = dial(proxy);
+    // SSH_MSG_IGNORE, whatever is in it (RFC 4253, 11.2).
+    const ignore = Buffer.alloc(32 + 4);
+    ignore.writeUInt32BE(32);
+    ignore[4] = 4;
+    ignore[5] = 2;
+    noisy.write("SSH-2.0-noisy\r\n");
+    const timer = setInterval(() => noisy.write(Buffer.concat(Array(500).fill(ignore))), 1);
+    onTestFinished(() => clearInterval(timer));
+    await closed(noisy);
+    await expect.poll(() => proxy.refusals).toHaveLength(1);
+    expect(["limit", "handshake"]).toContain(proxy.refusals[0]);
+  });
+
+  it("cuts off who negotiates new keys before it has shown who it is", async () => {
+    const proxy = await startProxy("node1", { connectionLimits: { handshakeMs: 60_000 } });
+    const client = new ssh2.Client();
+    let handshakes = 0;
+    client.on("error", () => undefined);
+    client.on("handshake", () => {
+      handshakes++;
+      (client as unknown as { _protocol: { rekey(): void } })._protocol.rekey();
+    });
+    const over = new Promise<void>((resolve) => client.on("close", () => resolve()));
+    client.connect({
+      host: "127.0.0.1",
+      port: proxy.server.port,
+      username: "replicator",
+      algorithms: sshAlgorithms,
+      authHandler: (() => undefined) as never,
+    });
+    await over;
+    expect(handshakes).toBeLessThan(4);
+    await expect.poll(() => proxy.refusals).toEqual(["limit"]);
+  });
+
+  it("goes on for its peers while others at their address call all the time with wrong keys and passwords", async () => {
+    const limits = { unauthenticated: 8, unauthenticatedPerAddress: 8 };
+    const proxy = await startProxy("node1", { connectionLimits: limits });
+    const { client: wrongKey } = await keysFor("another secret altogether");
+    let over = false;
+    const calling = Array.from({ length: 4 }, async () => {
+      while (!over) {
+        const host = { hostVerifier: () => false };
+        await logIn(proxy.server.port, { privateKey: wrongKey.privateKey, ...host });
+        await logIn(proxy.server.port, { password: "wrong", authHandler: ["password"] });
+      }
+    });
+    for (let cycle = 1; cycle <= 5; cycle++) {
+      const peer = await startProxy(`peer${cycle}`);
+      peer.put(String(cycle), `x ${cycle}\n`);
+      peer.talkTo(proxy);
+      await peer.replicator.cycle();
+      expect(peer.failures).toEqual([]);
+    }
+    over = true;
+    await Promise.all(calling);
+    expect(proxy.cache.all()).toHaveLength(5);
+  });
+
   it.each([
     ["an HTTP request", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"],
     ["a TLS handshake", Buffer.from("1603010200010001fc0303", "hex")],
@@ -150,64 +219,5 @@ describe("the SSH server", () => {
     await proxy.stop();
     await closed(stranger);
     await expect.poll(() => proxy.server.connections).toBe(0);
-  });
-});
-
-describe("an impostor in the place of a peer", () => {
-  /** A server with a host key of its own that takes whatever it is offered, and remembers it. */
-  async function startImpostor() {
-    const heard: string[] = [];
-    const server = new ssh2.Server({ hostKeys: [strangersKey()] }, (client) => {
-      client.on("error", () => undefined);
-      client.on("authentication", (context) => {
-        heard.push(context.method);
-        context.accept();
-      });
-      client.on("session", () => heard.push("session"));
-    });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-    onTestFinished(() => void server.close());
-    return { server: { port: (server.address() as { port: number }).port }, heard };
-  }
-
-  it("gets neither a key, nor a secret, nor data", async () => {
-    const proxy = await startProxy("node1");
-    proxy.put("1", "x 1\n");
-    const impostor = await startImpostor();
-    proxy.talkTo(impostor);
-    await proxy.replicator.cycle();
-    expect(impostor.heard).toEqual([]);
-    expect(proxy.failures).toHaveLength(1);
-    expect(["host_key", "connect"]).toContain(proxy.failures[0]);
-  });
-
-  it("is told from a node with another secret by nothing: both have another host key", async () => {
-    const proxy = await startProxy("node1");
-    const other = await startProxy("node2", { secret: "another secret altogether" });
-    proxy.put("1", "x 1\n");
-    proxy.talkTo(other);
-    await proxy.replicator.cycle();
-    expect(proxy.failures).toEqual(["host_key"]);
-    expect(proxy.replicator.statuses()[0]?.lastError).toContain("SSHPASS");
-    expect(other.cache.all()).toEqual([]);
-  });
-
-  it("that never answers costs no more than the time for connecting", async () => {
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-    onTestFinished(() => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    });
-    const proxy = await startProxy("node1");
-    const good = await startProxy("good");
-    proxy.put("1", "x 1\n");
-    proxy.talkTo({ server: { port: (server.address() as { port: number }).port } }, good);
-    const cycle = proxy.replicator.cycle();
-    await expect.poll(() => good.cache.all().length, { timeout: 1000 }).toBe(1);
-    await cycle;
-    expect(proxy.failures).toEqual(["timeout"]);
-    await sleep(0);
   });
 });

@@ -1,10 +1,10 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
+import { addressBlock } from "../../address/address-block.js";
 import type { Access } from "../../config/access.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";
 import type { Telemetry } from "../../telemetry.js";
-import { addressBlock } from "./address-block.js";
 import { BoundedMap } from "./bounded-map.js";
 import { type Credentials, parseCredentials } from "./credentials.js";
 import { PasswordChecks } from "./password-checks.js";

@@ -1,0 +1,46 @@
+import { generateKeyPairSync } from "node:crypto";
+import { connect, type Socket } from "node:net";
+import ssh2 from "ssh2";
+import { onTestFinished } from "vitest";
+import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
+import type { TestProxy } from "./proxies.js";
+
+/** A TCP connection to a proxy's SSH port. It is gone when the test is done. */
+export function dial({ server }: Pick<TestProxy, "server">): Socket & { readonly received: Buffer[] } {
+  const socket = connect(server.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  const received: Buffer[] = [];
+  socket.on("data", (chunk) => received.push(chunk));
+  onTestFinished(() => void socket.destroy());
+  return Object.assign(socket, { received });
+}
+
+/** Resolves when a socket is closed. */
+export const closed = (socket: Socket) =>
+  socket.closed ? Promise.resolve() : new Promise<void>((resolve) => socket.once("close", () => resolve()));
+
+/** What comes of an attempt to log in: `ready`, or the error. */
+export function logIn(port: number, settings: ssh2.ConnectConfig): Promise<string> {
+  return new Promise((resolve) => {
+    const client = new ssh2.Client();
+    client.on("ready", () => {
+      resolve("ready");
+      client.end();
+    });
+    client.on("error", (error) => resolve(error.message));
+    client.on("close", () => resolve("closed"));
+    client.connect({
+      host: "127.0.0.1",
+      port,
+      username: "replicator",
+      algorithms: sshAlgorithms,
+      ...settings,
+    });
+  });
+}
+
+/** A key that nobody knows. */
+export function strangersKey(): string {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  return privateKey.export({ type: "pkcs1", format: "pem" }).toString();
+}
