@@ -1,5 +1,6 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
+import { addressBlock } from "../address/address-block.js";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { CutOff, PeerStatus, ReplicationStatus } from "../model/replication-status.js";
@@ -104,11 +105,11 @@ export class Replicator {
 
   /**
    * A client does not take this node's host key. On a worker, which begins no exchange itself, nothing else tells of
-   * an SSHPASS that is wrong there.
+   * an SSHPASS that is wrong there. Told once for each block of addresses: who has many must not fill the log.
    */
   hostKeyRefused(address: string): void {
     const why = "it does not take this node's host key: another SSHPASS there or here, or a stranger";
-    this.#cutOff(address, "host_key", why);
+    this.#cutOff(addressBlock(address), "host_key", why);
   }
 
   /** All peers that this node talks to. */
@@ -240,7 +241,8 @@ export class Replicator {
       this.#watchName(peer);
       if (peer.isSelf && before.state !== "self")
         logger.debug("a peer is this node itself", { peer: peer.title });
-      else if (before.state !== "connected") logger.info("in touch with a peer", { peer: peer.title });
+      else if (before.state !== "connected")
+        logger.info("in touch with a peer", { peer: peer.title, node: peer.identity?.origin });
       return !peer.isSelf;
     } catch (error) {
       const { reason } = error as PeerError;
@@ -250,6 +252,7 @@ export class Replicator {
       if (before.lastReason !== reason) {
         logger.warn("the exchange with a peer failed", {
           peer: peer.title,
+          ...(before.node === undefined ? {} : { node: before.node }),
           reason,
           error: describeError(error),
         });
