@@ -1,13 +1,19 @@
 import { type Profiler, Session } from "node:inspector";
 
-/**
- * Which blocks of the code under test have run, as V8 counts them. Every block is named by its file, function and
- * place; the same block has the same name all the time.
- */
+/** Code of one file that ran, from one character to before another. */
+export interface Piece {
+  readonly url: string;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Which code under test has run, as V8 counts it. */
 export class Coverage {
   readonly #session = new Session();
   readonly #folder: string;
-  readonly #seen = new Set<string>();
+  /** By URL: 1 for each character of the file that has run. */
+  readonly #ran = new Map<string, Uint8Array>();
+  #size = 0;
 
   /** @param folder part of the URL of the files that count. */
   constructor(folder: string) {
@@ -17,33 +23,49 @@ export class Coverage {
     this.#post("Profiler.startPreciseCoverage", { callCount: true, detailed: true });
   }
 
-  /** How many blocks have run so far. */
+  /** How many pieces were kept. */
   get size(): number {
-    return this.#seen.size;
+    return this.#size;
   }
 
-  /** The blocks that ran since the last call and never before; they count as seen only with `keep`. */
-  fresh(): string[] {
+  /** The code that ran since the last call and never before; it counts as seen only with `keep`. */
+  fresh(): Piece[] {
     const { result } = this.#post("Profiler.takePreciseCoverage") as Profiler.TakePreciseCoverageReturnType;
-    const fresh: string[] = [];
-    for (const { url, functions } of result) {
-      if (!url.includes(this.#folder)) continue;
-      for (const { functionName, ranges } of functions) {
-        for (const { startOffset, endOffset, count } of ranges) {
-          const block = `${url}:${functionName}:${startOffset}-${endOffset}`;
-          if (count > 0 && !this.#seen.has(block)) fresh.push(block);
-        }
-      }
-    }
-    return fresh;
+    return result
+      .filter(({ url }) => url.includes(this.#folder))
+      .flatMap(({ url, functions }) => this.#piecesOf(url, running(functions)));
   }
 
-  keep(blocks: readonly string[]): void {
-    for (const block of blocks) this.#seen.add(block);
+  keep(pieces: readonly Piece[]): void {
+    for (const { url, start, end } of pieces) {
+      const ran = this.#ranOf(url, end);
+      if (ran.subarray(start, end).includes(0)) this.#size++;
+      ran.fill(1, start, end);
+    }
   }
 
   close(): void {
     this.#session.disconnect();
+  }
+
+  #piecesOf(url: string, now: Uint8Array): Piece[] {
+    const ran = this.#ranOf(url, now.length);
+    const pieces: Piece[] = [];
+    for (let at = 0; at < now.length; at++) {
+      const start = at;
+      while (at < now.length && now[at]! > ran[at]!) at++;
+      if (at > start) pieces.push({ url, start, end: at });
+    }
+    return pieces;
+  }
+
+  #ranOf(url: string, length: number): Uint8Array {
+    const known = this.#ran.get(url) ?? new Uint8Array();
+    if (known.length >= length) return known;
+    const grown = new Uint8Array(length);
+    grown.set(known);
+    this.#ran.set(url, grown);
+    return grown;
   }
 
   #post(method: string, parameters?: object): unknown {
@@ -54,4 +76,15 @@ export class Coverage {
     });
     return answer;
   }
+}
+
+/**
+ * 1 for each character that ran. V8 gives ranges from the outside to the inside, and leaves out those that ran as
+ * often as what is around them: that a block ran for the first time shows only by the absence of a range with 0.
+ */
+function running(functions: readonly Profiler.FunctionCoverage[]): Uint8Array {
+  const ranges = functions.flatMap((one) => one.ranges);
+  const now = new Uint8Array(ranges.reduce((most, { endOffset }) => Math.max(most, endOffset), 0));
+  for (const { startOffset, endOffset, count } of ranges) now.fill(count > 0 ? 1 : 0, startOffset, endOffset);
+  return now;
 }

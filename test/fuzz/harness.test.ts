@@ -1,9 +1,11 @@
 import { afterAll, describe, expect, it } from "vitest";
+import { attempt } from "./attempt.js";
 import { Coverage } from "./coverage.js";
 import { explore } from "./explore.js";
 import { minimise } from "./minimise.js";
 import { planted } from "./planted.js";
 import { inPieces } from "./random.js";
+import type { Subject } from "./subject.js";
 
 describe("fuzzing", () => {
   const coverage = new Coverage("/planted");
@@ -29,6 +31,36 @@ describe("fuzzing", () => {
     expect(found?.toString("latin1")).toMatch(/^FUZ/);
   });
 
+  it("lets the event loop turn between inputs, or what Node gives back only then would add up", async () => {
+    let turned = false;
+    setImmediate(() => {
+      turned = true;
+    });
+    let turnedWhileExploring = false;
+    await explore(
+      synchronous(() => (turnedWhileExploring ||= turned)),
+      {
+        seed: 1,
+        until: performance.now() + 300,
+        corpus: [],
+        coverage,
+        progress: { trying: () => undefined, interesting: () => undefined, failed: () => undefined },
+      },
+    );
+    expect(turnedWhileExploring).toBe(true);
+  });
+
+  it("finds fault with an input that has much memory set aside, though nothing is ever written to it", async () => {
+    let kept: Buffer | undefined;
+    const greedy = synchronous((input) => {
+      kept = Buffer.alloc(input.readUInt32BE());
+    });
+    const { fault } = await attempt(greedy, Buffer.from([0x20, 0, 0, 0]));
+    expect(fault?.kind).toBe("an input takes no more than 256 MiB");
+    expect(kept).toHaveLength(0x20000000);
+    expect((await attempt(greedy, Buffer.from([0, 0, 0x20, 0]))).fault).toBeUndefined();
+  });
+
   it("makes what fails as short as it can be", async () => {
     const long = Buffer.from(`${"noise".repeat(50)}<${"noise".repeat(50)}>${"noise".repeat(50)}`);
     const fails = async (input: Buffer) => /<.*>/s.test(input.toString());
@@ -44,3 +76,7 @@ describe("fuzzing", () => {
     expect(inPieces(input, 0)).toHaveLength(input.length);
   });
 });
+
+function synchronous(check: (input: Buffer) => void): Subject {
+  return { name: "synchronous", seeds: () => [Buffer.from("seed")], words: [], check };
+}
