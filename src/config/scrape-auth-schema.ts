@@ -183,8 +183,12 @@ const headers = z
     const seen = new Set<string>();
     for (const [name, { values, secrets, files }] of Object.entries(value)) {
       const small = name.toLowerCase();
-      if (!headerName.test(name)) complain(context, "has a name that no header can have");
-      else if (reservedHeaders.has(small)) complain(context, `has ${name}, which cannot be set here`);
+      if (!headerName.test(name)) {
+        // It is not told: it may be a secret in the wrong place, or break the line.
+        complain(context, "has a name that no header can have");
+        continue;
+      }
+      if (reservedHeaders.has(small)) complain(context, `has ${name}, which cannot be set here`);
       if (seen.has(small)) complain(context, `has ${name} twice`);
       seen.add(small);
       if (values.length + secrets.length + files.length === 0)

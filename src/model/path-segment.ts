@@ -17,7 +17,7 @@ export function isPathSegment(text: string): boolean {
   return isEncodableSegment(text) && !text.includes("/");
 }
 
-/** A text for a message: quoted, its odd characters escaped, cut where it is long. */
-export function quoted(text: string): string {
-  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
+/** A text for a message: quoted, its odd characters escaped, cut where it has more characters than `most`. */
+export function quoted(text: string, most = 60): string {
+  return JSON.stringify(text.length > most ? `${text.slice(0, most)}…` : text);
 }

@@ -2,6 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { dirname, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { ConfigError, codeOf, describeError } from "../../errors.js";
+import { quoted } from "../../model/path-segment.js";
 import { isNewer, tlsVersions } from "../tls-versions.js";
 import { cipherList, curves } from "./go-tls-names.js";
 import type { TlsSection } from "./schema.js";
@@ -111,7 +112,7 @@ async function readPem(
     return text;
   } catch (error) {
     // A key that was written where its file's path should be has several lines; no path has.
-    const shown = file === undefined || /[\r\n]/.test(file) ? "" : `=${JSON.stringify(file)}`;
+    const shown = file === undefined || /[\r\n]/.test(file) ? "" : `=${quoted(file, 300)}`;
     const where = `${place}.${name}${file === undefined ? "" : "_file"}${shown}`;
     const kind = file === undefined ? "" : "the path of a readable file with ";
     problems.push(

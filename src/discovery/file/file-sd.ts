@@ -1,4 +1,5 @@
 import { parseYaml } from "../../files/yaml-text.js";
+import { quoted } from "../../model/path-segment.js";
 
 /** A group of Prometheus' file_sd format: targets that share labels. */
 export interface TargetGroup {
@@ -40,7 +41,7 @@ function parseDocument(text: string): { readonly document: unknown; readonly str
 function readGroup(group: unknown, where: string, strict: boolean): TargetGroup {
   if (!isRecord(group)) throw new Error(`${where}: it must be a map with targets and labels`);
   const unknownKey = Object.keys(group).find((key) => key !== "targets" && key !== "labels");
-  if (strict && unknownKey !== undefined) throw new Error(`${where}: unknown key ${unknownKey}`);
+  if (strict && unknownKey !== undefined) throw new Error(`${where}: unknown key ${quoted(unknownKey)}`);
   const { targets, labels } = group as { targets?: unknown; labels?: unknown };
   if (!isAbsent(targets) && !Array.isArray(targets)) throw new Error(`${where}: targets must be a list`);
   if (!isAbsent(labels) && !isRecord(labels)) throw new Error(`${where}: labels must be a map`);
@@ -56,7 +57,7 @@ function readGroup(group: unknown, where: string, strict: boolean): TargetGroup 
 function readLabels(labels: Record<string, unknown>, where: string): Readonly<Record<string, string>> {
   const texts = Object.entries(labels).map(([name, value]): [string, string] => {
     if (typeof value === "string") return [name, value];
-    throw new Error(`${where}, label ${name}: its value must be a text`);
+    throw new Error(`${where}, label ${quoted(name)}: its value must be a text`);
   });
   return Object.fromEntries(texts);
 }
@@ -70,7 +71,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** What JSON.parse says quotes some of the text as it is. */
 function firstLine(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
-  return (message.split("\n")[0] ?? "").replace(/:$/, "");
+  return (error as Error).message.split(/[\r\n]/)[0] ?? "";
 }

@@ -46,8 +46,8 @@ describe("a targets file", () => {
     ['[{"targets": ["a:1", 5]}]', "group 1, target 2: it must be a text such as host:port"],
     ['[{"targets": [""]}]', "group 1, target 1: it must be a text such as host:port"],
     ['[{"labels": []}]', "group 1: labels must be a map"],
-    ['[{"labels": {"a": 1}}]', "group 1, label a: its value must be a text"],
-    ["- target: [a]", "group 1: unknown key target"],
+    ['[{"labels": {"a": 1}}]', 'group 1, label "a": its value must be a text'],
+    ["- target: [a]", 'group 1: unknown key "target"'],
   ])("says where and why %s cannot be used", (text, reason) => {
     expect(() => parseFileSd(text)).toThrow(reason);
   });
@@ -79,6 +79,21 @@ describe("a targets file", () => {
   ])("refuses what is nested too deep to be read: %s", (_, text) => {
     expect(() => parseFileSd(text)).toThrow(/neither JSON nor YAML|must be a/);
   });
+
+  it.each([
+    ["a line of faults", `- a\n${'}:b": "x"}'.repeat(16_000)}`, /line 2, column 1: unexpected token/],
+    [
+      "a map of many keys",
+      Array.from({ length: 100_000 }, (_, key) => `k${key}: x`).join("\n"),
+      /must be a list/,
+    ],
+  ])(
+    "reads %s no slower than other text of that length, which is seconds and not minutes",
+    (_, text, reason) => {
+      expect(() => parseFileSd(text)).toThrow(reason);
+    },
+    30_000,
+  );
 
   it("takes brackets in text and comments for what they are", () => {
     const text = `# ${"[".repeat(50)}\n- targets: ["a:1"]\n  labels: {note: "${"{".repeat(50)}"}`;

@@ -59,7 +59,11 @@ export const subject: Subject = {
       // What it throws goes to people, behind the name of the file; a fault of the code is of a class of its own.
       const plain = error instanceof Error && error.constructor === Error;
       if (!plain) throw error;
-      law(error.message !== "", "a refusal has a reason");
+      law(
+        /^[^\r\n]{1,999}$/.test(error.message),
+        "a refusal is one line, and no long one",
+        () => error.message,
+      );
       return;
     }
     for (const target of list.flatMap((group) => targetsOf(group, "/metrics"))) checkTarget(target);
