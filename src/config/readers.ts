@@ -55,7 +55,7 @@ export const urlPath: Reader<string> = (text) =>
 
 /** `:2137`, `127.0.0.1:2137`, `[::1]:2137`, `name:2137`. */
 export const listenAddress: Reader<ListenAddress> = (text) => {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]]*)):(\d{1,5})$/.exec(text);
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]"']*)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65535)
     return { allowed: "host:port or :port, such as :2137 or 127.0.0.1:2137" };
@@ -74,14 +74,14 @@ export const hostAndPort: Reader<string> = (text) => {
 /** `host` or `host:port`, separated by spaces or commas. */
 export const peerList: Reader<readonly string[]> = (text) => {
   const peers = text.split(/[\s,]+/).filter((part) => part !== "");
-  return peers.every((peer) => /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+)(:\d{1,5})?$/.test(peer))
+  return peers.every((peer) => /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]"']+)(:\d{1,5})?$/.test(peer))
     ? { value: peers }
     : { allowed: "host or host:port, separated by spaces or commas" };
 };
 
-/** Any text that can name a host: no spaces, slashes or brackets. */
+/** Any text that can name a host: no spaces, slashes, brackets or quotes. */
 export const hostName: Reader<string> = (text) =>
-  /^[^\s/[\]@]+$/.test(text) ? { value: text } : { allowed: "a host name or an IP address" };
+  /^[^\s/[\]@"']+$/.test(text) ? { value: text } : { allowed: "a host name or an IP address" };
 
 /** Any text as it stands. */
 export const anyText: Reader<string> = (text) => ({ value: text });

@@ -4,29 +4,7 @@ import { ConfigError } from "../../../src/errors.js";
 import { law, refusing, type Subject } from "../subject.js";
 
 const secret = "a-secret-that-never-shows";
-const names = [
-  "SSHPASS",
-  "SCRAPE_INTERVAL",
-  "METRICS_PATH",
-  "PORTS",
-  "SCRAPE_TIMEOUT",
-  "SCRAPE_CONCURRENCY",
-  "SCRAPE_MAX_BYTES",
-  "STALE_AFTER",
-  "CACHE_DIR",
-  "LISTEN_ADDRESS",
-  "SSH_LISTEN_ADDRESS",
-  "PEERS",
-  "REPLICATE_TO",
-  "ADVERTISE_ADDRESS",
-  "TARGETS_FILE",
-  "DOCKER_HOST",
-  "DOCKER_TLS_VERIFY",
-  "DOCKER_CERT_PATH",
-  "HOST_ADDRESS",
-  "LOG_LEVEL",
-  "LOG_FORMAT",
-];
+const names = Object.keys(describeConfig(readConfig({})));
 const values = [
   "10",
   "0.5",
@@ -41,6 +19,7 @@ const values = [
   "80,443 1201",
   "/metrics?a=b",
   "managers",
+  "targets 10.0.0.0/8:9100,[fd00::/8]:* *.example.internal:1-2",
   "debug",
   "true",
   "\u0000",
@@ -81,8 +60,10 @@ export const subject: Subject = {
     law(Object.isFrozen(config) && Object.isFrozen(config.listen), "a configuration is frozen");
     const described = describeConfig(config);
     law(!JSON.stringify(described).includes(secret), "a description shows no secret");
-    const { SSHPASS: _, ...again } = described;
-    const back = readConfig({ ...again, SSHPASS: config.sshPass ?? "" });
+    const { sshPass: SSHPASS = "", bearerToken: BEARER_TOKEN = "" } = config;
+    // In quotes, as those of a value itself would count as such.
+    const quoted = Object.entries(described).map(([name, value]) => [name, `"${value}"`]);
+    const back = readConfig({ ...Object.fromEntries(quoted), SSHPASS, BEARER_TOKEN });
     law(JSON.stringify(back) === JSON.stringify(config), "a configuration is read as it is described", () => [
       config,
       back,
@@ -99,6 +80,10 @@ function environmentOf(input: Buffer): Record<string, string> {
       return cut < 0 ? [line, ""] : [line.slice(0, cut), line.slice(cut + 1)];
     })
     // Files of this machine are no input.
-    .filter(([name]) => !name.endsWith("_FILE") || name === "TARGETS_FILE");
-  return { ...Object.fromEntries(pairs), ...(input.length % 2 === 0 ? { SSHPASS: secret } : {}) };
+    .filter(([name]) => name !== "SSHPASS_FILE" && name !== "BEARER_TOKEN_FILE");
+  return {
+    ...Object.fromEntries(pairs),
+    ...(input.length % 2 === 0 ? { SSHPASS: secret } : {}),
+    ...(input.length % 3 === 0 ? { BEARER_TOKEN: secret } : {}),
+  };
 }
