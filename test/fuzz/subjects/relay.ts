@@ -25,17 +25,33 @@ for (const [network, prefix] of [
 }
 never.addAddress("::", "ipv6");
 
+const anyIPv4 = new BlockList();
+anyIPv4.addSubnet("0.0.0.0", 0, "ipv4");
+const tens = new BlockList();
+tens.addSubnet("10.0.0.0", 8, "ipv4");
+const loopback = new BlockList();
+loopback.addSubnet("127.0.0.0", 8, "ipv4");
+loopback.addAddress("::1", "ipv6");
+
+/** An IPv4-mapped address counts as what it is mapped from. */
+function isIn(list: BlockList, address: string): boolean {
+  return list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+}
+
 const engine = { host: "10.0.0.9", port: 4000 };
-const allows = [
-  "targets",
-  "0.0.0.0/0:*",
-  "[::/0]:1-65535",
-  "10.0.0.0/8:9100",
-  "127.0.0.1:80",
-  "*.example.internal:*",
-  "localhost:80",
-  "node1:4000",
-];
+/** What may be asked, and whether a host and the address that it leads to are that. */
+const allowed: Readonly<Record<string, (host: string, port: number, address: string) => boolean>> = {
+  targets: () => false,
+  "0.0.0.0/0:*": (_host, _port, address) => isIn(anyIPv4, address) && !isIn(loopback, address),
+  "[::/0]:1-65535": (_host, _port, address) => !isIn(anyIPv4, address) && !isIn(loopback, address),
+  "10.0.0.0/8:9100": (_host, port, address) => port === 9100 && isIn(tens, address),
+  "127.0.0.1:80": (_host, port, address) => port === 80 && isIn(loopback, address),
+  "*.example.internal:*": (host, _port, address) =>
+    host.endsWith(".example.internal") && !isIn(loopback, address),
+  "localhost:80": (host, port) => host === "localhost" && port === 80,
+  "node1:4000": (host, port, address) => host === "node1" && port === 4000 && !isIn(loopback, address),
+};
+const allows = Object.keys(allowed);
 const hosts = [
   "10.0.0.1",
   "10.0.0.9",
@@ -131,10 +147,12 @@ export const subject: Subject = {
     law(addresses.length > 0 && target.port !== 2375, "what is admitted can be dialled");
     for (const address of addresses) {
       law(isIP(address) !== 0, "an address is dialled, no name", () => address);
+      law(!isIn(never, address), "nothing forbidden is dialled", () => address);
+      const entries = allowText.split(/[ ,]+/).map((entry) => allowed[entry] ?? (() => true));
       law(
-        !never.check(address, isIPv6(address) ? "ipv6" : "ipv4"),
-        "nothing forbidden is dialled",
-        () => address,
+        entries.some((includes) => includes(target.host, target.port, address)),
+        "nothing is dialled that is not allowed",
+        () => [allowText, target, address],
       );
       law(target.port !== engine.port || address !== engine.host, "the engine is never dialled");
       law(isIP(target.host) === 0 || address === target.host, "an address is dialled as it was checked");
