@@ -17,8 +17,10 @@ export async function serve(surroundings: Surroundings): Promise<void> {
   }
   const signal = await asked;
   surroundings.logger.info("stopping", { signal });
-  void nextSignal().then(() => process.exit(1));
+  let stopped = false;
+  void nextSignal().then(() => process.exit(stopped ? 0 : 1));
   await daemon.stop();
+  stopped = true;
 }
 
 function nextSignal(): Promise<NodeJS.Signals> {
