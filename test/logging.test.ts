@@ -38,10 +38,23 @@ describe("the log", () => {
   });
 
   it.each(["json", "pretty"] as const)("never shows a secret, wherever it stands (%s)", async (format) => {
-    const line = await logged(format, ["s3cret-word"], (log) =>
-      log.error("wrong: s3cret-word", { a: { deep: ["x s3cret-word y"] }, error: "s3cret-word" }),
+    const line = await logged(format, ["s3cret-long-word"], (log) =>
+      log.error("wrong: s3cret-long-word", {
+        a: { deep: ["x s3cret-long-word y"] },
+        error: "s3cret-long-word",
+      }),
     );
     expect(line).toContain("[hidden]");
-    expect(line).not.toContain("s3cret-word");
+    expect(line).not.toContain("s3cret-long-word");
+  });
+
+  it("does not give a short secret away by hiding a word of its own that is the same", async () => {
+    const warn = (log: ReturnType<typeof createLogger>) =>
+      log.warn("SSHPASS is shorter than 12 characters", { value: "short" });
+    const { message, value } = JSON.parse(await logged("json", ["short"], warn));
+    expect({ message, value }).toEqual({
+      message: "SSHPASS is shorter than 12 characters",
+      value: "[hidden]",
+    });
   });
 });

@@ -1,3 +1,5 @@
+import { isIPv6 } from "node:net";
+
 /** What a reader makes of a text: the value, or what is allowed instead. */
 export type Reading<T> = { readonly value: T } | { readonly allowed: string };
 
@@ -79,9 +81,11 @@ export const peerList: Reader<readonly string[]> = (text) => {
     : { allowed: "host or host:port, separated by spaces or commas" };
 };
 
-/** Any text that can name a host: no spaces, slashes, brackets or quotes. */
+/** An IP address, or any text that can name a host: no spaces, slashes, colons, brackets or quotes. */
 export const hostName: Reader<string> = (text) =>
-  /^[^\s/[\]@"']+$/.test(text) ? { value: text } : { allowed: "a host name or an IP address" };
+  isIPv6(text) || /^[^\s/[\]@"':]+$/.test(text)
+    ? { value: text }
+    : { allowed: "a host name or an IP address" };
 
 /** Any text as it stands. */
 export const anyText: Reader<string> = (text) => ({ value: text });

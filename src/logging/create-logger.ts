@@ -11,14 +11,19 @@ export interface LoggingOptions {
 }
 
 const hidden = "[hidden]";
+/** Characters of a secret that is not hidden in messages: they are the program's own words, and it may be one of them. */
+const wordLength = 11;
 
 /** A winston logger: one JSON object a line, or coloured lines for a person at a terminal. */
 export function createLogger(options: LoggingOptions): Logger {
   const { format } = winston;
   const secrets = (options.secrets ?? []).filter((secret) => secret !== "");
+  const noWords = secrets.filter(({ length }) => length > wordLength);
   const withoutSecrets = format((info) => {
     if (secrets.length === 0) return info;
-    for (const [key, value] of Object.entries(info)) info[key] = redact(value, secrets);
+    for (const [key, value] of Object.entries(info)) {
+      info[key] = redact(value, key === "message" ? noWords : secrets);
+    }
     return info;
   });
   const layout =

@@ -108,6 +108,7 @@ describe("bad values", () => {
     ["REPLICATE_TO", "some"],
     ["ADVERTISE_ADDRESS", "node1"],
     ["HOST_ADDRESS", "http://host"],
+    ["HOST_ADDRESS", "192.0.2.1:80"],
     ["HOST_ADDRESS", 'a"b'],
     ["DOCKER_TLS_VERIFY", "maybe"],
     ["LOG_LEVEL", "loud"],

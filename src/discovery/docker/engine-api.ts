@@ -1,7 +1,7 @@
 import type Dockerode from "dockerode";
 import { z } from "zod";
 import { withDeadline } from "../../deadline.js";
-import { DiscoveryError } from "../../errors.js";
+import { codeOf, DiscoveryError } from "../../errors.js";
 import type { DockerClient } from "./client.js";
 
 /** A network that a container is on. */
@@ -85,6 +85,12 @@ export interface EngineApi {
   serviceLabels(signal: AbortSignal): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
 }
 
+/** What to do about it, where the reason does not say so itself. */
+function hintFor(cause: unknown): string {
+  if (codeOf(cause) !== "ENOENT") return "";
+  return " (is it running, and its socket mounted? DOCKER_HOST names another, TARGETS_FILE does without)";
+}
+
 /** @param timeoutMs limit of one call, in milliseconds; 10 s unless told. */
 export function createEngineApi(client: DockerClient, timeoutMs = 10_000): EngineApi {
   const { docker, endpoint } = client;
@@ -100,7 +106,9 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
     try {
       answer = await withDeadline(timeoutMs, signal, call);
     } catch (cause) {
-      throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}`, { cause });
+      throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}${hintFor(cause)}`, {
+        cause,
+      });
     }
     const checked = schema.safeParse(answer);
     if (checked.success) return checked.data;

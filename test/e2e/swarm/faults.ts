@@ -66,7 +66,7 @@ export function describeFaults(theSwarm: () => ProxySwarm): void {
       rest.map(swarm.client),
       others.map(({ slot }) => `/shop_web/${slot}/metrics`),
     );
-    await allShow(swarm, "web", { shop_web: others }, staleAfter + 2, rest);
+    await allShow(swarm, "web", { shop_web: others }, staleAfter + 4, rest);
     // The last exchange before was at most an interval ago, and brought what was scraped at most one before it.
     expect((performance.now() - since) / 1000).toBeGreaterThan(staleAfter - 2 * interval);
     await sleep(2 * interval * 1000);
