@@ -51,7 +51,11 @@ export function describeClocks(theSwarm: () => ProxySwarm): void {
       name: basename(library!),
       content: await readFile(library!.replace("$LIB", debianLibraries)),
     });
-    const environment = { ...settings, LD_PRELOAD: `${folderOfThisNode}/${basename(library!)}` };
+    const environment = {
+      ...settings,
+      LD_PRELOAD: `${folderOfThisNode}/${basename(library!)}`,
+      STALE_AFTER: String(staleAfter),
+    };
     await swarm.lab.docker([
       ...["service", "update", "--detach", "--update-parallelism", "0"],
       ...["--mount-add", `type=bind,source=${folderOfThisNode},target=${folderOfThisNode},readonly`],
