@@ -3,6 +3,9 @@ import { type Lan, openLan } from "./lan.js";
 import { removeLeftovers } from "./leftovers.js";
 import { until } from "./until.js";
 
+/** Milliseconds that the managers may need to choose a leader; after a cut of a minute it has taken more than one. */
+const electionMs = 180_000;
+
 /** A node of the lab: an engine in places of its own, and its cable. */
 export interface SwarmNode {
   readonly engine: Engine;
@@ -95,6 +98,7 @@ function labOf(lan: Lan, nodes: readonly SwarmNode[]): SwarmLab {
           nodes.every(({ name }) => states[name]?.status === "Ready") &&
           Object.values(states).every(({ manager }) => manager !== "Unreachable"),
         "the swarm has all its nodes",
+        electionMs,
       ).then(() => undefined),
     async join(node, role) {
       const token = await docker(["swarm", "join-token", "--quiet", role]);
