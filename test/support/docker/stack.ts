@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Engine } from "./engine.js";
 import { projectImage } from "./project-image.js";
+import { throughElections } from "./through-elections.js";
 
 /** The project's stack.yml, as it is shipped. */
 export const shippedStack = fileURLToPath(new URL("../../../stack.yml", import.meta.url));
@@ -33,7 +34,8 @@ export async function deployStack(
       return path;
     });
     const flags = (await Promise.all(paths)).flatMap((path) => ["--compose-file", path]);
-    await engine.docker(["stack", "deploy", "--resolve-image", "never", ...flags, name], { environment });
+    const command = ["stack", "deploy", "--resolve-image", "never", ...flags, name];
+    await throughElections(() => engine.docker(command, { environment }));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -1,6 +1,7 @@
 import { type Engine, startEngine } from "./engine.js";
 import { type Lan, openLan } from "./lan.js";
 import { removeLeftovers } from "./leftovers.js";
+import { throughElections } from "./through-elections.js";
 import { until } from "./until.js";
 
 /** Milliseconds that the managers may need to choose a leader; after a cut of a minute it has taken more than one. */
@@ -25,7 +26,7 @@ export interface SwarmNode {
 export interface SwarmLab {
   /** Managers first; the first one has begun the swarm. */
   readonly nodes: readonly SwarmNode[];
-  /** Runs the Docker client on the first node, as an operator does. */
+  /** Runs the Docker client on the first node, as an operator does, who tries again where there is no leader. */
   docker: Engine["docker"];
   /** What a node's `docker node ls` says of each node, by its name. @throws Error where there is no quorum. */
   roles(): Promise<Record<string, NodeState>>;
@@ -76,10 +77,11 @@ export async function startSwarm({ managers = 2, workers = 1 }: SwarmOptions = {
 }
 
 function labOf(lan: Lan, nodes: readonly SwarmNode[]): SwarmLab {
-  const docker: Engine["docker"] = (args, options) => nodes[0]!.engine.docker(args, options);
+  const ask: Engine["docker"] = (args, options) => nodes[0]!.engine.docker(args, options);
+  const docker: Engine["docker"] = (args, options) => throughElections(() => ask(args, options));
   const roles = async () => {
     const format = "{{.Hostname}} {{.Status}} {{.ManagerStatus}}";
-    const lines = (await docker(["node", "ls", "--format", format])).split("\n");
+    const lines = (await ask(["node", "ls", "--format", format])).split("\n");
     return Object.fromEntries(
       lines.map((line) => {
         const [name = "", status = "", manager = ""] = line.split(" ");
