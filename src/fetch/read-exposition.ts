@@ -1,7 +1,8 @@
 import { pipeline } from "node:stream/promises";
-import { constants, createGunzip, createGzip, gunzipSync, gzipSync } from "node:zlib";
+import { constants, createGunzip, createGzip, gzipSync } from "node:zlib";
 import { codeOf, describeError } from "../errors.js";
 import type { Validator, Verdict } from "../exposition/validator.js";
+import { inflateAtOnce } from "./inflate-at-once.js";
 import { ScrapeError } from "./scrape-error.js";
 
 /** The exposition of a response, checked and packed. */
@@ -84,17 +85,11 @@ function readWhole(bytes: Buffer, { gzipped, maxBytes, validator }: ReadOptions)
   return { gzip: gzipped ? bytes : gzipSync(text, { level }), size: text.length, verdict };
 }
 
-function inflateWhole(bytes: Buffer, maxOutputLength: number): Buffer | undefined {
-  // One buffer of the right size instead of many that are copied together; the one byte more ends it in one step.
-  const chunkSize = Math.min(Math.max(toldSize(bytes), minChunkSize), maxOutputLength) + 1;
+function inflateWhole(gzip: Buffer, maxBytes: number): Buffer | undefined {
   try {
-    // With `info` the result also tells how much of the input was used; the typings do not know it.
-    const { buffer, engine } = gunzipSync(bytes, { maxOutputLength, chunkSize, info: true }) as unknown as {
-      buffer: Buffer;
-      engine: { bytesWritten: number };
-    };
-    if (engine.bytesWritten !== bytes.length) throw trailingBytes();
-    return buffer;
+    const { bytes, bytesRead } = inflateAtOnce(gzip, maxBytes, Math.max(toldSize(gzip), minChunkSize));
+    if (bytesRead !== gzip.length) throw trailingBytes();
+    return bytes;
   } catch (error) {
     if (codeOf(error) === "ERR_BUFFER_TOO_LARGE") return undefined;
     throw badGzip(error);

@@ -1,4 +1,3 @@
-import { addressBlock } from "../address/address-block.js";
 import { TokenBucket } from "../model/token-bucket.js";
 
 /** So many at once, and then so many a second. */
@@ -18,9 +17,8 @@ export class AddressBuckets {
     this.#rate = rate;
   }
 
-  /** @param now milliseconds on a monotonic clock. */
-  of(address: string, now: number): TokenBucket {
-    const block = addressBlock(address);
+  /** @param block see addressBlock. @param now milliseconds on a monotonic clock. */
+  of(block: string, now: number): TokenBucket {
     const known = this.#buckets.get(block);
     if (known !== undefined) return known;
     if (this.#buckets.size >= addressesRemembered) this.#forget(now);

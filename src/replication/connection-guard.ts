@@ -67,12 +67,12 @@ export class ConnectionGuard {
   admit(socket: Socket): boolean {
     const { unauthenticated, unauthenticatedPerAddress, handshakeMs } = this.#limits;
     const address = socket.remoteAddress;
-    if (address === undefined || !this.#mayCome(address)) {
+    const block = addressBlock(address);
+    if (address === undefined || !this.#mayCome(block)) {
       this.#onRefused("connections");
       socket.destroy();
       return false;
     }
-    const block = addressBlock(address);
     const neighbours = [...this.#strangers].filter(([, other]) => other.block === block);
     if (neighbours.length >= unauthenticatedPerAddress) this.#sendAway(neighbours[0]![0]);
     else if (this.#strangers.size >= unauthenticated) this.#sendAway([...this.#strangers.keys()][0]!);
@@ -122,11 +122,11 @@ export class ConnectionGuard {
     return [...this.#strangers.keys(), ...this.#known];
   }
 
-  #mayCome(address: string): boolean {
+  #mayCome(block: string): boolean {
     const now = this.#clock.monotonic();
     // Its own share first: who comes too often must not use up that of all.
-    if (!this.#arrivalsByAddress.of(address, now).take(now)) return false;
-    return this.#trusted.has(addressBlock(address)) || this.#arrivals.take(now);
+    if (!this.#arrivalsByAddress.of(block, now).take(now)) return false;
+    return this.#trusted.has(block) || this.#arrivals.take(now);
   }
 
   #sendAway(socket: Socket): void {

@@ -22,7 +22,7 @@ export class Intake {
   readonly #received = new Set<number>();
   readonly #monotonic: number;
   #last: number;
-  #settled = false;
+  #reviewed = false;
 
   /**
    * @param monotonic now: ages are counted back from here.
@@ -90,7 +90,7 @@ export class Intake {
     this.#last = entry.sequence;
     this.#received.add(entry.sequence);
     if (!this.fits) return false;
-    this.#settle();
+    if (!this.#reviewed) this.#review("known");
     const taken = this.#holdings.take({ ...entry, renewed: sequence });
     if (
       entry.sequence > this.#holdings.versionOf(origin).sequence ||
@@ -109,26 +109,23 @@ export class Intake {
   /** All is there: drops what is gone, and knows the origin as far as the sender. */
   finish(): void {
     if (!this.fits) return;
-    this.#settle();
+    this.#review("all");
     const { origin, epoch, sequence, advertise } = this.#section;
-    for (const entry of this.#holdings.entriesOf(origin)) {
-      if (this.#isGone(entry)) this.#holdings.drop(entry);
-    }
     this.#holdings.reach(origin, { epoch, sequence }, this.#heardAt, advertise);
   }
 
   /**
-   * What the section says of the entries up to its base, once: before any entry brings this node beyond it, since
-   * the next sender, should this one break off, takes it as known.
+   * Does what the section says of the entries that are here. To those up to its base before any entry brings this
+   * node beyond it: the next sender, should this one break off, takes them as known.
    */
-  #settle(): void {
-    if (this.#settled) return;
-    this.#settled = true;
+  #review(which: "known" | "all"): void {
+    this.#reviewed = true;
     const { origin, epoch, base } = this.#section;
     for (const entry of this.#holdings.entriesOf(origin)) {
-      if (entry.epoch !== epoch || entry.sequence > base) continue;
+      const known = entry.epoch === epoch && entry.sequence <= base;
+      if (!known && which === "known") continue;
       if (this.#isGone(entry)) this.#holdings.drop(entry);
-      else this.#renew(entry);
+      else if (known) this.#renew(entry);
     }
   }
 

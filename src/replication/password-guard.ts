@@ -36,7 +36,7 @@ export class PasswordGuard {
   accepts(password: unknown, address: string): boolean {
     const now = this.#clock.monotonic();
     const block = addressBlock(address);
-    const own = this.#byAddress.of(address, now);
+    const own = this.#byAddress.of(block, now);
     const all = this.#trusted.has(block) ? undefined : this.#all;
     if (!own.has(now) || all?.has(now) === false) return false;
     if (typeof password === "string" && timingSafeEqual(this.#hash(password), this.#expected)) {

@@ -1,6 +1,7 @@
 import { promisify } from "node:util";
-import { gunzip, gunzipSync } from "node:zlib";
+import { gunzip } from "node:zlib";
 import { describeError } from "../errors.js";
+import { inflateAtOnce } from "../fetch/inflate-at-once.js";
 import { type Logger, silentLogger } from "../logging.js";
 import type { Entry } from "../model/entry.js";
 import { instanceOf } from "../model/target.js";
@@ -16,7 +17,6 @@ export interface LeftOut {
 
 /** What is inflated in one go; larger entries go through the thread pool. */
 const wholeInflatedBytes = 1024 * 1024;
-const minChunkSize = 64;
 const inflateAsync = promisify(gunzip);
 
 /** What a reader needs to know of the cache. */
@@ -53,14 +53,9 @@ export class EntryReader {
         if (!this.isChecked(entry)) await checkInPieces(entry);
         return await inflateAsync(gzip, { maxOutputLength });
       }
-      // With `info` the result also tells how much of the input was used; the typings do not know it.
-      const options = { maxOutputLength, chunkSize: Math.max(size + 1, minChunkSize), info: true };
-      const { buffer, engine } = gunzipSync(gzip, options) as unknown as {
-        buffer: Buffer;
-        engine: { bytesWritten: number };
-      };
-      if (!this.isChecked(entry)) checkInflated(entry, buffer, engine.bytesWritten);
-      return buffer;
+      const { bytes, bytesRead } = inflateAtOnce(gzip, maxOutputLength, size);
+      if (!this.isChecked(entry)) checkInflated(entry, bytes, bytesRead);
+      return bytes;
     });
   }
 

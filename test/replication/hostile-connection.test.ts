@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { type AddressInfo, createServer } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { startTcpTarget } from "../support/target-server.js";
 import { startProxy } from "./proxies.js";
 import { message, startRawPeer } from "./raw-peer.js";
 
@@ -52,8 +52,7 @@ describe("a peer that is called and", () => {
     ["rubbish", "\0\r\n\r"],
   ])("says %s instead of SSH is cut off before long", async (_, text) => {
     let heard = 0;
-    const server = createServer((socket) => {
-      socket.on("error", () => undefined);
+    const server = await startTcpTarget((socket) => {
       const timer = setInterval(() => {
         if (socket.writableLength < mebibyte) socket.write(text.repeat(2000));
       }, 1);
@@ -62,10 +61,8 @@ describe("a peer that is called and", () => {
         heard = socket.bytesWritten;
       });
     });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    onTestFinished(() => void server.close());
     const proxy = await startProxy("node1");
-    proxy.talkTo({ server: { port: (server.address() as AddressInfo).port } });
+    proxy.talkTo({ server });
     await proxy.replicator.cycle();
     expect(["connect", "limit", "protocol"]).toContain(proxy.failures[0]);
     await expect.poll(() => heard).toBeGreaterThan(0);

@@ -1,6 +1,6 @@
-import { createServer, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { startTcpTarget } from "../support/target-server.js";
 import { keysFor, startProxy } from "./proxies.js";
 import { strangersKey } from "./strangers.js";
 
@@ -69,17 +69,11 @@ describe("an impostor in the place of a peer", () => {
   });
 
   it("that never answers costs no more than the time for connecting", async () => {
-    const sockets = new Set<Socket>();
-    const server = createServer((socket) => sockets.add(socket.on("error", () => undefined)));
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", () => resolve()));
-    onTestFinished(() => {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-    });
+    const server = await startTcpTarget(() => undefined);
     const proxy = await startProxy("node1");
     const good = await startProxy("good");
     proxy.put("1", "x 1\n");
-    proxy.talkTo({ server: { port: (server.address() as { port: number }).port } }, good);
+    proxy.talkTo({ server }, good);
     const cycle = proxy.replicator.cycle();
     let over = false;
     const ended = cycle.then(() => {

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { gzipSync } from "node:zlib";
 import ssh2 from "ssh2";
 import { pack } from "tar-stream";
-import { onTestFinished } from "vitest";
 import { encodeFrames, type FrameKind } from "../../src/replication/frames.js";
 import { encodeMessage, type Message } from "../../src/replication/messages.js";
 import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
+import { startTcpTarget } from "../support/target-server.js";
 import type { RawProtocol } from "./evil-client.js";
 import { keysFor } from "./proxies.js";
 
@@ -42,22 +42,13 @@ export async function startRawPeer(talk: (stream: Duplex, protocol: RawProtocol)
     },
   );
   const sockets = new Set<Socket>();
-  const net = createServer((socket) => {
+  const inject = (socket: Socket) => {
     sockets.add(socket);
-    socket.setNoDelay(true);
-    socket.on("error", () => undefined);
     (server as unknown as { injectSocket(socket: Socket): void }).injectSocket(socket);
-  });
-  await new Promise<void>((resolve) => net.listen(0, "127.0.0.1", resolve));
-  onTestFinished(
-    () =>
-      new Promise<void>((resolve) => {
-        net.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
-  );
+  };
+  const { port } = await startTcpTarget(inject, { noDelay: true });
   return {
-    server: { port: (net.address() as AddressInfo).port },
+    server: { port },
     channels: () => channels,
     deaf: () => {
       for (const socket of sockets) socket.pause();

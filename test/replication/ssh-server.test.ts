@@ -1,8 +1,7 @@
 import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
 import { keysFor, startProxy, testSecret } from "./proxies.js";
-import { closed, dial, logIn, strangersKey } from "./strangers.js";
+import { closed, connectClient, dial, logIn, strangersKey } from "./strangers.js";
 
 describe("the SSH server", () => {
   it("takes the key that comes from the secret, and no other", async () => {
@@ -91,19 +90,11 @@ describe("the SSH server", () => {
         "another one",
       );
     let ready = false;
-    client.on("error", () => undefined);
     client.on("ready", () => {
       ready = true;
       client.end();
     });
-    const over = new Promise<void>((resolve) => client.on("close", () => resolve()));
-    client.connect({
-      host: "127.0.0.1",
-      port: proxy.server.port,
-      username: "replicator",
-      algorithms: sshAlgorithms,
-      authHandler: (() => attempt()) as never,
-    });
+    const over = connectClient(proxy.server.port, client, attempt);
     await expect.poll(() => proxy.refusals).toContain("password");
     client.end();
     await over;
@@ -130,20 +121,11 @@ describe("the SSH server", () => {
     const proxy = await startProxy("node1", { connectionLimits: { handshakeMs: 60_000 } });
     const client = new ssh2.Client();
     let handshakes = 0;
-    client.on("error", () => undefined);
     client.on("handshake", () => {
       handshakes++;
       (client as unknown as { _protocol: { rekey(): void } })._protocol.rekey();
     });
-    const over = new Promise<void>((resolve) => client.on("close", () => resolve()));
-    client.connect({
-      host: "127.0.0.1",
-      port: proxy.server.port,
-      username: "replicator",
-      algorithms: sshAlgorithms,
-      authHandler: (() => undefined) as never,
-    });
-    await over;
+    await connectClient(proxy.server.port, client, () => undefined);
     expect(handshakes).toBeLessThan(4);
     await expect.poll(() => proxy.refusals).toEqual(["limit"]);
   });

@@ -29,13 +29,30 @@ export function logIn(port: number, settings: ssh2.ConnectConfig): Promise<strin
     });
     client.on("error", (error) => resolve(error.message));
     client.on("close", () => resolve("closed"));
-    client.connect({
-      host: "127.0.0.1",
-      port,
-      username: "replicator",
-      algorithms: sshAlgorithms,
-      ...settings,
-    });
+    connectTo(port, client, settings);
+  });
+}
+
+/**
+ * Has a client of a test's own connect.
+ *
+ * @param attempt what it does once it is asked who it is.
+ * @returns resolves when its connection is closed.
+ */
+export function connectClient(port: number, client: ssh2.Client, attempt: () => void): Promise<void> {
+  client.on("error", () => undefined);
+  const over = new Promise<void>((resolve) => client.on("close", () => resolve()));
+  connectTo(port, client, { authHandler: attempt as never });
+  return over;
+}
+
+function connectTo(port: number, client: ssh2.Client, settings: ssh2.ConnectConfig): void {
+  client.connect({
+    host: "127.0.0.1",
+    port,
+    username: "replicator",
+    algorithms: sshAlgorithms,
+    ...settings,
   });
 }
 

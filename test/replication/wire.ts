@@ -1,5 +1,5 @@
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { onTestFinished } from "vitest";
+import { connect, type Socket } from "node:net";
+import { startTcpTarget } from "../support/target-server.js";
 
 /** A network between two proxies that can be cut. */
 export interface Wire {
@@ -28,7 +28,7 @@ export async function startWire({ server }: { readonly server: { readonly port: 
     resets++;
     for (const socket of sockets) socket.resetAndDestroy();
   };
-  const net = createServer({ noDelay: true, pauseOnConnect: true }, (near) => {
+  const relay = (near: Socket) => {
     const far = connect({ host: "127.0.0.1", port: server.port, noDelay: true });
     for (const [from, to] of [
       [near, far],
@@ -50,17 +50,10 @@ export async function startWire({ server }: { readonly server: { readonly port: 
       if (swallows) from.pause();
       else from.resume();
     }
-  });
-  await new Promise<void>((resolve) => net.listen(0, "127.0.0.1", resolve));
-  onTestFinished(
-    () =>
-      new Promise<void>((resolve) => {
-        net.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
-  );
+  };
+  const { port } = await startTcpTarget(relay, { noDelay: true, pauseOnConnect: true });
   return {
-    server: { port: (net.address() as AddressInfo).port },
+    server: { port },
     swallow() {
       swallows = true;
       for (const socket of sockets) socket.pause();

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo, createServer as createTcpServer, type Socket } from "node:net";
+import { type AddressInfo, createServer as createTcpServer, type ServerOpts, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import type { Target } from "../../src/model/target.js";
 
@@ -45,9 +45,10 @@ export async function startTarget(answer: Answer, port = 0): Promise<TargetServe
 /** Starts a TCP server that does with each connection what it is told, such as nothing at all. */
 export async function startTcpTarget(
   connected: (socket: Socket) => void,
+  options: ServerOpts = {},
 ): Promise<{ url: string; port: number }> {
   const sockets = new Set<Socket>();
-  const server = createTcpServer((socket) => {
+  const server = createTcpServer(options, (socket) => {
     sockets.add(socket);
     socket.on("error", () => undefined);
     socket.on("close", () => sockets.delete(socket));

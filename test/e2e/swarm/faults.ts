@@ -39,6 +39,12 @@ export function describeFaults(theSwarm: () => ProxySwarm): void {
     await allShow(swarm, "web", { shop_web: replicas }, 30);
   }
 
+  /** Waits until the managers agree again, and have a proxy run on each node. */
+  async function swarmIsBack() {
+    await swarm.lab.allReady();
+    await runningTasks(swarm.lab, proxyService, 3);
+  }
+
   /** Cuts a node off; resolves when it is back. */
   async function cutOff(node: SwarmNode) {
     await node.cut();
@@ -101,8 +107,7 @@ export function describeFaults(theSwarm: () => ProxySwarm): void {
     await leader.engine.powerOff();
     await agesOut(leader, parts);
     await leader.engine.powerOn();
-    await swarm.lab.allReady();
-    await runningTasks(swarm.lab, proxyService, 3);
+    await swarmIsBack();
     await allAsBefore();
   });
 
@@ -112,8 +117,7 @@ export function describeFaults(theSwarm: () => ProxySwarm): void {
     await agesOut(manager, parts);
     expect(containersIn(await askInside(manager, "/web/metrics"))).toEqual(showing({ shop_web: parts.its }));
     await healed;
-    await swarm.lab.allReady();
-    await runningTasks(swarm.lab, proxyService, 3);
+    await swarmIsBack();
     await allAsBefore();
   });
 
