@@ -13,6 +13,7 @@ import {
   joining,
   nameShippedImage,
   shippedStack,
+  stackWithSecret,
   uncommentedStack,
 } from "../support/docker/stack.js";
 import { ProxyClient } from "./proxy-client.js";
@@ -109,5 +110,22 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
     await expect.poll(seen, { timeout: 60_000, interval: 500 }).toEqual(good);
     expect((await ask()).status).toBe(401);
     await dispatcher.close();
+  });
+
+  it("runs with SSHPASS as a Docker secret, which the service's settings do not show", async () => {
+    const file = join(folder, "sshpass");
+    await writeFile(file, secret.SSHPASS);
+    await engine.docker(["secret", "create", "sshpass_1", file]);
+    await deployStack(engine, "monitoring", [await stackWithSecret(), joining("shop_default")]);
+    await expect.poll(() => client.metrics("web"), { timeout: 60_000, interval: 500 }).toBe(sampleExposition);
+    const settings = await engine.docker([
+      "service",
+      "inspect",
+      "monitoring_proxy",
+      "--format",
+      "{{json .Spec}}",
+    ]);
+    expect(settings).toContain("/run/secrets/sshpass");
+    expect(settings).not.toContain(secret.SSHPASS);
   });
 });

@@ -92,7 +92,14 @@ function proxySwarm(lab: SwarmLab): ProxySwarm {
       await untilReady();
     },
     async removeStacks(...names) {
-      await lab.docker(["stack", "rm", "--detach=false", ...names]);
+      await lab.docker(["stack", "rm", ...names]);
+      // Not by `--detach=false`: with that Docker 28 counts what has ended in a way that may never come to its end.
+      for (const name of names)
+        await until(
+          () => left(lab, name),
+          ({ length }) => length === 0,
+          `no container of ${name} is left`,
+        );
     },
     log,
     async logs(service) {
@@ -101,6 +108,14 @@ function proxySwarm(lab: SwarmLab): ProxySwarm {
     },
     stop: () => lab.stop(),
   };
+}
+
+/** The containers of a stack that run or are to run, on all nodes. */
+async function left({ nodes }: SwarmLab, stack: string): Promise<string[]> {
+  const filters = [`label=com.docker.stack.namespace=${stack}`, "status=created", "status=running"];
+  const flags = filters.flatMap((filter) => ["--filter", filter]);
+  const ids = await Promise.all(nodes.map(({ engine }) => engine.docker(["ps", "--quiet", ...flags])));
+  return ids.flatMap((text) => text.split("\n")).filter(Boolean);
 }
 
 async function log({ engine }: SwarmNode, service = proxyService): Promise<string> {

@@ -103,7 +103,7 @@ export function describeReplicas(theSwarm: () => ProxySwarm): void {
     });
 
     it("follows the removal of a stack", async () => {
-      await docker("stack", "rm", "--detach=false", "store");
+      await swarm.removeStacks("store");
       await follows(await runningTasks(swarm.lab, "shop_web", 6));
       const statuses = () =>
         Promise.all(nodes.map(async (node) => (await swarm.client(node).get("/store_web/metrics")).status));

@@ -53,6 +53,11 @@ export async function uncommentedStack(mark: string): Promise<string> {
   return lines.map((line) => line.replace(marked, "$1$2")).join("\n");
 }
 
+/** The text of stack.yml for an SSHPASS that is a Docker secret, changed as its comments say. */
+export async function stackWithSecret(): Promise<string> {
+  return (await uncommentedStack("secret")).replace(/^ *SSHPASS: .*\n/m, "");
+}
+
 /** What an operator changes in stack.yml for the stacks that are to be scraped: their networks. */
 export function joining(...networks: readonly string[]): string {
   return `
