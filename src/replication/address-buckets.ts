@@ -1,10 +1,4 @@
-import { TokenBucket } from "../model/token-bucket.js";
-
-/** So many at once, and then so many a second. */
-export interface Rate {
-  readonly capacity: number;
-  readonly perSecond: number;
-}
+import { type Rate, TokenBucket } from "../model/token-bucket.js";
 
 const addressesRemembered = 10_000;
 
@@ -22,7 +16,7 @@ export class AddressBuckets {
     const known = this.#buckets.get(block);
     if (known !== undefined) return known;
     if (this.#buckets.size >= addressesRemembered) this.#forget(now);
-    const bucket = new TokenBucket(this.#rate.capacity, this.#rate.perSecond, now);
+    const bucket = new TokenBucket(this.#rate, now);
     this.#buckets.set(block, bucket);
     return bucket;
   }

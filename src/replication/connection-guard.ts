@@ -1,8 +1,8 @@
 import type { Socket } from "node:net";
 import { addressBlock } from "../address/address-block.js";
 import type { Clock } from "../model/clock.js";
-import { TokenBucket } from "../model/token-bucket.js";
-import { AddressBuckets, type Rate } from "./address-buckets.js";
+import { type Rate, TokenBucket } from "../model/token-bucket.js";
+import { AddressBuckets } from "./address-buckets.js";
 import type { RefusalReason } from "./refusal.js";
 
 /** How many connections are held, and taken. */
@@ -58,8 +58,7 @@ export class ConnectionGuard {
     this.#limits = limits;
     this.#clock = clock;
     this.#onRefused = onRefused;
-    const { capacity, perSecond } = limits.arrivals;
-    this.#arrivals = new TokenBucket(capacity, perSecond, clock.monotonic());
+    this.#arrivals = new TokenBucket(limits.arrivals, clock.monotonic());
     this.#arrivalsByAddress = new AddressBuckets(limits.arrivalsPerAddress);
   }
 

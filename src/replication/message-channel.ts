@@ -17,7 +17,8 @@ export class MessageChannel {
     this.#frames = frames;
     this.#context = context;
     const { clock, limits } = context;
-    this.#bytes = new TokenBucket(4 * limits.messageBytes, limits.messageBytes / 4, clock.monotonic());
+    const rate = { capacity: 4 * limits.messageBytes, perSecond: limits.messageBytes / 4 };
+    this.#bytes = new TokenBucket(rate, clock.monotonic());
   }
 
   /** Sends messages in one go; resolves when there is room for more. @throws PeerError */

@@ -4,7 +4,7 @@ import type { Clock } from "../model/clock.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import { AddressBuckets } from "./address-buckets.js";
 
-/** Wrong passwords at once, and then a second. */
+/** Wrong passwords. */
 const fromOneAddress = { capacity: 5, perSecond: 1 / 10 };
 const fromAll = { capacity: 30, perSecond: 1 };
 const trustedRemembered = 1000;
@@ -25,7 +25,7 @@ export class PasswordGuard {
   constructor(password: string, clock: Clock) {
     this.#clock = clock;
     this.#expected = this.#hash(password);
-    this.#all = new TokenBucket(fromAll.capacity, fromAll.perSecond, clock.monotonic());
+    this.#all = new TokenBucket(fromAll, clock.monotonic());
   }
 
   /**

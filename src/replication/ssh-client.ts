@@ -88,7 +88,7 @@ export function openLink(
     wire.on("error", () => undefined);
     wire.once("close", () => ended.abort(closed));
     client.on("error", broke);
-    const rekeyBudget = new TokenBucket(...rekeyRate, performance.now());
+    const rekeyBudget = new TokenBucket(rekeyRate, performance.now());
     client.on("handshake", () => {
       if (rekeyBudget.take(performance.now())) return;
       fail(new PeerError("limit", "it negotiates new keys all the time"));

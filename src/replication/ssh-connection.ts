@@ -49,11 +49,11 @@ export interface SshConnectionOptions {
 }
 
 const sessionsAtOnce = 4;
-/** Commands and refused requests, at once and then a second. */
-const commandRate = [20, 1] as const;
-const refusalRate = [100, 1] as const;
+/** Commands, and refused requests. */
+const commandRate = { capacity: 20, perSecond: 1 };
+const refusalRate = { capacity: 100, perSecond: 1 };
 /** Bytes that may come while no peer's command runs: asking takes few, and fetching an archive little more. */
-const idleByteRate = [256 * 1024, 16 * 1024] as const;
+const idleByteRate = { capacity: 256 * 1024, perSecond: 16 * 1024 };
 
 /** What SSH can do in a session beside running a command. */
 const unwanted = ["pty", "x11", "auth-agent", "shell", "subsystem", "sftp", "signal", "window-change"];
@@ -76,10 +76,10 @@ export class SshConnection {
     this.#options = options;
     const { client, clock } = options;
     const now = clock.monotonic();
-    this.#commandBudget = new TokenBucket(...commandRate, now);
-    this.#refusalBudget = new TokenBucket(...refusalRate, now);
-    this.#byteBudget = new TokenBucket(...idleByteRate, now);
-    const rekeyBudget = new TokenBucket(...rekeyRate, now);
+    this.#commandBudget = new TokenBucket(commandRate, now);
+    this.#refusalBudget = new TokenBucket(refusalRate, now);
+    this.#byteBudget = new TokenBucket(idleByteRate, now);
+    const rekeyBudget = new TokenBucket(rekeyRate, now);
     client.on("session", (accept, reject) => {
       if (this.#sessions >= sessionsAtOnce || !this.#commandBudget.take(clock.monotonic())) {
         return this.#refuse("channels", reject);

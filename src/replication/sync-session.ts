@@ -11,8 +11,8 @@ import { SectionGiver } from "./section-giver.js";
 import { SectionTaker } from "./section-taker.js";
 import type { SyncContext } from "./sync-context.js";
 
-/** Messages that the other end may send to ask or tell, at once and then a second. */
-const questionRate = [60, 10] as const;
+/** Messages that the other end may send to ask or tell. */
+const questionRate = { capacity: 60, perSecond: 10 };
 
 /** What is known of the other end. */
 export interface PeerIdentity {
@@ -82,7 +82,7 @@ export class SyncSession {
   /** Answers the other end for as long as it stays. @throws PeerError how it ended. */
   async serve(): Promise<never> {
     const { clock } = this.#context;
-    const questions = new TokenBucket(...questionRate, clock.monotonic());
+    const questions = new TokenBucket(questionRate, clock.monotonic());
     for (;;) {
       const message = await this.#messages.receive(Number.POSITIVE_INFINITY);
       if (message.kind !== "section" && !questions.take(clock.monotonic())) {

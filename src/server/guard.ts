@@ -32,7 +32,7 @@ export class Guard {
     this.#rate =
       interval === undefined || burst === undefined
         ? undefined
-        : new TokenBucket(burst, 1 / interval, this.#clock.monotonic());
+        : new TokenBucket({ capacity: burst, perSecond: 1 / interval }, this.#clock.monotonic());
   }
 
   /** A listener that hands to `app` what may pass, at once where that is known at once, and answers the rest. */

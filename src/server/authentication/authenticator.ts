@@ -189,7 +189,7 @@ export class Authenticator {
   #bucketOf(client: string): TokenBucket {
     const known = this.#buckets.get(client);
     if (known !== undefined) return known;
-    const bucket = new TokenBucket(wrongFromOne.capacity, wrongFromOne.perSecond, this.#clock.monotonic());
+    const bucket = new TokenBucket(wrongFromOne, this.#clock.monotonic());
     this.#buckets.set(client, bucket);
     return bucket;
   }
