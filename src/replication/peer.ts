@@ -113,7 +113,7 @@ export class Peer {
   }
 
   /**
-   * One exchange; connects where there is no connection.
+   * One exchange; connects where there is no connection. Only for one that is due: there is one at a time.
    *
    * @returns how many sections brought something new.
    * @throws PeerError, after which the connection is closed and the next try is later.

@@ -234,6 +234,8 @@ export class Replicator {
   }
 
   async #exchange(peer: Peer): Promise<boolean> {
+    // Two cycles may have found it due at the same moment.
+    if (!peer.isDue) return false;
     const { logger, onFailure } = this.#options;
     const before = peer.status();
     try {

@@ -40,6 +40,19 @@ describe("two proxies with the same secret", () => {
     expect(b.server.connections).toBe(1);
   });
 
+  it("talk once, over one connection, when two cycles begin at the same moment", async () => {
+    const [a, b] = [await startProxy("a"), await startProxy("b")];
+    a.talkTo(b);
+    a.put("1", "x 1\n");
+    await Promise.all([a.replicator.cycle(), a.replicator.cycle()]);
+    await Promise.all([a.replicator.cycle(), a.replicator.cycle()]);
+    expect(served(b)).toEqual({ "1": "x 1\n" });
+    expect({ failures: [...a.failures, ...b.failures], connections: b.server.connections }).toEqual({
+      failures: [],
+      connections: 1,
+    });
+  });
+
   it("keep at home what is global or local", async () => {
     const [a, b] = [await startProxy("a"), await startProxy("b")];
     a.talkTo(b);
