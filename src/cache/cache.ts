@@ -86,6 +86,8 @@ export class Cache {
 
   /** Drops what has become stale; call it now and then. Nothing stale is ever served, dropped or not. */
   dropStale(): void {
+    // What was scraped again and said the same is not stale, it only waits to be told.
+    this.holdings.confirm();
     for (const entry of this.#index.all()) if (!this.isFresh(entry)) this.#drop(entry);
   }
 

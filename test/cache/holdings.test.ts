@@ -71,6 +71,34 @@ describe("a node that publishes", () => {
     expect(cache.get("2")?.scrapedAt).toBe(clock.now() - 1000);
   });
 
+  it("renews what says the same also where the wall clock was set back meanwhile", () => {
+    const { cache, clock, put } = setUp();
+    put("1", "x 1\n");
+    clock.advance(10);
+    const scrapedAt = clock.now() - 7_200_000;
+    put("1", "x 1\n", { scrapedAt });
+    cache.holdings.confirm();
+    expect(cache.get("1")).toMatchObject({ scrapedAt, measuredAt: clock.monotonic(), sequence: 1 });
+  });
+
+  it("serves at once what says the same again after it was stale", () => {
+    const { cache, clock, put } = setUp();
+    put("1", "x 1\n");
+    clock.advance(31);
+    put("1", "x 1\n");
+    expect(cache.named("web")).toMatchObject([{ measuredAt: clock.monotonic(), sequence: 2 }]);
+  });
+
+  it("keeps what was scraped in time, though it becomes stale before that is told", () => {
+    const { cache, clock, put } = setUp();
+    put("1", "x 1\n");
+    clock.advance(29.9);
+    put("1", "x 1\n");
+    clock.advance(0.2);
+    cache.dropStale();
+    expect(cache.named("web")).toHaveLength(1);
+  });
+
   it("publishes anew what an earlier run left, and keeps what it has of others", () => {
     const clock = manualClock();
     const cache = new Cache({ clock, staleAfter: 30 });
