@@ -105,7 +105,8 @@ export class Replicator {
 
   /**
    * A client does not take this node's host key. On a worker, which begins no exchange itself, nothing else tells of
-   * an SSHPASS that is wrong there. Told once for each block of addresses: who has many must not fill the log.
+   * an SSHPASS that is wrong there. Told once for each block of addresses, and not of too many of them: who has many
+   * must not fill the log.
    */
   hostKeyRefused(address: string): void {
     const why = "it does not take this node's host key: another SSHPASS there or here, or a stranger";
