@@ -34,6 +34,7 @@ export class SectionTaker {
    */
   claim(origins: readonly string[], peer: string): HoldingTuple[] {
     const { cache, claims, origin: own } = this.#context;
+    this.release();
     const claimed = origins.filter(
       (origin) => origin !== own() && claims.claim(origin, this, origin === peer),
     );
@@ -44,7 +45,7 @@ export class SectionTaker {
     });
   }
 
-  /** Gives up what was claimed and has not come. */
+  /** Gives up what was claimed and has not come: others may send it. */
   release(): void {
     this.#context.claims.releaseAll(this);
   }
