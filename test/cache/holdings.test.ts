@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import { loadIdentity, nextEpoch, saveIdentity } from "../../src/cache/epoch-file.js";
 import { silentLogger } from "../../src/logging.js";
+import { maxEpoch } from "../../src/model/version.js";
 import { entryFor, manualClock } from "../support/entries.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -131,6 +132,10 @@ describe("the epoch of a node", () => {
     expect(nextEpoch(await loadIdentity(folder), clock)).toBe(clock.now());
     await saveIdentity(folder, { origin: "node1", epoch: clock.now() + 5000 }, silentLogger);
     expect(nextEpoch(await loadIdentity(folder), clock)).toBe(clock.now() + 5001);
+  });
+
+  it("is one that others take, also where the last one was the highest", () => {
+    expect(nextEpoch({ origin: "node1", epoch: maxEpoch }, clock)).toBe(clock.now());
   });
 
   it("is that of a first start where the file is damaged, and a disk that fails costs nothing else", async () => {
