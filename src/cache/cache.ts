@@ -114,7 +114,8 @@ export class Cache {
 
   /**
    * The entries of other nodes that answered to a name and have become stale, dropped already or not. They are
-   * remembered for an hour; those that their node has removed while they were fresh are not.
+   * remembered for an hour; those that their node, or the one that they moved to, has removed while they were fresh
+   * are not.
    */
   lastKnown(name: string): LastKnown[] {
     const stale = [...this.#index.named(name)].filter((entry) => !this.isFresh(entry) && !this.isOwn(entry));
@@ -170,6 +171,7 @@ export class Cache {
     }
     this.#ownKeys.delete(entry.id);
     this.holdings.ownGone(entry);
+    if (this.isFresh(entry)) this.#departed.forget(entry);
   }
 
   /** An entry of another node is gone: stale since nobody renewed it, or removed there. */
