@@ -177,22 +177,22 @@ export class Holdings {
   }
 
   /**
-   * Takes in an entry of another origin, unless a newer one is there or it is stale already.
+   * Takes in an entry of another origin, unless it is stale already, or there as new or newer.
    *
-   * @returns whether it was taken.
+   * @returns `stale` where this node is still without it.
    */
-  take(entry: Entry): boolean {
+  take(entry: Entry): "taken" | "known" | "stale" {
     const { index, store } = this.#options;
-    if (entry.origin === this.own) return false;
+    if (entry.origin === this.own) return "known";
     const held = index.get(keyOf(entry));
     if (held !== undefined) {
       const order = compareVersions(held, entry);
-      if (order > 0 || (order === 0 && held.measuredAt >= entry.measuredAt)) return false;
+      if (order > 0 || (order === 0 && held.measuredAt >= entry.measuredAt)) return "known";
     }
-    if (this.#isStale(entry)) return false;
+    if (this.#isStale(entry)) return "stale";
     index.add(entry);
     store?.save(entry);
-    return true;
+    return "taken";
   }
 
   /** Sets how far an origin is known; never back. `heardAt` and `advertise` are its own word. */
@@ -205,8 +205,9 @@ export class Holdings {
   }
 
   /**
-   * Tells that an entry of another origin has become stale here. Its origin may still have it, and have renewed it
-   * while this node was cut off: the history is known no further than before it, so that it is sent again.
+   * Tells that an entry of another origin has become stale here, or was when it came. Its origin may still have it,
+   * and have renewed it while this node, or who sent it, was cut off: the history is known no further than before it,
+   * so that it is sent again.
    */
   lost({ origin, epoch, sequence }: Entry): void {
     const record = this.#records.get(origin);
