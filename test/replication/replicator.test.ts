@@ -6,6 +6,7 @@ import { FrameChannel } from "../../src/replication/frame-channel.js";
 import { inflateMessage, parseMessage } from "../../src/replication/messages.js";
 import type { PeerList } from "../../src/replication/peers.js";
 import { manualClock } from "../support/entries.js";
+import { freePort } from "../support/free-port.js";
 import { amplyLimited } from "./channel-options.js";
 import { served, startProxy } from "./proxies.js";
 import { message } from "./raw-peer.js";
@@ -231,6 +232,24 @@ describe("a proxy whose clock runs two hours ahead", () => {
     await a.replicator.cycle();
     expect(served(a)).toEqual({ "1": "new 1\n" });
     expect(served(b)).toEqual({ "1": "new 1\n" });
+  });
+});
+
+describe("a peer with several addresses", () => {
+  it("is talked to at the first that does, which is told, and asked there from then on", async () => {
+    const b = await startProxy("b");
+    const [dead, alive] = [await freePort(), b.server.port];
+    const addresses = [dead, alive].map((port) => ({ host: "127.0.0.1", port }));
+    const peers = [{ key: "b", title: "b", addresses }];
+    const a = await startProxy("a", { list: async () => ({ manager: true, peers }) });
+    await a.replicator.cycle();
+    expect(a.failures).toEqual(["connect"]);
+    await expect
+      .poll(() => a.replicator.statuses(), { timeout: 5000 })
+      .toMatchObject([{ state: "connected", address: `127.0.0.1:${alive}` }]);
+    await a.replicator.cycle();
+    expect(a.failures).toEqual(["connect"]);
+    expect(a.replicator.statuses()).toMatchObject([{ address: `127.0.0.1:${alive}` }]);
   });
 });
 
