@@ -107,6 +107,11 @@ export class Cache {
     return this.#index.get(keyOf(entry))?.gzip === entry.gzip;
   }
 
+  /** The entry of the same target that is held, whose place this one would take. */
+  predecessorOf(entry: Pick<Entry, "origin" | "id">): Entry | undefined {
+    return this.#index.get(keyOf(entry));
+  }
+
   /** The fresh entries that answer to a name, one an instance, in a stable order. */
   named(name: string): Entry[] {
     return onePerInstance([...this.#index.named(name)].filter((entry) => this.isFresh(entry)));

@@ -235,6 +235,24 @@ describe("a proxy whose clock runs two hours ahead", () => {
   });
 });
 
+describe("a proxy whose cache is full", () => {
+  it("takes no more entries, and still takes what is new of those that it has", async () => {
+    const a = await startProxy("a");
+    const b = await startProxy("b", { limits: { entries: 2 } });
+    b.talkTo(a);
+    for (const id of ["1", "2"]) a.put(id, "old 1\n");
+    await b.replicator.cycle();
+    for (const id of ["1", "2"]) a.put(id, "new 1\n");
+    await b.replicator.cycle();
+    expect(b.failures).toEqual([]);
+    expect(served(b)).toEqual({ "1": "new 1\n", "2": "new 1\n" });
+    a.put("3", "one_too_many 1\n");
+    await b.replicator.cycle();
+    expect(b.failures).toEqual(["limit"]);
+    expect(Object.keys(served(b))).toEqual(["1", "2"]);
+  });
+});
+
 describe("a peer with several addresses", () => {
   it("is talked to at the first that does, which is told, and asked there from then on", async () => {
     const b = await startProxy("b");
