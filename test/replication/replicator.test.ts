@@ -253,6 +253,16 @@ describe("a proxy whose cache is full", () => {
   });
 });
 
+describe("a peer that was away", () => {
+  it("is tried again before the next cycle, also where the timer comes too early by the clock", async () => {
+    const slow = { now: () => Date.now(), monotonic: () => 0.95 * performance.now() };
+    const a = await startProxy("a", { clock: slow });
+    a.talkTo({ server: { port: await freePort() } });
+    await a.replicator.cycle();
+    await expect.poll(() => a.failures, { timeout: 5000 }).toEqual(["connect", "connect"]);
+  });
+});
+
 describe("a peer with several addresses", () => {
   it("is talked to at the first that does, which is told, and asked there from then on", async () => {
     const b = await startProxy("b");
