@@ -86,6 +86,8 @@ export class Cache {
 
   /** Drops what has become stale; call it now and then. Nothing stale is ever served, dropped or not. */
   dropStale(): void {
+    // What was scraped again and said the same is not stale, it only waits to be told.
+    this.holdings.confirm();
     for (const entry of this.#index.all()) if (!this.isFresh(entry)) this.#drop(entry);
   }
 
@@ -105,6 +107,11 @@ export class Cache {
     return this.#index.get(keyOf(entry))?.gzip === entry.gzip;
   }
 
+  /** The entry of the same target that is held, whose place this one would take. */
+  predecessorOf(entry: Pick<Entry, "origin" | "id">): Entry | undefined {
+    return this.#index.get(keyOf(entry));
+  }
+
   /** The fresh entries that answer to a name, one an instance, in a stable order. */
   named(name: string): Entry[] {
     return onePerInstance([...this.#index.named(name)].filter((entry) => this.isFresh(entry)));
@@ -112,7 +119,8 @@ export class Cache {
 
   /**
    * The entries of other nodes that answered to a name and have become stale, dropped already or not. They are
-   * remembered for an hour; those that their node has removed while they were fresh are not.
+   * remembered for an hour; those that their node, or the one that they moved to, has removed while they were fresh
+   * are not.
    */
   lastKnown(name: string): LastKnown[] {
     const stale = [...this.#index.named(name)].filter((entry) => !this.isFresh(entry) && !this.isOwn(entry));
@@ -168,6 +176,7 @@ export class Cache {
     }
     this.#ownKeys.delete(entry.id);
     this.holdings.ownGone(entry);
+    if (this.isFresh(entry)) this.#departed.forget(entry);
   }
 
   /** An entry of another node is gone: stale since nobody renewed it, or removed there. */

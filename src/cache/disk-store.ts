@@ -30,7 +30,7 @@ export interface DiskStoreOptions {
  * time, and where one is renamed over another, ext4 writes it to the disk at once.
  *
  * Writing goes on in the background, of one entry only the newest; a disk that fails is told once, and once when
- * it is well again.
+ * it is well again: when all that failed is done.
  */
 export class DiskStore implements EntryStore {
   readonly #options: DiskStoreOptions;
@@ -40,15 +40,19 @@ export class DiskStore implements EntryStore {
   readonly #busy = new Map<string, Promise<void>>();
   /** The names of each entry's files, the newest last. */
   readonly #files = new Map<string, readonly string[]>();
-  #failing = false;
+  /** What failed and was not done since, by key: on a full disk small files go on fitting where large ones do not. */
+  readonly #failed = new Map<string, Entry | null>();
+  /** Whether the folder could not be read, and nothing was written since. */
+  #folderFailed = false;
+  #told = false;
 
   constructor(options: DiskStoreOptions) {
     this.#options = options;
   }
 
-  /** Whether the last attempt to write failed. */
+  /** Whether something that was to be done failed, and was not done since. */
   get failing(): boolean {
-    return this.#failing;
+    return this.#folderFailed || this.#failed.size > 0;
   }
 
   /**
@@ -63,6 +67,7 @@ export class DiskStore implements EntryStore {
       await mkdir(folder, { recursive: true, mode: 0o700 });
       names = await readdir(folder);
     } catch (error) {
+      this.#folderFailed = true;
       this.#tell(error);
       return [];
     }
@@ -117,17 +122,32 @@ export class DiskStore implements EntryStore {
   }
 
   async #work(key: string): Promise<void> {
+    let well = false;
     for (let work = this.#pending.get(key); work !== undefined; work = this.#pending.get(key)) {
       this.#pending.delete(key);
       try {
         if (work === null) await this.#delete(key);
         else await this.#write(work);
-        if (this.#failing) this.#recovered();
+        well = true;
+        this.#failed.delete(key);
+        this.#folderFailed = false;
       } catch (error) {
+        well = false;
+        // The last in the order in which it is tried again.
+        this.#failed.delete(key);
+        this.#failed.set(key, work);
         this.#tell(error);
       }
     }
     this.#busy.delete(key);
+    if (!this.failing) this.#recovered();
+    else if (well && this.#busy.size === 0) this.#tryAgain();
+  }
+
+  /** Tries again one of those that failed: if that goes well, the next follows, else it has time. */
+  #tryAgain(): void {
+    const [first] = this.#failed;
+    if (first !== undefined) this.#schedule(...first);
   }
 
   async #write(entry: Entry): Promise<void> {
@@ -167,8 +187,8 @@ export class DiskStore implements EntryStore {
   }
 
   #tell(error: unknown): void {
-    if (this.#failing) return;
-    this.#failing = true;
+    if (this.#told) return;
+    this.#told = true;
     this.#options.logger.error("the cache cannot be kept on disk: going on from memory, and trying again", {
       folder: this.#options.folder,
       error: describeError(error),
@@ -176,7 +196,8 @@ export class DiskStore implements EntryStore {
   }
 
   #recovered(): void {
-    this.#failing = false;
+    if (!this.#told) return;
+    this.#told = false;
     this.#options.logger.info("the cache is kept on disk again", { folder: this.#options.folder });
   }
 }

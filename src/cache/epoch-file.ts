@@ -31,8 +31,10 @@ export async function saveIdentity(folder: string, identity: OriginIdentity, log
 
 /**
  * An epoch above all that this node had before: the wall clock's milliseconds, or one above the last one where the
- * clock was set back. A wiped disk leaves the clock; where that fails, too, peers tell what they hold.
+ * clock was set back. A wiped disk leaves the clock; where that fails, too, peers tell what they hold. Where nothing is
+ * above the last one, as after a peer claimed to hold the highest, it is the clock's: the peers forget the other.
  */
 export function nextEpoch(last: OriginIdentity | undefined, clock: Clock): number {
-  return Math.max(clock.now(), (last?.epoch ?? 0) + 1);
+  const above = (last?.epoch ?? 0) + 1;
+  return above > maxEpoch ? clock.now() : Math.max(clock.now(), above);
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../model/clock.js";
-import { type Entry, unpublished } from "../model/entry.js";
+import { ageOf, type Entry, unpublished } from "../model/entry.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
 import { type EntryIndex, keyOf } from "./entry-index.js";
 import type { EntryStore } from "./entry-store.js";
@@ -95,13 +95,14 @@ export class Holdings {
 
   /**
    * An own entry as it is to be kept: published, where it travels. Undefined where it says what its predecessor
-   * said: then only the time of its scrape is new, and `confirm` tells that for all such entries at once.
+   * said: then only the time of its scrape is new, and `confirm` tells that for all such entries at once. Where the
+   * predecessor is stale it cannot wait for that, as it would not be served until then.
    */
   stampOwn(entry: Entry, held: Entry | undefined): Entry | undefined {
     const publishing = this.#publishing;
     if (publishing === undefined || entry.origin !== publishing.origin) return entry;
     if (!publishing.travels(entry)) return entry;
-    if (held !== undefined && held.sequence > 0 && saysTheSame(entry, held)) {
+    if (held !== undefined && held.sequence > 0 && !this.#isStale(held) && saysTheSame(entry, held)) {
       this.#unchanged.set(entry.id, entry);
       return undefined;
     }
@@ -123,14 +124,16 @@ export class Holdings {
     const scraped = [...this.#unchanged.values()];
     this.#unchanged.clear();
     if (scraped.length === 0 || this.own === undefined) return;
-    const scrapedAt = scraped.reduce((least, entry) => Math.min(least, entry.scrapedAt), Number.MAX_VALUE);
-    const measuredAt = scraped.reduce((least, entry) => Math.min(least, entry.measuredAt), Number.MAX_VALUE);
+    const { scrapedAt, measuredAt } = scraped.reduce((one, other) =>
+      other.measuredAt < one.measuredAt ? other : one,
+    );
     const renewed = this.#next();
     for (const { id, origin } of scraped) {
       const held = this.#options.index.get(keyOf({ origin, id }));
       if (held === undefined) continue;
-      // The common time may lie before that of an entry that changed between two cycles: times never go back.
-      if (scrapedAt > held.scrapedAt) this.#replace({ ...held, scrapedAt, measuredAt, renewed });
+      // The common time may lie before that of an entry that changed between two cycles: times never go back. That is
+      // told by the monotonic clock, as the wall clock may have been set back.
+      if (measuredAt > held.measuredAt) this.#replace({ ...held, scrapedAt, measuredAt, renewed });
     }
   }
 
@@ -174,22 +177,22 @@ export class Holdings {
   }
 
   /**
-   * Takes in an entry of another origin, unless a newer one is there or it is stale already.
+   * Takes in an entry of another origin, unless it is stale already, or there as new or newer.
    *
-   * @returns whether it was taken.
+   * @returns `stale` where this node is still without it.
    */
-  take(entry: Entry): boolean {
-    const { index, store, clock, staleAfter } = this.#options;
-    if (entry.origin === this.own) return false;
+  take(entry: Entry): "taken" | "known" | "stale" {
+    const { index, store } = this.#options;
+    if (entry.origin === this.own) return "known";
     const held = index.get(keyOf(entry));
     if (held !== undefined) {
       const order = compareVersions(held, entry);
-      if (order > 0 || (order === 0 && held.measuredAt >= entry.measuredAt)) return false;
+      if (order > 0 || (order === 0 && held.measuredAt >= entry.measuredAt)) return "known";
     }
-    if ((clock.monotonic() - entry.measuredAt) / 1000 > staleAfter) return false;
+    if (this.#isStale(entry)) return "stale";
     index.add(entry);
     store?.save(entry);
-    return true;
+    return "taken";
   }
 
   /** Sets how far an origin is known; never back. `heardAt` and `advertise` are its own word. */
@@ -202,8 +205,9 @@ export class Holdings {
   }
 
   /**
-   * Tells that an entry of another origin has become stale here. Its origin may still have it, and have renewed it
-   * while this node was cut off: the history is known no further than before it, so that it is sent again.
+   * Tells that an entry of another origin has become stale here, or was when it came. Its origin may still have it,
+   * and have renewed it while this node, or who sent it, was cut off: the history is known no further than before it,
+   * so that it is sent again.
    */
   lost({ origin, epoch, sequence }: Entry): void {
     const record = this.#records.get(origin);
@@ -225,6 +229,11 @@ export class Holdings {
     if (held === undefined) return;
     this.#options.store?.remove(entry);
     this.#options.onGone?.(held);
+  }
+
+  #isStale(entry: Entry): boolean {
+    const { clock, staleAfter } = this.#options;
+    return ageOf(entry, clock.monotonic()) > staleAfter;
   }
 
   #replace(entry: Entry): void {

@@ -1,5 +1,6 @@
 import type { Clock } from "../model/clock.js";
 import type { CutOff } from "../model/replication-status.js";
+import { TokenBucket } from "../model/token-bucket.js";
 import type { FailureReason } from "./peer-error.js";
 
 /** Milliseconds after which one is forgotten, and the most that are remembered; the oldest goes first. */
@@ -10,12 +11,15 @@ const most = 20;
 export class CutOffs {
   readonly #clock: Clock;
   readonly #byNode = new Map<string, CutOff & { readonly until: number }>();
+  /** Lines for the log: who comes under more names or addresses than are remembered is new each time. */
+  readonly #lines: TokenBucket;
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.#lines = new TokenBucket(most, most / (remembered / 1000), clock.monotonic());
   }
 
-  /** @returns whether that is new, and so worth a line in the log. */
+  /** @returns whether it is worth a line in the log: it is new, and there were not too many new ones lately. */
   note(node: string, reason: FailureReason, error: string): boolean {
     this.#forget();
     const key = `${node} ${reason}`;
@@ -25,7 +29,7 @@ export class CutOffs {
     this.#byNode.set(key, { node, reason, error, at: this.#clock.now(), times, until });
     const [oldest] = this.#byNode.keys();
     if (this.#byNode.size > most && oldest !== undefined) this.#byNode.delete(oldest);
-    return times === 1;
+    return times === 1 && this.#lines.take(this.#clock.monotonic());
   }
 
   list(): CutOff[] {

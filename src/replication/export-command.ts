@@ -42,11 +42,13 @@ async function send(archive: Pack, stream: Duplex, gone: AbortSignal): Promise<v
   }
 }
 
-async function fill(archive: Pack, entries: Entry[], clock: Clock): Promise<void> {
-  for (const entry of entries.sort(byName)) {
+async function fill(archive: Pack, entries: readonly Entry[], clock: Clock): Promise<void> {
+  // Each name once: it takes a hash, and to sort asks for each of them many times.
+  const files = entries.map((entry) => ({ name: fileNameOf(entry), entry }));
+  for (const { name, entry } of files.sort(byName)) {
     if (archive.destroyed) return;
     const header = {
-      name: fileNameOf(entry),
+      name,
       mode: 0o600,
       mtime: new Date(entry.scrapedAt),
       pax: { comment: JSON.stringify({ origin: entry.origin, ...metadataOf(entry, clock.monotonic()) }) },
@@ -73,7 +75,6 @@ function fileNameOf({ origin, job, replica, id }: Entry): string {
   return `${plain(origin, 60)}/${plain(`${job}.${replica}`, 70)}-${unique}.metrics.gz`;
 }
 
-function byName(a: Entry, b: Entry): number {
-  const [left, right] = [fileNameOf(a), fileNameOf(b)];
-  return left < right ? -1 : left > right ? 1 : 0;
+function byName(a: { readonly name: string }, b: { readonly name: string }): number {
+  return a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
 }

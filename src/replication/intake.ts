@@ -22,6 +22,8 @@ export class Intake {
   readonly #received = new Set<number>();
   readonly #monotonic: number;
   #last: number;
+  /** The first entry that was stale when it came: what follows it does not count as known. */
+  #stale: Entry | undefined;
   #reviewed = false;
 
   /**
@@ -79,19 +81,19 @@ export class Intake {
   /**
    * Takes the next entry, which has been checked.
    *
-   * @returns whether it was new.
    * @throws PeerError `protocol` where the order is wrong.
    */
-  take(entry: Entry): boolean {
+  take(entry: Entry): void {
     const { origin, epoch, sequence } = this.#section;
     if (this.missing <= 0 || entry.sequence <= this.#last || entry.sequence > sequence) {
       throw new PeerError("protocol", `it sends entries of ${origin} out of their order`);
     }
     this.#last = entry.sequence;
     this.#received.add(entry.sequence);
-    if (!this.fits) return false;
+    if (!this.fits) return;
     if (!this.#reviewed) this.#review("known");
-    const taken = this.#holdings.take({ ...entry, renewed: sequence });
+    if (this.#holdings.take({ ...entry, renewed: sequence }) === "stale") this.#stale ??= entry;
+    if (this.#stale !== undefined) return;
     if (
       entry.sequence > this.#holdings.versionOf(origin).sequence ||
       epoch > this.#holdings.versionOf(origin).epoch
@@ -103,7 +105,6 @@ export class Intake {
         this.#section.advertise,
       );
     }
-    return taken;
   }
 
   /** All is there: drops what is gone, and knows the origin as far as the sender. */
@@ -112,6 +113,7 @@ export class Intake {
     this.#review("all");
     const { origin, epoch, sequence, advertise } = this.#section;
     this.#holdings.reach(origin, { epoch, sequence }, this.#heardAt, advertise);
+    if (this.#stale !== undefined) this.#holdings.lost(this.#stale);
   }
 
   /**

@@ -4,7 +4,7 @@ export interface ReplicationLimits {
   readonly entryBytes: number;
   /** Entries of one origin. */
   readonly entriesPerOrigin: number;
-  /** Entries and gzip bytes of all other origins together. */
+  /** Entries and gzip bytes of all origins together, this node's own included: when more are there none is added. */
   readonly entries: number;
   readonly gzipBytes: number;
   readonly origins: number;

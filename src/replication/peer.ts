@@ -43,6 +43,8 @@ export class Peer {
   #lastDuration: number | undefined;
   #lastError: PeerError | undefined;
   #theirs: ReadonlyMap<string, Version> = new Map();
+  /** Counts on where an exchange fails: which of the addresses is in use. */
+  #attempt = 0;
   #running = false;
   readonly #closing = new AbortController();
 
@@ -145,6 +147,7 @@ export class Peer {
           ? error
           : new PeerError("protocol", "the exchange failed", { cause: error });
       this.#lastError = ended;
+      this.#attempt++;
       this.#backoff.failed(clock.monotonic(), this.#longestWait(ended.reason));
       throw ended;
     } finally {
@@ -194,10 +197,10 @@ export class Peer {
     this.#end(new PeerError("closed", "stopped"));
   }
 
-  /** The next of its addresses after each failure. */
+  /** The next of its addresses after each failure; one that does stays. */
   get #address(): PeerAddress {
     const { addresses } = this.#known;
-    return addresses[this.#backoff.failures % addresses.length]!;
+    return addresses[this.#attempt % addresses.length]!;
   }
 
   get #total(): { in: number; out: number } {

@@ -7,6 +7,7 @@ import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { Entry } from "../model/entry.js";
 import { peerStates, type ReplicationStatus } from "../model/replication-status.js";
+import { TokenBucket } from "../model/token-bucket.js";
 import { maxEpoch } from "../model/version.js";
 import type { Telemetry } from "../telemetry.js";
 import { Claims } from "./claims.js";
@@ -47,6 +48,12 @@ export interface ReplicationOptions {
   readonly limits?: Partial<ReplicationLimits>;
 }
 
+/**
+ * New epochs because of what peers hold, at once and then a second. Each writes all own entries and a line in the log;
+ * after a start one is enough, and who holds a later one yet says so again.
+ */
+const raiseRate = [5, 1 / 60] as const;
+
 /** Replication at work. */
 export interface Replication {
   /** The port of the SSH server. */
@@ -70,8 +77,9 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
   const keys = await deriveKeys(secret);
 
   const keep = (epoch: number) => saveIdentity(cacheDir, { origin, epoch }, logger);
+  const raises = new TokenBucket(...raiseRate, clock.monotonic());
   const raiseEpoch = (above: number) => {
-    if (above < holdings.epoch || above >= maxEpoch) return;
+    if (above < holdings.epoch || above >= maxEpoch || !raises.take(clock.monotonic())) return;
     logger.info("a peer holds a later epoch of this node than its own: it begins a new one", {
       epoch: above + 1,
     });

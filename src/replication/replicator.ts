@@ -105,7 +105,8 @@ export class Replicator {
 
   /**
    * A client does not take this node's host key. On a worker, which begins no exchange itself, nothing else tells of
-   * an SSHPASS that is wrong there. Told once for each block of addresses: who has many must not fill the log.
+   * an SSHPASS that is wrong there. Told once for each block of addresses, and not of too many of them: who has many
+   * must not fill the log.
    */
   hostKeyRefused(address: string): void {
     const why = "it does not take this node's host key: another SSHPASS there or here, or a stranger";
@@ -280,10 +281,11 @@ export class Replicator {
 
   /** Tries a peer that was away again before the next cycle, should its time come. */
   async #retry(peer: Peer): Promise<void> {
-    const { retryMs } = peer;
-    if (retryMs === undefined) return;
     const { signal } = this.#stopping;
-    await sleep(retryMs, undefined, { ref: false, signal }).catch(() => undefined);
-    if (!signal.aborted && peer.isDue) await this.#talk(peer, this.#cycle);
+    // More than once: a timer may come some milliseconds too early, and a cycle may have tried meanwhile.
+    for (let wait = peer.retryMs; wait !== undefined && wait > 0 && !peer.closed; wait = peer.retryMs) {
+      await sleep(Math.ceil(wait), undefined, { ref: false, signal }).catch(() => undefined);
+    }
+    if (peer.retryMs !== undefined && !signal.aborted && peer.isDue) await this.#talk(peer, this.#cycle);
   }
 }

@@ -1,4 +1,5 @@
 import { setImmediate as yieldToOthers } from "node:timers/promises";
+import type { Entry } from "../model/entry.js";
 import { noVersion } from "../model/version.js";
 import { decodeBatch } from "./batch.js";
 import { checkGzip } from "./check-gzip.js";
@@ -34,6 +35,7 @@ export class SectionTaker {
    */
   claim(origins: readonly string[], peer: string): HoldingTuple[] {
     const { cache, claims, origin: own } = this.#context;
+    this.release();
     const claimed = origins.filter(
       (origin) => origin !== own() && claims.claim(origin, this, origin === peer),
     );
@@ -44,7 +46,7 @@ export class SectionTaker {
     });
   }
 
-  /** Gives up what was claimed and has not come. */
+  /** Gives up what was claimed and has not come: others may send it. */
   release(): void {
     this.#context.claims.releaseAll(this);
   }
@@ -103,8 +105,9 @@ export class SectionTaker {
         throw new PeerError("protocol", "it sends more entries than it told");
       for (const received of batch) {
         checkGzip(received);
-        this.#checkRoom();
-        intake.take(entryFrom(received.metadata, received.gzip, section, receivedAt));
+        const entry = entryFrom(received.metadata, received.gzip, section, receivedAt);
+        this.#checkRoom(entry);
+        intake.take(entry);
         count("in", 1);
         if (clock.monotonic() - begun < checkingMs) continue;
         await yieldToOthers();
@@ -127,10 +130,13 @@ export class SectionTaker {
     return new Intake(section, holdings, clock.monotonic(), limits.entriesPerOrigin);
   }
 
-  #checkRoom(): void {
+  /** What takes the place of its predecessor needs no more than that had. */
+  #checkRoom(entry: Entry): void {
     const { cache, limits } = this.#context;
     const { entries, gzipBytes } = cache.totals;
-    if (entries >= limits.entries || gzipBytes >= limits.gzipBytes) {
+    const before = cache.predecessorOf(entry);
+    const otherEntries = before === undefined ? entries : entries - 1;
+    if (otherEntries >= limits.entries || gzipBytes - (before?.gzip.length ?? 0) >= limits.gzipBytes) {
       throw new PeerError("limit", "the cache is full");
     }
   }

@@ -33,13 +33,15 @@ export function writeSequences(sequences: readonly number[]): SequenceList {
 
 /**
  * @param most how many numbers are taken.
- * @returns undefined where there are more.
+ * @returns undefined where there are more, or such that are too large to be told apart.
  */
 export function readSequences(list: SequenceList, most: number): Set<number> | undefined {
   const sequences = new Set<number>();
   let sequence = 0;
   for (const [difference, times] of list) {
     if (sequences.size + times > most) return undefined;
+    // Beyond that a number plus one is the same number: a list would go on and on and never come to `most`.
+    if (sequence + difference * times > Number.MAX_SAFE_INTEGER) return undefined;
     for (let time = 0; time < times; time++) {
       sequence += difference;
       sequences.add(sequence);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Departed } from "../../src/cache/departed.js";
+import { testNode } from "../replication/nodes.js";
 import { entryFor, manualClock } from "../support/entries.js";
 
 describe("what became stale", () => {
@@ -14,5 +15,16 @@ describe("what became stale", () => {
     expect(replicas).not.toContain("0");
     clock.advance(3600);
     expect(departed.named("many")).toEqual([]);
+  });
+
+  it("is forgotten where it came to this node and was removed here", () => {
+    const { cache, clock, put } = testNode("node1");
+    cache.holdings.take(entryFor(clock, { origin: "node2", id: "there", epoch: 1, sequence: 1 }));
+    clock.advance(31);
+    cache.dropStale();
+    expect(cache.lastKnown("web")).toMatchObject([{ origin: "node2" }]);
+    put("here", "up 1\n", { replica: "1" });
+    cache.remove("here");
+    expect(cache.lastKnown("web")).toEqual([]);
   });
 });

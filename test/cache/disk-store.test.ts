@@ -215,4 +215,36 @@ describe("the disk store", () => {
     chmodSync(folder, 0o700);
     expect(readFileSync(join(folder, readdirSync(folder)[0]!)).length).toBeGreaterThan(0);
   });
+
+  it("says so once, too, where only some files cannot be written, and writes or removes these once they can", async () => {
+    const logger = linesOf();
+    const { folder, clock, store } = setUp(tempFolder(), logger);
+    const [kept, gone, good] = ["kept", "gone", "good"].map((id) => entryFor(clock, { id, replica: id }));
+    for (const entry of [kept!, gone!]) store.save(entry);
+    await store.flush();
+    // What is in their places cannot be written over, nor removed like a file.
+    const names = readdirSync(folder);
+    const others = names.map((name) => name.replace("-a.", "-b."));
+    for (const name of [...names, ...others]) {
+      rmSync(join(folder, name), { force: true });
+      mkdirSync(join(folder, name));
+    }
+    for (let cycle = 0; cycle < 3; cycle++) {
+      store.save(kept!);
+      store.remove(gone!);
+      store.save(good!);
+      await store.flush();
+    }
+    expect(store.failing).toBe(true);
+    for (const name of [...names, ...others]) rmSync(join(folder, name), { recursive: true });
+    store.save(good!);
+    await store.flush();
+    expect(store.failing).toBe(false);
+    expect(logger.lines).toEqual([
+      "error: the cache cannot be kept on disk: going on from memory, and trying again",
+      "info: the cache is kept on disk again",
+    ]);
+    const loaded = await setUp(folder).store.load();
+    expect(loaded.map(({ id }) => id).sort()).toEqual(["good", "kept"]);
+  });
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import { loadIdentity, nextEpoch, saveIdentity } from "../../src/cache/epoch-file.js";
 import { silentLogger } from "../../src/logging.js";
+import { maxEpoch } from "../../src/model/version.js";
 import { entryFor, manualClock } from "../support/entries.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -71,6 +72,34 @@ describe("a node that publishes", () => {
     expect(cache.get("2")?.scrapedAt).toBe(clock.now() - 1000);
   });
 
+  it("renews what says the same also where the wall clock was set back meanwhile", () => {
+    const { cache, clock, put } = setUp();
+    put("1", "x 1\n");
+    clock.advance(10);
+    const scrapedAt = clock.now() - 7_200_000;
+    put("1", "x 1\n", { scrapedAt });
+    cache.holdings.confirm();
+    expect(cache.get("1")).toMatchObject({ scrapedAt, measuredAt: clock.monotonic(), sequence: 1 });
+  });
+
+  it("serves at once what says the same again after it was stale", () => {
+    const { cache, clock, put } = setUp();
+    put("1", "x 1\n");
+    clock.advance(31);
+    put("1", "x 1\n");
+    expect(cache.named("web")).toMatchObject([{ measuredAt: clock.monotonic(), sequence: 2 }]);
+  });
+
+  it("keeps what was scraped in time, though it becomes stale before that is told", () => {
+    const { cache, clock, put } = setUp();
+    put("1", "x 1\n");
+    clock.advance(29.9);
+    put("1", "x 1\n");
+    clock.advance(0.2);
+    cache.dropStale();
+    expect(cache.named("web")).toHaveLength(1);
+  });
+
   it("publishes anew what an earlier run left, and keeps what it has of others", () => {
     const clock = manualClock();
     const cache = new Cache({ clock, staleAfter: 30 });
@@ -103,6 +132,10 @@ describe("the epoch of a node", () => {
     expect(nextEpoch(await loadIdentity(folder), clock)).toBe(clock.now());
     await saveIdentity(folder, { origin: "node1", epoch: clock.now() + 5000 }, silentLogger);
     expect(nextEpoch(await loadIdentity(folder), clock)).toBe(clock.now() + 5001);
+  });
+
+  it("is one that others take, also where the last one was the highest", () => {
+    expect(nextEpoch({ origin: "node1", epoch: maxEpoch }, clock)).toBe(clock.now());
   });
 
   it("is that of a first start where the file is damaged, and a disk that fails costs nothing else", async () => {

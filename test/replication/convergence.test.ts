@@ -117,6 +117,22 @@ describe("three nodes that exchange what they have, pair by pair, in any order",
     );
   });
 
+  it("come to hold what an origin has renewed though it was stale where it came from first", () => {
+    const { clock, nodes } = start();
+    const [origin, relay, late] = nodes as [TestNode, TestNode, TestNode];
+    origin.put("1", "x 1\n");
+    origin.put("2", "x 1\n");
+    exchange(origin, relay);
+    clock.advance(29);
+    origin.put("1", "x 1\n");
+    origin.cache.holdings.confirm();
+    clock.advance(2);
+    exchange(relay, late);
+    expect(contentOf(late, "a")).toEqual({});
+    exchange(origin, late);
+    expect(Object.keys(contentOf(late, "a"))).toContain("1");
+  });
+
   it("has nothing more to say once all know the same", () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), pairs, (steps, order) => {

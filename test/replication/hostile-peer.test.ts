@@ -137,6 +137,22 @@ const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promi
     () =>
       lightSections(Array.from({ length: 30 }, (_, index) => ({ origin: `x${index}`, kept: [[1, 20_000]] }))),
   ],
+  [
+    "lists of numbers that are too large to be told apart",
+    "limit",
+    () => {
+      const kept: Section["kept"] = [[2 ** 53 - 1, 1], ...Array(1000).fill([1, 19_000])];
+      return Buffer.concat([
+        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
+        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
+        message({ kind: "answer", light: [], heavy: 1, want: [] }),
+        message({
+          kind: "section",
+          section: { origin: "x", epoch: 5, sequence: 1, base: 0, heard: 0, kept, entries: 1 },
+        }),
+      ]);
+    },
+  ],
   ["one section over and over", "protocol", () => lightSections([{}, {}])],
   [
     "wants of one origin over and over",

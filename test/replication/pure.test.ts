@@ -137,6 +137,11 @@ describe("lists of sequences", () => {
   it("are refused before they are unrolled where they stand for too many", () => {
     expect(readSequences([[1, 1e15]], 1000)).toBeUndefined();
   });
+
+  it("are refused where their numbers are too large to be told apart, so that they never become too many", () => {
+    const same: [number, number] = [1, 900];
+    expect(readSequences([[2 ** 53 - 1, 1], same, same, same], 1000)).toBeUndefined();
+  });
 });
 
 describe("a batch", () => {

@@ -6,6 +6,7 @@ import { FrameChannel } from "../../src/replication/frame-channel.js";
 import { inflateMessage, parseMessage } from "../../src/replication/messages.js";
 import type { PeerList } from "../../src/replication/peers.js";
 import { manualClock } from "../support/entries.js";
+import { freePort } from "../support/free-port.js";
 import { amplyLimited } from "./channel-options.js";
 import { served, startProxy } from "./proxies.js";
 import { message } from "./raw-peer.js";
@@ -244,6 +245,52 @@ describe("a proxy whose clock runs two hours ahead", () => {
     await a.replicator.cycle();
     expect(served(a)).toEqual({ "1": "new 1\n" });
     expect(served(b)).toEqual({ "1": "new 1\n" });
+  });
+});
+
+describe("a proxy whose cache is full", () => {
+  it("takes no more entries, and still takes what is new of those that it has", async () => {
+    const a = await startProxy("a");
+    const b = await startProxy("b", { limits: { entries: 2 } });
+    b.talkTo(a);
+    for (const id of ["1", "2"]) a.put(id, "old 1\n");
+    await b.replicator.cycle();
+    for (const id of ["1", "2"]) a.put(id, "new 1\n");
+    await b.replicator.cycle();
+    expect(b.failures).toEqual([]);
+    expect(served(b)).toEqual({ "1": "new 1\n", "2": "new 1\n" });
+    a.put("3", "one_too_many 1\n");
+    await b.replicator.cycle();
+    expect(b.failures).toEqual(["limit"]);
+    expect(Object.keys(served(b))).toEqual(["1", "2"]);
+  });
+});
+
+describe("a peer that was away", () => {
+  it("is tried again before the next cycle, also where the timer comes too early by the clock", async () => {
+    const slow = { now: () => Date.now(), monotonic: () => 0.95 * performance.now() };
+    const a = await startProxy("a", { clock: slow });
+    a.talkTo({ server: { port: await freePort() } });
+    await a.replicator.cycle();
+    await expect.poll(() => a.failures, { timeout: 5000 }).toEqual(["connect", "connect"]);
+  });
+});
+
+describe("a peer with several addresses", () => {
+  it("is talked to at the first that does, which is told, and asked there from then on", async () => {
+    const b = await startProxy("b");
+    const [dead, alive] = [await freePort(), b.server.port];
+    const addresses = [dead, alive].map((port) => ({ host: "127.0.0.1", port }));
+    const peers = [{ key: "b", title: "b", addresses }];
+    const a = await startProxy("a", { list: async () => ({ manager: true, peers }) });
+    await a.replicator.cycle();
+    expect(a.failures).toEqual(["connect"]);
+    await expect
+      .poll(() => a.replicator.statuses(), { timeout: 5000 })
+      .toMatchObject([{ state: "connected", address: `127.0.0.1:${alive}` }]);
+    await a.replicator.cycle();
+    expect(a.failures).toEqual(["connect"]);
+    expect(a.replicator.statuses()).toMatchObject([{ address: `127.0.0.1:${alive}` }]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { type Logger, silentLogger } from "../../src/logging.js";
+import { CutOffs } from "../../src/replication/cut-offs.js";
 import { NameWatch } from "../../src/replication/name-watch.js";
 import { manualClock } from "../support/entries.js";
 import { startProxy } from "./proxies.js";
@@ -10,6 +11,20 @@ function logOf(): Logger & { readonly lines: string[] } {
   const say = (level: string) => (message: string) => void lines.push(`${level}: ${message}`);
   return { ...silentLogger, lines, error: say("error"), warn: say("warn") };
 }
+
+describe("those that are cut off", () => {
+  it("fill no log, under however many names they come, and later ones are told again", () => {
+    const clock = manualClock();
+    const cutOffs = new CutOffs(clock);
+    const told = () => {
+      const names = Array.from({ length: 300 }, (_, index) => `n${index % 30}`);
+      return names.filter((name) => cutOffs.note(name, "protocol", "it failed")).length;
+    };
+    expect(told()).toBe(20);
+    clock.advance(60);
+    expect(told()).toBe(2);
+  });
+});
 
 describe("two nodes of one name", () => {
   it("that meet refuse each other, and both say so", async () => {
