@@ -16,7 +16,8 @@ export class CutOffs {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#lines = new TokenBucket(most, most / (remembered / 1000), clock.monotonic());
+    const rate = { capacity: most, perSecond: most / (remembered / 1000) };
+    this.#lines = new TokenBucket(rate, clock.monotonic());
   }
 
   /** @returns whether it is worth a line in the log: it is new, and there were not too many new ones lately. */

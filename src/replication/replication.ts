@@ -49,10 +49,10 @@ export interface ReplicationOptions {
 }
 
 /**
- * New epochs because of what peers hold, at once and then a second. Each writes all own entries and a line in the log;
- * after a start one is enough, and who holds a later one yet says so again.
+ * New epochs because of what peers hold. Each writes all own entries and a line in the log; after a start one is
+ * enough, and who holds a later one yet says so again.
  */
-const raiseRate = [5, 1 / 60] as const;
+const raiseRate = { capacity: 5, perSecond: 1 / 60 };
 
 /** Replication at work. */
 export interface Replication {
@@ -77,7 +77,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
   const keys = await deriveKeys(secret);
 
   const keep = (epoch: number) => saveIdentity(cacheDir, { origin, epoch }, logger);
-  const raises = new TokenBucket(...raiseRate, clock.monotonic());
+  const raises = new TokenBucket(raiseRate, clock.monotonic());
   const raiseEpoch = (above: number) => {
     if (above < holdings.epoch || above >= maxEpoch || !raises.take(clock.monotonic())) return;
     logger.info("a peer holds a later epoch of this node than its own: it begins a new one", {

@@ -44,6 +44,8 @@ export class Replicator {
   readonly #options: ReplicatorOptions;
   readonly #context: SyncContext;
   readonly #peers = new Map<string, Peer>();
+  /** Those that are tried again as soon as their time comes. */
+  readonly #waiting = new Set<Peer>();
   readonly #stopping = new AbortController();
   #manager = false;
   #listFailing: ReplicationStatus["listFailing"];
@@ -281,11 +283,14 @@ export class Replicator {
 
   /** Tries a peer that was away again before the next cycle, should its time come. */
   async #retry(peer: Peer): Promise<void> {
+    if (this.#waiting.has(peer)) return;
+    this.#waiting.add(peer);
     const { signal } = this.#stopping;
     // More than once: a timer may come some milliseconds too early, and a cycle may have tried meanwhile.
     for (let wait = peer.retryMs; wait !== undefined && wait > 0 && !peer.closed; wait = peer.retryMs) {
       await sleep(Math.ceil(wait), undefined, { ref: false, signal }).catch(() => undefined);
     }
+    this.#waiting.delete(peer);
     if (peer.retryMs !== undefined && !signal.aborted && peer.isDue) await this.#talk(peer, this.#cycle);
   }
 }
