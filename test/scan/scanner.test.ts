@@ -76,6 +76,21 @@ describe("a scan cycle", () => {
     expect(first.requests).toEqual(["GET /metrics", "GET /metrics", "GET /metrics"]);
   });
 
+  it("goes over to the place that a newer list names, also where the old one is slower than the list", async () => {
+    const old = await startTarget(
+      (request, response) => void setTimeout(() => metrics(request, response), 50),
+    );
+    const next = await startTarget(metrics);
+    const { scanner, provider, status } = setUp(targetAt(old.url));
+    await scanner.cycle();
+    provider.targets = [targetAt(next.url)];
+    await scanner.cycle();
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(status()?.url).toBe(next.url);
+    expect(old.requests).toHaveLength(2);
+  });
+
   it("is not held up by a candidate that never answers", async () => {
     const silent = await startTcpTarget(() => undefined);
     const good = await startTarget(metrics);
