@@ -14,6 +14,8 @@ import { formatOf } from "../prepared-answers.js";
 import { sendText, takesGzip } from "../send.js";
 
 const maxNames = 1000;
+/** Seconds for an answer: what it is made of is held until it is read, though the cache has newer by then. */
+const defaultSeconds = 120;
 /** The most origins that one header names; `/targets` names them all. */
 const maxOriginsTold = 50;
 
@@ -67,7 +69,10 @@ async function answerFor(
   else await stream(context, request, response, onePerInstance(entries));
 }
 
-/** Sends entry by entry, as fast as the client reads, so that memory does not grow with the answer. */
+/**
+ * Sends entry by entry, as fast as the client reads, so that memory does not grow with the answer. A client that does
+ * not take it in time is cut off.
+ */
 async function stream(
   context: ServerContext,
   request: Request,
@@ -86,12 +91,15 @@ async function stream(
     return;
   }
   const body = Readable.from(federated(context, entries, untimed), { objectMode: false });
+  const cut = setTimeout(() => response.destroy(), (context.federateSeconds ?? defaultSeconds) * 1000);
   try {
     if (gzipped) await pipeline(body, createGzip({ level: constants.Z_BEST_SPEED }), response);
     else await pipeline(body, response);
   } catch (error) {
     // A client that leaves before the end is nobody's fault.
     if (!response.destroyed || !request.socket.destroyed) throw error;
+  } finally {
+    clearTimeout(cut);
   }
 }
 
