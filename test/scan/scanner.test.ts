@@ -299,6 +299,18 @@ describe("when the list of targets", () => {
     await scanner.cycle();
     expect(log.filter((line) => line.includes("label"))).toHaveLength(1);
   });
+
+  it("brings a label that cannot be used for a target that is known, that is said once, too", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, log } = setUp(targetAt(target.url, { problems: ["old"] }));
+    await scanner.cycle();
+    const told = () => log.filter((line) => line.startsWith("a label cannot be used")).length;
+    expect(told()).toBe(1);
+    provider.targets = [targetAt(target.url, { problems: ["old", "new"] })];
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(told()).toBe(2);
+  });
 });
 
 describe("between two cycles", () => {
