@@ -12,13 +12,15 @@ const prefix = "__meta_app_metrics_proxy_";
 
 const answerSchema = z.object({
   targets: z.array(z.object({ job: z.string(), state: z.string() })),
+  services: z.array(z.object({ job: z.string() })),
 });
 
 /**
  * A Prometheus scrape configuration, in YAML, for the proxies at `urls`.
  *
- * `static`: a job for each service that the proxies know, with those as targets that know it. `federate`: one job
- * that takes everything with its own job, instance and time; it needs Prometheus 2.39 or newer. `http-sd`: one job whose targets Prometheus asks for.
+ * `static`: a job for each service that the proxies know, with those as targets that scrape it, or, where none of
+ * them does, those that answer for it. `federate`: one job that takes everything with its own job, instance and time;
+ * it needs Prometheus 2.39 or newer. `http-sd`: one job whose targets Prometheus asks for.
  *
  * @param credentials what locked proxies want to see: shown to those that are asked, and printed, the secrets as paths.
  * @throws AppError where a URL or the credentials cannot be used, or a proxy does not answer.
@@ -57,12 +59,16 @@ function parseProxy(text: string): URL {
 }
 
 async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials): Promise<object[]> {
-  const hosts = new Map<string, URL[]>();
   const request = requestSettings(credentials);
+  const scraped = new Map<string, URL[]>();
+  const held = new Map<string, URL[]>();
   for (const proxy of proxies) {
     const services = await servicesOf(proxy, request);
-    for (const service of services) hosts.set(service, [...(hosts.get(service) ?? []), proxy]);
+    for (const service of services.scraped) scraped.set(service, [...(scraped.get(service) ?? []), proxy]);
+    for (const service of services.held) held.set(service, [...(held.get(service) ?? []), proxy]);
   }
+  // What the nodes of other proxies scrape is only to be had of those that hold it.
+  const hosts = new Map([...held, ...scraped]);
   await request.dispatcher.close();
   return [...hosts]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -112,16 +118,26 @@ async function httpSdJobs(proxies: readonly URL[], credentials: ProxyCredentials
   ];
 }
 
-/** The full names of the services that have metrics on a proxy. */
-async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSettings>): Promise<Set<string>> {
+/** Full names of services. */
+interface KnownServices {
+  /** Those that have metrics on the proxy's own node, or should have. */
+  readonly scraped: ReadonlySet<string>;
+  /** Those that it answers for, whoever scrapes them. */
+  readonly held: ReadonlySet<string>;
+}
+
+async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSettings>): Promise<KnownServices> {
   try {
     const { statusCode, body } = await request(new URL("/targets", proxy), {
       ...settings,
       signal: AbortSignal.timeout(timeout),
     });
     if (statusCode !== 200) throw new AppError(`it answered with status ${statusCode}`);
-    const { targets } = answerSchema.parse(JSON.parse(await readText(body)));
-    return new Set(targets.filter(hasMetrics).map(({ job }) => job));
+    const { targets, services } = answerSchema.parse(JSON.parse(await readText(body)));
+    return {
+      scraped: new Set(targets.filter(hasMetrics).map(({ job }) => job)),
+      held: new Set(services.map(({ job }) => job)),
+    };
   } catch (cause) {
     throw new AppError(`the services of ${proxy.origin} cannot be listed`, { cause });
   }

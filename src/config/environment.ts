@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { codeOf } from "../errors.js";
 import type { Reader } from "./readers.js";
 
@@ -65,9 +65,24 @@ function unquoted(text: string): string {
  * @throws an Error with the reason where there is none; the secret never shows in it.
  */
 export function readSecretFile(path: string): string {
-  const bytes = readFileSync(path);
+  const bytes = readBeginning(path, maxSecretBytes + 1);
   if (bytes.length > maxSecretBytes) throw new Error(`it is longer than ${maxSecretBytes} bytes`);
   const secret = bytes.toString("utf8").replace(/\r?\n$/, "");
   if (secret === "") throw new Error("it is empty");
   return secret;
+}
+
+/** The first bytes of a file, which may also be a pipe or a device without an end. */
+function readBeginning(path: string, most: number): Buffer {
+  const bytes = Buffer.alloc(most);
+  const file = openSync(path, "r");
+  try {
+    let length = 0;
+    for (let read = -1; read !== 0 && length < most; length += read) {
+      read = readSync(file, bytes, length, most - length, null);
+    }
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(file);
+  }
 }

@@ -155,7 +155,9 @@ function redirectTarget(from: string, location: string, redirects: number): stri
     throw new ScrapeError("status", `redirected more than ${maxRedirects} times`);
   const target = URL.canParse(location, from) ? new URL(location, from) : undefined;
   if (target?.origin !== new URL(from).origin) {
-    throw new ScrapeError("status", `redirected to another host: ${location.slice(0, 200)}`);
+    // Not the rest of it: what a target writes there, such as a login's parameters, may be made of its credentials.
+    const place = target === undefined || target.origin === "null" ? "" : `: ${target.origin.slice(0, 200)}`;
+    throw new ScrapeError("status", `redirected to another host${place}`);
   }
   return target.href;
 }

@@ -40,9 +40,14 @@ export async function probe(
     }
   }
 
+  // AbortSignal.any would leave something behind on the target's signal for every attempt, for as long as the target
+  // lives, in some releases of Node 20.
   const enough = new AbortController();
+  const callOff = () => enough.abort();
+  signal.addEventListener("abort", callOff);
+  if (signal.aborted) callOff();
   const others = urls.filter((url) => url !== winner);
-  const attempts = others.map((url) => attempt(url, AbortSignal.any([signal, enough.signal])));
+  const attempts = others.map((url) => attempt(url, enough.signal));
   // Those behind the winner are called off; their rejections say nothing.
   for (const pending of attempts) pending.catch(() => undefined);
   try {
@@ -56,7 +61,8 @@ export async function probe(
     }
     throw summary(failures);
   } finally {
-    enough.abort();
+    signal.removeEventListener("abort", callOff);
+    callOff();
   }
 }
 

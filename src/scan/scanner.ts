@@ -168,15 +168,18 @@ export class Scanner {
     if (signal.aborted || record.signal.aborted) return;
     const at = clock.now();
     const begun = clock.monotonic();
+    const { fetch } = record;
     let outcome: Probed | ScrapeError;
     try {
-      outcome = await probe(scraper, record.fetch, record.winner, record.signal);
+      outcome = await probe(scraper, fetch, record.winner, record.signal);
     } catch (error) {
       if (!(error instanceof ScrapeError)) throw error;
       outcome = error;
     }
     // The target went away while it was asked: whatever it said does not count.
     if (record.signal.aborted || !this.#book.holds(record)) return;
+    // Nor where it is asked elsewhere by now: the old place would be remembered, and get the new credentials.
+    if (record.isAskedOtherwise(fetch)) return;
     const duration = (clock.monotonic() - begun) / 1000;
     if (outcome instanceof ScrapeError) {
       telemetry.scrapes.inc({ outcome: outcome.outcome });

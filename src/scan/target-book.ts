@@ -57,8 +57,11 @@ export class TargetBook {
       if (this.#stopped.has(target.id)) continue;
       listed.add(target.id);
       const known = this.#records.get(target.id);
-      if (known !== undefined) known.update(target);
-      else added.push(this.#add(target));
+      if (known === undefined) added.push(this.#add(target));
+      else {
+        this.#tellProblems(target, known.target.problems);
+        known.update(target);
+      }
     }
     for (const record of this.all()) {
       if (record.target.provider === provider && !listed.has(record.target.id)) this.#drop(record.target.id);
@@ -85,13 +88,18 @@ export class TargetBook {
   #add(target: Target): TargetRecord {
     const record = new TargetRecord(target, this.#options.cache.get(target.id));
     this.#records.set(target.id, record);
+    this.#tellProblems(target, []);
+    return record;
+  }
+
+  #tellProblems(target: Target, told: readonly string[]): void {
     for (const problem of target.problems) {
+      if (told.includes(problem)) continue;
       this.#options.logger.warn("a label cannot be used and is passed over", {
         target: target.title,
         problem,
       });
     }
-    return record;
   }
 
   #drop(id: string): void {

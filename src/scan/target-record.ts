@@ -46,6 +46,11 @@ export class TargetRecord {
     return this.target.fetch.kind === "http" ? this.target.fetch : { urls: [] };
   }
 
+  /** Whether a newer list says that it is asked elsewhere, or with other credentials, than `fetch` says. */
+  isAskedOtherwise(fetch: Pick<HttpFetch, "urls" | "auth">): boolean {
+    return howAsked(this.fetch) !== howAsked(fetch);
+  }
+
   /** Why its last scrape failed; undefined where it did not. */
   get reason(): string | undefined {
     return this.#reason;
@@ -53,9 +58,9 @@ export class TargetRecord {
 
   /** Takes what a newer list says of the target. */
   update(target: Target): void {
-    const asked = howAsked(this.fetch);
+    const before = this.fetch;
     this.target = target;
-    if (howAsked(this.fetch) !== asked) this.askSoon();
+    if (this.isAskedOtherwise(before)) this.askSoon();
     if (this.winner !== undefined && !this.urls.includes(this.winner)) this.winner = undefined;
   }
 

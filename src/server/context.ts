@@ -27,6 +27,8 @@ export interface ServerContext {
   readonly replication: () => ReplicationView;
   /** What is still to be done before the answers are whole, in words; empty once all of it is. */
   readonly notReady: () => readonly string[];
+  /** Seconds that a client may take to read an answer of `/federate`; 120 unless told. */
+  readonly federateSeconds?: number;
   /** Absent where it is off. */
   readonly relay?: Relay;
   /** Who may use the server, until HttpServer.use says otherwise; everybody, unless given. */

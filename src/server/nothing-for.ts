@@ -35,6 +35,15 @@ export function nothingFor(
   return [404, `unknown name: ${quote(name, undefined)}; ${hint}`];
 }
 
+/** The first of these names, which have nothing fresh, that nobody has ever heard of. */
+export function firstUnknown(
+  { cache, targets }: ServerContext,
+  names: readonly string[],
+): string | undefined {
+  const ofTargets = new Set(targets().flatMap(({ target }) => target.names));
+  return names.find((name) => !ofTargets.has(name) && cache.lastKnown(name).length === 0);
+}
+
 /** A name as it is repeated to the one who asked: on one line, and not at any length. */
 function quote(name: string, replica: string | undefined): string {
   const text = JSON.stringify(name.slice(0, 200));

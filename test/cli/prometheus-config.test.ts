@@ -34,6 +34,22 @@ describe("a Prometheus configuration", () => {
     });
   });
 
+  it("has a job for a service of another node, too, with the proxies that answer for it", async () => {
+    const one = await setUpServer({ targets: [statusOf({}, { id: "db", job: "db", names: ["db"] })] });
+    const two = await setUpServer();
+    for (const { take } of [one, two]) {
+      take("node3");
+      take("node1", { id: "docker:db", job: "db", names: ["db"] });
+    }
+    const [first, second] = [`127.0.0.1:${one.port}`, `127.0.0.1:${two.port}`];
+    const config = await prometheusConfig([`http://${first}`, `http://${second}`], "static");
+    expect(parse(config).scrape_configs).toMatchObject([
+      { job_name: "db", static_configs: [{ targets: [first] }] },
+      { job_name: "shop_web", static_configs: [{ targets: [first, second] }] },
+      { job_name: "app-metrics-proxy" },
+    ]);
+  });
+
   it("for federation takes everything with its own labels and times, needing no proxy to answer", async () => {
     expect(parse(await prometheusConfig(["https://node1:2137", "https://node2:2137"], "federate"))).toEqual({
       storage: { tsdb: { out_of_order_time_window: "10m" } },

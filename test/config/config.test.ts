@@ -165,6 +165,7 @@ describe("secrets", () => {
   it("are an error when the file is missing or empty", () => {
     expect(problemsOf({ SSHPASS_FILE: join(folder, "none") })[0]).toMatch(/SSHPASS_FILE=.*ENOENT/);
     expect(problemsOf({ SSHPASS_FILE: secretFile("") })[0]).toMatch(/it is empty/);
+    expect(problemsOf({ SSHPASS_FILE: "/dev/zero" })[0]).toMatch(/it is longer than 65536 bytes/);
   });
 
   it("are a warning when they are short", () => {

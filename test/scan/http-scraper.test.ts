@@ -176,9 +176,13 @@ describe("a scrape fails, and says why, when the target", () => {
 
   it("redirects elsewhere, or in circles", async () => {
     const elsewhere = await failureOf((_request, response) =>
-      response.writeHead(302, { location: "http://127.0.0.2/" }).end(),
+      response.writeHead(302, { location: "http://user@127.0.0.2/login?token=secret" }).end(),
     );
-    expect(elsewhere.message).toMatch(/another host/);
+    expect(elsewhere.message).toBe("redirected to another host: http://127.0.0.2");
+    const nowhere = await failureOf((_request, response) =>
+      response.writeHead(302, { location: "login:secret" }).end(),
+    );
+    expect(nowhere.message).toBe("redirected to another host");
     const circles = await failureOf((_request, response) =>
       response.writeHead(302, { location: "/metrics" }).end(),
     );

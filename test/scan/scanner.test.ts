@@ -76,6 +76,21 @@ describe("a scan cycle", () => {
     expect(first.requests).toEqual(["GET /metrics", "GET /metrics", "GET /metrics"]);
   });
 
+  it("goes over to the place that a newer list names, also where the old one is slower than the list", async () => {
+    const old = await startTarget(
+      (request, response) => void setTimeout(() => metrics(request, response), 50),
+    );
+    const next = await startTarget(metrics);
+    const { scanner, provider, status } = setUp(targetAt(old.url));
+    await scanner.cycle();
+    provider.targets = [targetAt(next.url)];
+    await scanner.cycle();
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(status()?.url).toBe(next.url);
+    expect(old.requests).toHaveLength(2);
+  });
+
   it("is not held up by a candidate that never answers", async () => {
     const silent = await startTcpTarget(() => undefined);
     const good = await startTarget(metrics);
@@ -283,6 +298,18 @@ describe("when the list of targets", () => {
     await scanner.cycle();
     await scanner.cycle();
     expect(log.filter((line) => line.includes("label"))).toHaveLength(1);
+  });
+
+  it("brings a label that cannot be used for a target that is known, that is said once, too", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, log } = setUp(targetAt(target.url, { problems: ["old"] }));
+    await scanner.cycle();
+    const told = () => log.filter((line) => line.startsWith("a label cannot be used")).length;
+    expect(told()).toBe(1);
+    provider.targets = [targetAt(target.url, { problems: ["old", "new"] })];
+    await scanner.cycle();
+    await scanner.cycle();
+    expect(told()).toBe(2);
   });
 });
 

@@ -84,6 +84,8 @@ describe("what is never admitted, whatever the list says,", () => {
     ["by the address of its name", "engine.test", "http://10.0.0.9:1234/"],
     ["by another name", "10.0.0.9", "http://alias.test:1234/"],
     ["by another name than its own", "engine.test", "http://alias.test:1234/"],
+    ["by another address of loopback", "127.0.0.1", "http://127.0.0.2:1234/"],
+    ["by loopback's IPv6", "127.0.0.1", "http://[::1]:1234/"],
   ])("is the Docker engine, %s", async (_how, host, url) => {
     const resolve = namesIn({ "engine.test": [["10.0.0.9"]], "alias.test": [["10.0.0.9"]] });
     expect(await admit(everything, url, { resolve, engine: { host, port: 1234 } })).toMatch(

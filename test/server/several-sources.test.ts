@@ -167,6 +167,39 @@ describe("/federate", () => {
     expect((await get("/federate?name=web&name=none")).status).toBe(404);
   });
 
+  it("is 400 for more names than it takes, rather than short", async () => {
+    const { get, put } = await setUpServer();
+    const names = Array.from({ length: 1001 }, (_, index) => `s${index}`);
+    for (const [index, name] of names.entries()) put({ id: `docker:${index}`, job: name, names: [name] });
+    const asked = (some: readonly string[]) =>
+      get(`/federate?${some.map((name) => `name=${name}`).join("&")}`);
+    expect((await asked(names)).status).toBe(400);
+    expect((await asked(names.slice(1))).text.split("\n")).toHaveLength(1000 + 1);
+    expect((await asked([...names.slice(1), "s7"])).status).toBe(200);
+  });
+
+  it("sees each name, whatever other parameters there are", async () => {
+    const { get, put } = await setUpServer();
+    put();
+    expect((await get(`/federate?name=web&${"a&".repeat(1000)}name=none`)).status).toBe(404);
+  });
+
+  it.each([404, 503])("looks for the reason of a %s once, however many names there are", async (status) => {
+    let looks = 0;
+    const sick = statusOf({ state: "down" }).target;
+    const names = Array.from({ length: 300 }, (_, index) => `sick${index}`);
+    const target = {
+      ...sick,
+      get names() {
+        looks++;
+        return status === 503 ? names : ["sick"];
+      },
+    };
+    const { get } = await setUpServer({ targets: [{ ...statusOf({ state: "down" }), target }] });
+    expect((await get(`/federate?${names.map((name) => `name=${name}`).join("&")}`)).status).toBe(status);
+    expect(looks).toBeLessThan(10);
+  });
+
   it("is empty where there is nothing at all", async () => {
     const { get } = await setUpServer();
     expect(await get("/federate")).toMatchObject({ status: 200, text: "" });

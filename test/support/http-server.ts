@@ -24,6 +24,7 @@ export async function setUpServer(
     advertiseAddress?: string;
     relay?: Relay;
     access?: Access;
+    federateSeconds?: number;
   } = {},
 ) {
   const clock = manualClock();

@@ -80,7 +80,7 @@ export class Admission {
     if (address === undefined) return never("something that is no plain address");
     const kind = forbiddenKind(address);
     if (kind !== undefined) return never(kind);
-    if (engine.has(address.toString())) return never("the Docker engine");
+    if (isAmong(engine, address)) return never("the Docker engine");
     const allowed = isLoopback(address)
       ? this.#allowsLoopback(target, literal, address)
       : this.#allows(target, literal, address);
@@ -126,6 +126,13 @@ export class Admission {
     });
     return new Set(addresses.map((text) => parseAddress(text)?.toString() ?? text));
   }
+}
+
+/** Whether an address is one of these. One that listens on all addresses is behind every one of loopback. */
+function isAmong(engine: ReadonlySet<string>, address: IpAddress): boolean {
+  if (engine.has(address.toString())) return true;
+  if (!isLoopback(address)) return false;
+  return [...engine].map(parseAddress).some((other) => other !== undefined && isLoopback(other));
 }
 
 function includes({ ports }: AllowedRange | AllowedName, port: number): boolean {

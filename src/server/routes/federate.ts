@@ -9,11 +9,13 @@ import { clockOffsets, tellsTheTime } from "../../model/clock-offset.js";
 import { type Entry, onePerInstance } from "../../model/entry.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
-import { nothingFor } from "../nothing-for.js";
+import { firstUnknown, nothingFor } from "../nothing-for.js";
 import { formatOf } from "../prepared-answers.js";
 import { sendText, takesGzip } from "../send.js";
 
 const maxNames = 1000;
+/** Seconds for an answer: what it is made of is held until it is read, though the cache has newer by then. */
+const defaultSeconds = 120;
 /** The most origins that one header names; `/targets` names them all. */
 const maxOriginsTold = 50;
 
@@ -27,9 +29,9 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
   const { cache } = context;
 
   router.get("/federate", async (request, response) => {
-    const names = [request.query["name"] ?? []].flat();
-    if (names.length > maxNames || !names.every((name) => typeof name === "string")) {
-      sendText(response, 400, `name is given as ?name=a&name=b, ${maxNames} times at most`);
+    const names = namesIn(request.url);
+    if (names.length > maxNames) {
+      sendText(response, 400, `name is given as ?name=a&name=b, with ${maxNames} names at most`);
     } else if (names.length === 0) {
       await stream(context, request, response, cache.fresh());
     } else {
@@ -42,7 +44,16 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
   });
 }
 
-/** Answers for all of the names, each entry once; an unknown name is an error, as it is nowhere else to be seen. */
+/** Every value of the parameter `name`, each once. The parser that Express has leaves out what is behind 1,000 others. */
+function namesIn(url: string): string[] {
+  const query = url.indexOf("?");
+  return query < 0 ? [] : [...new Set(new URLSearchParams(url.slice(query)).getAll("name"))];
+}
+
+/**
+ * Answers for all of the names, each entry once; an unknown name is an error, as it is nowhere else to be seen. What
+ * may have been meant is looked for once, as that takes a while: there may be many names.
+ */
 async function answerFor(
   context: ServerContext,
   request: Request,
@@ -51,16 +62,17 @@ async function answerFor(
 ): Promise<void> {
   const named = names.map((name) => ({ name, entries: context.cache.named(name) }));
   const entries = named.flatMap((one) => one.entries);
-  const missing = named
-    .filter((one) => one.entries.length === 0)
-    .map(({ name }) => nothingFor(context, name, undefined));
-  const unknown = missing.find(([status]) => status === 404);
-  const refusal = unknown ?? (entries.length === 0 ? missing[0] : undefined);
-  if (refusal !== undefined) sendText(response, ...refusal);
+  const missing = named.filter((one) => one.entries.length === 0).map(({ name }) => name);
+  const unknown = missing.length === 0 ? undefined : firstUnknown(context, missing);
+  const refused = unknown ?? (entries.length === 0 ? missing[0] : undefined);
+  if (refused !== undefined) sendText(response, ...nothingFor(context, refused, undefined));
   else await stream(context, request, response, onePerInstance(entries));
 }
 
-/** Sends entry by entry, as fast as the client reads, so that memory does not grow with the answer. */
+/**
+ * Sends entry by entry, as fast as the client reads, so that memory does not grow with the answer. A client that does
+ * not take it in time is cut off.
+ */
 async function stream(
   context: ServerContext,
   request: Request,
@@ -79,12 +91,15 @@ async function stream(
     return;
   }
   const body = Readable.from(federated(context, entries, untimed), { objectMode: false });
+  const cut = setTimeout(() => response.destroy(), (context.federateSeconds ?? defaultSeconds) * 1000);
   try {
     if (gzipped) await pipeline(body, createGzip({ level: constants.Z_BEST_SPEED }), response);
     else await pipeline(body, response);
   } catch (error) {
     // A client that leaves before the end is nobody's fault.
     if (!response.destroyed || !request.socket.destroyed) throw error;
+  } finally {
+    clearTimeout(cut);
   }
 }
 
