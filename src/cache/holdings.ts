@@ -148,6 +148,11 @@ export class Holdings {
     return holdings;
   }
 
+  /** How many origins are known; `list` forgets those that it leaves out. */
+  get originsKnown(): number {
+    return this.#records.size;
+  }
+
   get(origin: string): Holding | undefined {
     const record = this.#records.get(origin);
     if (record === undefined) return undefined;

@@ -124,7 +124,7 @@ export class SectionTaker {
     const { cache, clock, limits } = this.#context;
     const { holdings } = cache;
     const isNew = holdings.get(section.origin) === undefined;
-    if (isNew && holdings.list().length >= limits.origins) {
+    if (isNew && holdings.originsKnown >= limits.origins) {
       throw new PeerError("limit", `there are more than ${limits.origins} origins`);
     }
     return new Intake(section, holdings, clock.monotonic(), limits.entriesPerOrigin);
