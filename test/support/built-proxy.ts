@@ -55,7 +55,7 @@ export async function startBuiltProxy(
     return { status: statusCode, text: await body.text() };
   };
   await vi.waitFor(async () => expect((await get(until)).status).toBe(200), {
-    timeout: 10_000,
+    timeout: 30_000,
     interval: 50,
   });
   const memory = () => {

@@ -122,6 +122,8 @@ export function describeFaults(theSwarm: () => ProxySwarm): void {
   });
 
   it("serves at once what was fresh when all proxies are restarted", async () => {
+    await swarm.untilInTouch();
+    await allAsBefore();
     // Longer than the swarm may take for it: what was fresh before still is.
     const change = ["--env-add", "STALE_AFTER=120", "--update-parallelism", "0", "--detach"];
     const first = nodes.map(async (node) => {

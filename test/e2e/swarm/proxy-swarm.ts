@@ -43,6 +43,8 @@ export interface ProxySwarm {
   createNetworks(...names: readonly string[]): Promise<void>;
   /** Deploys stack.yml as it is shipped, on further networks, and waits until each node's proxy is ready. */
   deployProxy(...networks: readonly string[]): Promise<void>;
+  /** Waits until each proxy that talks to others is in touch with all of them. */
+  untilInTouch(): Promise<void>;
   /** Removes stacks; resolves when their containers are gone. */
   removeStacks(...names: readonly string[]): Promise<void>;
   /** Waits until the proxies of these nodes have done their first scan and sync. */
@@ -90,6 +92,16 @@ function proxySwarm(lab: SwarmLab): ProxySwarm {
       await deployStack(lab.nodes[0]!.engine, "metrics", files, settings);
       await runningTasks(lab, proxyService, lab.nodes.length);
       await untilReady();
+    },
+    async untilInTouch() {
+      const states = ["failing", "pending"].map((state) => `state="${state}"`);
+      const apart = async () => {
+        const counts = lab.nodes.flatMap((node) =>
+          states.map((state) => client(node).ownMetric("app_metrics_proxy_peers", state)),
+        );
+        return Promise.all(counts);
+      };
+      await until(apart, (counts) => counts.every((count) => count === 0), "all proxies are in touch");
     },
     async removeStacks(...names) {
       await lab.docker(["stack", "rm", ...names]);
