@@ -1,5 +1,6 @@
 import type { IRouter, Request, Response } from "express";
 import type { Entry } from "../../model/entry.js";
+import { metricsPathOf } from "../../model/metrics-path.js";
 import { type Identity, instanceOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
@@ -80,7 +81,7 @@ function groupOfEntry(entry: Entry, address: string): HttpSdGroup {
 function commonLabels(identity: Identity, node: string): Record<string, string> {
   const { job, names, replica, stack } = identity;
   return {
-    __metrics_path__: `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`,
+    __metrics_path__: metricsPathOf(job, replica),
     [`${prefix}name`]: names[0] ?? job,
     [`${prefix}service`]: job,
     [`${prefix}stack`]: stack ?? "",
