@@ -1,7 +1,7 @@
 import type { IRouter, Request, Response } from "express";
 import type { Entry } from "../../model/entry.js";
 import { metricsPathOf } from "../../model/metrics-path.js";
-import { type Identity, instanceOf } from "../../model/target.js";
+import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 import { sendText } from "../send.js";
@@ -49,8 +49,8 @@ function groupsOf({ cache, node, targets }: ServerContext, address: string): Htt
   const own = targets().filter(hasMetrics);
   // As the other nodes call it, so that their lists say the same.
   const name = cache.holdings.own ?? node();
-  const listed = new Set(own.map(({ target }) => instanceOf(target)));
-  const others = cache.fresh().filter((entry) => !cache.isOwn(entry) && !listed.has(instanceOf(entry)));
+  const listed = new Set(own.map(({ target }) => instanceKeyOf(target)));
+  const others = cache.fresh().filter((entry) => !cache.isOwn(entry) && !listed.has(instanceKeyOf(entry)));
   return [
     ...own.map((status) => groupOfTarget(status, address, name)),
     ...others.map((entry) => {
