@@ -1,6 +1,6 @@
 import type { Clock } from "../model/clock.js";
 import type { Entry } from "../model/entry.js";
-import { type Identity, instanceOf } from "../model/target.js";
+import { type Identity, instanceKeyOf } from "../model/target.js";
 
 /** What is still known of an entry of another node that has become stale. */
 export interface LastKnown extends Pick<Identity, "names" | "job" | "replica"> {
@@ -30,7 +30,7 @@ export class Departed {
     const { names, job, replica, origin, measuredAt } = entry;
     this.forget(entry);
     const until = this.#clock.monotonic() + remembered;
-    this.#byInstance.set(instanceOf(entry), { names, job, replica, origin, measuredAt, until });
+    this.#byInstance.set(instanceKeyOf(entry), { names, job, replica, origin, measuredAt, until });
     for (const [instance] of this.#byInstance) {
       if (this.#byInstance.size <= most) break;
       this.#byInstance.delete(instance);
@@ -39,7 +39,7 @@ export class Departed {
 
   /** There is no such instance any more. */
   forget(identity: Pick<Identity, "job" | "replica">): void {
-    this.#byInstance.delete(instanceOf(identity));
+    this.#byInstance.delete(instanceKeyOf(identity));
   }
 
   named(name: string): LastKnown[] {

@@ -2,6 +2,7 @@ import { request } from "undici";
 import { stringify } from "yaml";
 import { z } from "zod";
 import { AppError } from "../errors.js";
+import { metricsPathOf } from "../model/metrics-path.js";
 import { hasMetrics } from "../model/target-status.js";
 import type { ConfigStyle } from "./config-styles.js";
 import { type ProxyCredentials, requestSettings, scrapeSettings } from "./proxy-credentials.js";
@@ -74,7 +75,7 @@ async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([service, proxiesOfService]) => ({
       job_name: service,
-      metrics_path: `/${encodeURIComponent(service)}/metrics`,
+      metrics_path: metricsPathOf(service),
       ...schemeOf(proxiesOfService),
       static_configs: [{ targets: hostsOf(proxiesOfService) }],
     }));

@@ -20,8 +20,12 @@ export interface Answer {
   readonly body: AsyncIterable<Buffer>;
 }
 
-/** A Content-Type that can be passed on: short, and nothing in it that HTTP does not allow there. */
-const usableContentType = /^[\x20-\x7e]{1,256}$/;
+/**
+ * A Content-Type that can be passed on: short, each parameter with its value, none there twice. For all else
+ * Prometheus 3 fails a scrape, and 2 reads OpenMetrics as the text format.
+ */
+const usableContentType =
+  /^(?=.{1,256}$)[\w.+-]+\/[\w.+-]+(?: *; *([\w.+-]+)=(?:[\w.+-]+|"[\x20!\x23-\x5b\x5d-\x7e]*")(?!.*; *\1=))* *;? *$/i;
 
 /**
  * Reads the exposition that an answer brings, whatever it says of itself, and checks all of it. The caller ends the

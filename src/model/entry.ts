@@ -1,5 +1,5 @@
 import type { Clock } from "./clock.js";
-import { type Identity, instanceOf } from "./target.js";
+import { type Identity, instanceKeyOf } from "./target.js";
 
 /** The last good exposition of one target. An entry is never changed, only replaced by its successor. */
 export interface Entry extends Identity {
@@ -58,7 +58,7 @@ export function onePerInstance(entries: readonly Entry[]): Entry[] {
   if (entries.length < 2) return [...entries];
   const winners = new Map<string, Entry>();
   for (const entry of entries) {
-    const instance = instanceOf(entry);
+    const instance = instanceKeyOf(entry);
     const other = winners.get(instance);
     if (other === undefined || supersedes(entry, other)) winners.set(instance, entry);
   }

@@ -67,3 +67,11 @@ export interface Target extends Identity {
 export function instanceOf(identity: Pick<Identity, "job" | "replica">): string {
   return `${identity.job}.${identity.replica}`;
 }
+
+/**
+ * Tells one job and instance from any other, and sorts by instance. The instance alone does not: replica `eu.1` of
+ * the job `db` has that of replica `1` of the job `db.eu`.
+ */
+export function instanceKeyOf(identity: Pick<Identity, "job" | "replica">): string {
+  return `${instanceOf(identity)}\n${identity.job}`;
+}

@@ -63,6 +63,13 @@ describe("the cache", () => {
     expect(cache.named("web").map((entry) => entry.id)).toEqual(["docker:new"]);
   });
 
+  it("serves both of two whose job and replica only look alike when they are joined", () => {
+    const { cache, clock } = setUp();
+    cache.put(entryFor(clock, { id: "file:a", job: "db", replica: "eu.1" }));
+    cache.put(entryFor(clock, { id: "file:b", job: "db.eu", replica: "1" }));
+    expect(cache.fresh().map((entry) => entry.job)).toEqual(["db", "db.eu"]);
+  });
+
   it("serves the older container while the newer one has nothing fresh", () => {
     const { cache, clock } = setUp();
     cache.put(entryFor(clock, { id: "docker:new", startedAt: 2 }));

@@ -110,12 +110,16 @@ describe("a scrape", () => {
     expect((await scrapeOf(answerWith(text, "application/octet-stream"))).contentType).toBe(contentType);
   });
 
-  it.each(["text/plain; charset=\u00fc", `text/plain; x=${"y".repeat(300)}`])(
-    "does not keep a content type that could not be served again: %s",
-    async (contentType) => {
-      expect((await scrapeOf(answerWith("up 1\n", contentType))).contentType).toBe(textType);
-    },
-  );
+  it.each([
+    "text/plain; charset=\u00fc",
+    `text/plain; x=${"y".repeat(300)}`,
+    // Prometheus 3 fails a scrape for what is no media type to Go's mime.ParseMediaType.
+    "text/plain; charset",
+    "text/plain; version=0.0.4 charset=utf-8",
+    "text/plain; version=0.0.4; version=0.0.4",
+  ])("does not keep a content type that could not be served again: %s", async (contentType) => {
+    expect((await scrapeOf(answerWith("up 1\n", contentType))).contentType).toBe(textType);
+  });
 
   it("follows a redirect that stays on the same host and port", async () => {
     const scraped = await scrapeOf((request, response) => {

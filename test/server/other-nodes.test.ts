@@ -189,7 +189,7 @@ describe("/discovery on other nodes", () => {
       ["/shop_web/1/metrics", "node1", "node1.example.org:2137"],
       ["/shop_web/2/metrics", "n2", "n2.example.org:2137"],
       ["/shop_web/3/metrics", "n3", "node1.example.org:2137"],
-      ["/shop_web/a%20b/metrics", "n4", "node1.example.org:2137"],
+      ["/shop_web/a b/metrics", "n4", "node1.example.org:2137"],
     ]);
     clock.advance(31);
     expect(advertised((await get("/discovery")).text)).toHaveLength(1);

@@ -1,6 +1,7 @@
 import type { IRouter, Request, Response } from "express";
 import type { Entry } from "../../model/entry.js";
-import { type Identity, instanceOf } from "../../model/target.js";
+import { metricsPathOf } from "../../model/metrics-path.js";
+import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 import { sendText } from "../send.js";
@@ -48,8 +49,8 @@ function groupsOf({ cache, node, targets }: ServerContext, address: string): Htt
   const own = targets().filter(hasMetrics);
   // As the other nodes call it, so that their lists say the same.
   const name = cache.holdings.own ?? node();
-  const listed = new Set(own.map(({ target }) => instanceOf(target)));
-  const others = cache.fresh().filter((entry) => !cache.isOwn(entry) && !listed.has(instanceOf(entry)));
+  const listed = new Set(own.map(({ target }) => instanceKeyOf(target)));
+  const others = cache.fresh().filter((entry) => !cache.isOwn(entry) && !listed.has(instanceKeyOf(entry)));
   return [
     ...own.map((status) => groupOfTarget(status, address, name)),
     ...others.map((entry) => {
@@ -80,7 +81,7 @@ function groupOfEntry(entry: Entry, address: string): HttpSdGroup {
 function commonLabels(identity: Identity, node: string): Record<string, string> {
   const { job, names, replica, stack } = identity;
   return {
-    __metrics_path__: `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`,
+    __metrics_path__: metricsPathOf(job, replica),
     [`${prefix}name`]: names[0] ?? job,
     [`${prefix}service`]: job,
     [`${prefix}stack`]: stack ?? "",

@@ -1,5 +1,6 @@
 import type { IRouter, Request, Response } from "express";
 import { ageOf, type Entry } from "../../model/entry.js";
+import { withSlashes } from "../../model/metrics-path.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { acceptReader, chooseFormat } from "../negotiate.js";
@@ -62,19 +63,29 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     }
   };
 
-  router.get("/:name/metrics", (request, response) => {
-    const { name } = request.params;
-    const entries = cache.named(name);
+  const answer = (
+    request: Request,
+    response: Response,
+    name: string,
+    replica: string | undefined,
+  ): Promise<void> | undefined => {
+    const named = cache.named(name);
+    const entries = replica === undefined ? named : named.filter((entry) => entry.replica === replica);
     if (entries.length > 0) return send(request, response, entries);
-    return sendText(response, ...nothingFor(context, name, undefined));
-  });
+    const [slashedName, slashedReplica] = [withSlashes(name), replica && withSlashes(replica)];
+    if (slashedName !== name || slashedReplica !== replica)
+      return answer(request, response, slashedName, slashedReplica);
+    sendText(response, ...nothingFor(context, name, replica));
+    return undefined;
+  };
 
-  router.get("/:name/:replica/metrics", (request, response) => {
-    const { name, replica } = request.params;
-    const entries = cache.named(name).filter((entry) => entry.replica === replica);
-    if (entries.length > 0) return send(request, response, entries);
-    return sendText(response, ...nothingFor(context, name, replica));
-  });
+  router.get("/:name/metrics", (request, response) =>
+    answer(request, response, request.params.name, undefined),
+  );
+
+  router.get("/:name/:replica/metrics", (request, response) =>
+    answer(request, response, request.params.name, request.params.replica),
+  );
 }
 
 /** By the full name: under a short one two stacks may have the same replica. */
