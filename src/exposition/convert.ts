@@ -1,4 +1,5 @@
 import { merge } from "./merge.js";
+import type { Steps } from "./steps.js";
 
 /**
  * Makes a text 0.0.4 of a valid OpenMetrics text, by the rules of Prometheus' Python client. Every sample stays,
@@ -6,6 +7,6 @@ import { merge } from "./merge.js";
  * as do info and stateset, and a gaugehistogram a histogram. Timestamps become milliseconds. Lost are exemplars and
  * units. Of a series that is there twice the first stays.
  */
-export function toText(bytes: Buffer): Buffer {
-  return merge([{ bytes, format: "openmetrics", labels: [] }], "text").bytes;
+export function* toText(bytes: Buffer): Steps<Buffer> {
+  return (yield* merge([{ bytes, format: "openmetrics", labels: [] }], "text")).bytes;
 }

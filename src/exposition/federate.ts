@@ -4,6 +4,7 @@ import { FederatedFamilies } from "./federated-families.js";
 import { PutLabels } from "./put-labels.js";
 import { SampleCopier } from "./sample-copier.js";
 import type { Source } from "./source.js";
+import type { Steps } from "./steps.js";
 
 /** A source, and when it was read. */
 export interface FederatedSource extends Source {
@@ -25,12 +26,12 @@ export class Federation {
   /** How many bytes came out for each that went in, the last time. */
   private growth = 1.5;
 
-  /** The lines of one source. They are the caller's; each call makes new ones. */
-  add({ bytes, format, labels, timestamp }: FederatedSource): Buffer {
+  /** The lines of one source. They are the caller's; each call makes new ones. One source comes after the other. */
+  *add({ bytes, format, labels, timestamp }: FederatedSource): Steps<Buffer> {
     const { families, sink } = this;
     const declarations = new Declarations(format, "text");
     sink.renew(1.02 * this.growth * bytes.length);
-    this.copier.copy(
+    yield* this.copier.copy(
       { bytes, format, into: "text", put: new PutLabels(labels), timestamp },
       {
         metadata: (line) => declarations.add(line),

@@ -8,6 +8,7 @@ import { PutLabels } from "./put-labels.js";
 import { fromByteString } from "./quoted.js";
 import { SampleCopier } from "./sample-copier.js";
 import type { Source } from "./source.js";
+import type { Steps } from "./steps.js";
 
 /** Something that a source has and that is not in the answer. */
 export interface Conflict {
@@ -39,44 +40,50 @@ export interface Merged {
  *
  * @throws RangeError where a source in the text format is to become OpenMetrics: text does not say enough.
  */
-export function merge(sources: readonly Source[], into: Format): Merged {
+export function* merge(sources: readonly Source[], into: Format): Steps<Merged> {
   if (into === "openmetrics" && sources.some(({ format }) => format === "text")) {
     throw new RangeError("an exposition in the text format cannot become OpenMetrics");
   }
   const sink = new ByteSink(1.5 * sources.reduce((sum, { bytes }) => sum + bytes.length, 0));
-  const labelled = copyAll(sources, into, sink);
+  const labelled = yield* copyAll(sources, into, sink);
   const plan = new FamilyPlan(labelled, into);
   const families = new Map<string, MergedFamily>();
   const conflicts: Conflict[] = [];
   for (const [index, source] of labelled.entries()) {
-    gather(index, source, plan, families, conflicts, sink);
+    yield* gather(index, source, plan, families, conflicts, sink);
   }
-  const pieces = [...families.values()].flatMap((family) => family.write(into));
+  const pieces: Buffer[] = [];
+  for (const family of families.values()) {
+    pieces.push(...family.write(into));
+    yield;
+  }
   if (into === "openmetrics") pieces.push(Buffer.from("# EOF\n"));
   const samples = [...families.values()].reduce((sum, family) => sum + family.samples, 0);
   return { bytes: Buffer.concat(pieces), samples, conflicts };
 }
 
-function copyAll(sources: readonly Source[], into: Format, sink: ByteSink): LabelledSource[] {
+function* copyAll(sources: readonly Source[], into: Format, sink: ByteSink): Steps<LabelledSource[]> {
   const copier = new SampleCopier(sink, true);
   const finder = new DuplicateFinder(sources, sink);
-  return sources.map(({ bytes, format, labels }, index) => {
+  const labelled: LabelledSource[] = [];
+  for (const [index, { bytes, format, labels }] of sources.entries()) {
     finder.begin(index);
     const source = new LabelledSource(format, into, sink, finder);
-    copier.copy({ bytes, format, into, put: new PutLabels(labels) }, source);
-    return source;
-  });
+    yield* copier.copy({ bytes, format, into, put: new PutLabels(labels) }, source);
+    labelled.push(source);
+  }
+  return labelled;
 }
 
 /** Adds what one source has to the families. */
-function gather(
+function* gather(
   index: number,
   source: LabelledSource,
   plan: FamilyPlan,
   families: Map<string, MergedFamily>,
   conflicts: Conflict[],
   sink: ByteSink,
-): void {
+): Steps<void> {
   const family = (name: string): MergedFamily => {
     let found = families.get(name);
     if (found === undefined) {
@@ -93,6 +100,7 @@ function gather(
 
   const places = new Map([...source.uses.keys()].map((name) => [name, plan.place(index, name)]));
   for (const name of source.names) {
+    yield;
     const declaration = source.declarations.families.get(name);
     if (declaration && !declaration.derived && !plan.isOwned(name)) family(name);
     const place = places.get(name);
@@ -104,6 +112,7 @@ function gather(
   }
   for (const [name, declaration] of source.declarations.families) families.get(name)?.describe(declaration);
   for (const run of source.runs) {
+    yield;
     const place = places.get(run.use.name)!;
     if (place.misfit === undefined && run.samples > 0) family(place.family).add(run);
   }

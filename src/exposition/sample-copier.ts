@@ -8,9 +8,12 @@ import { Followers, type SampleShape } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
 import { type FoundSeries, type Label, readSeries, writeSeries } from "./series.js";
 import { ShapeMemo } from "./shape-memo.js";
+import type { Steps } from "./steps.js";
 import { toMilliseconds } from "./timestamp.js";
 
 const nothing: Buffer = Buffer.alloc(0);
+/** Bytes of a source for one step: some microseconds, or milliseconds where no two lines are alike. */
+const stepBytes = 4096;
 
 /** What a copier tells while it reads a source. */
 export interface CopyListener {
@@ -64,16 +67,27 @@ export class SampleCopier {
     private readonly hashes: boolean,
   ) {}
 
-  /** Copies all samples of a source, in their order. */
-  copy(plan: CopyPlan, listener: CopyListener): void {
+  /** Copies all samples of a source, in their order. Only one source is copied at a time. */
+  *copy(plan: CopyPlan, listener: CopyListener): Steps<void> {
     this.begin(plan);
-    const { bytes } = this;
-    for (let pos = 0; pos >= 0 && pos < bytes.length; ) {
-      // All that a series may begin with is above these.
-      pos = bytes[pos]! <= HASH ? this.readOther(pos, listener) : this.copySample(pos, listener);
+    const { length } = this.bytes;
+    for (let pos = 0; pos >= 0 && pos < length; ) {
+      pos = this.copyUntil(Math.min(pos + stepBytes, length), pos, listener);
+      yield;
     }
     this.memo.detach();
     this.use(nothing);
+  }
+
+  /** Copies what begins before `end`. Answers the position of the next line; -1 where the text ends before it does. */
+  private copyUntil(end: number, start: number, listener: CopyListener): number {
+    const { bytes } = this;
+    let pos = start;
+    while (pos >= 0 && pos < end) {
+      // All that a series may begin with is above these.
+      pos = bytes[pos]! <= HASH ? this.readOther(pos, listener) : this.copySample(pos, listener);
+    }
+    return pos;
   }
 
   private begin({ bytes, format, into, put, timestamp }: CopyPlan): void {

@@ -1,5 +1,6 @@
 import { promisify } from "node:util";
 import { constants, gunzip, gzip } from "node:zlib";
+import pLimit, { type LimitFunction } from "p-limit";
 import { toText } from "../exposition/convert.js";
 import { contentTypes, type Format, formatOfContentType } from "../exposition/format.js";
 import { merge } from "../exposition/merge.js";
@@ -7,6 +8,7 @@ import type { Logger } from "../logging.js";
 import type { Entry } from "../model/entry.js";
 import { instanceOf } from "../model/target.js";
 import { EntryReader, type LeftOut, type ReadCache } from "./entry-reader.js";
+import { inTurns } from "./in-turns.js";
 
 export type { LeftOut } from "./entry-reader.js";
 
@@ -22,6 +24,9 @@ export interface PreparedAnswer {
 
 /** Answers that would need more inflated bytes than this are not made: the replicas have paths of their own. */
 const maxMergeBytes = 256 * 1024 * 1024;
+
+/** Answers that are made at a time: each may take three times its own memory. */
+const madeAtOnce = 2;
 
 const inflateAsync = promisify(gunzip);
 const deflateAsync = promisify(gzip);
@@ -46,6 +51,7 @@ export class PreparedAnswers {
     { readonly entries: readonly Entry[]; readonly answer: Promise<PreparedAnswer> }
   >();
   readonly #cache: ReadCache;
+  readonly #atWork = pLimit(madeAtOnce);
   /** Inflates entries, and knows those that could not be. */
   readonly reader: EntryReader;
 
@@ -62,7 +68,7 @@ export class PreparedAnswers {
     // An entry whose times were renewed still has the exposition of its predecessor.
     if (known?.entries.every(({ gzip }, index) => gzip === entries[index]!.gzip)) return await known.answer;
     this.#forgetOutdated();
-    const answer = prepare(entries, format, this.reader);
+    const answer = prepare(entries, format, this.reader, this.#atWork);
     this.#answers.set(key, { entries, answer });
     try {
       return await answer;
@@ -92,6 +98,7 @@ async function prepare(
   entries: readonly Entry[],
   format: Format,
   reader: EntryReader,
+  atWork: LimitFunction,
 ): Promise<PreparedAnswer> {
   const contentType = contentTypes[format];
   const [only, ...more] = entries;
@@ -99,7 +106,7 @@ async function prepare(
     const bytes = await reader.read(only);
     if (bytes === undefined) return answerOf(contentType, Buffer.alloc(0), 0, []);
     if (formatOf(only) === format) return answerOf(only.contentType, bytes, 1, []);
-    return answerOf(contentType, toText(bytes), 1, []);
+    return answerOf(contentType, await atWork(() => inTurns(toText(bytes))), 1, []);
   }
   const read = await Promise.all(entries.map(async (entry) => ({ entry, bytes: await reader.read(entry) })));
   const sources = read.flatMap(({ entry, bytes }) =>
@@ -107,7 +114,7 @@ async function prepare(
       ? []
       : [{ entry, bytes, format: formatOf(entry), labels: [["instance", instanceOf(entry)]] as const }],
   );
-  const { bytes, conflicts } = merge(sources, format);
+  const { bytes, conflicts } = await atWork(() => inTurns(merge(sources, format)));
   const leftOut = conflicts.map(({ source, family, reason }) => ({
     instance: instanceOf(sources[source]!.entry),
     family,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { toText } from "../../src/exposition/convert.js";
 import { validate } from "../../src/exposition/validator.js";
+import { toText } from "../support/at-once.js";
 import { readExposition, seriesKey } from "../support/exposition-reader.js";
 import { openMetricsExposition } from "./arbitrary.js";
 import { familiesExposition } from "./families-arbitrary.js";

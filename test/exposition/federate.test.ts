@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type FederatedSource, Federation } from "../../src/exposition/federate.js";
 import type { Format } from "../../src/exposition/format.js";
 import { validate } from "../../src/exposition/validator.js";
+import { atOnce } from "../support/at-once.js";
 import { type ReadSample, readExposition, sampleKey } from "../support/exposition-reader.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
 import { alikeExposition, familiesExposition } from "./families-arbitrary.js";
@@ -24,7 +25,7 @@ const source = (
 
 function federate(...sources: FederatedSource[]): string {
   const federation = new Federation();
-  return sources.map((one) => federation.add(one).toString()).join("");
+  return sources.map((one) => atOnce(federation.add(one)).toString()).join("");
 }
 
 describe("a federated answer", () => {
@@ -105,8 +106,8 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
 
   it("does not change an earlier part when a later one is made", () => {
     const federation = new Federation();
-    const first = federation.add(source("a 1\n", "x"));
-    federation.add(source("b 2\n", "y"));
+    const first = atOnce(federation.add(source("a 1\n", "x")));
+    atOnce(federation.add(source("b 2\n", "y")));
     expect(first.toString()).toBe('a{job="shop_web",instance="x"} 1\n');
   });
 

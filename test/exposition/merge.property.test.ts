@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Format } from "../../src/exposition/format.js";
-import { merge } from "../../src/exposition/merge.js";
 import type { Source } from "../../src/exposition/source.js";
 import { createValidator, validate } from "../../src/exposition/validator.js";
+import { merge } from "../support/at-once.js";
 import { type ReadSample, readExposition, sampleKey, seriesKey } from "../support/exposition-reader.js";
 import { openMetricsFault } from "../support/openmetrics-check.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";

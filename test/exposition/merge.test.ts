@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Format } from "../../src/exposition/format.js";
-import { merge } from "../../src/exposition/merge.js";
 import type { Source } from "../../src/exposition/source.js";
+import { merge } from "../support/at-once.js";
 import { openMetricsFault } from "../support/openmetrics-check.js";
 
 const source = (content: string, format: Format, labels: Source["labels"]): Source => ({

@@ -1,11 +1,10 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { toText } from "../../src/exposition/convert.js";
 import { Federation } from "../../src/exposition/federate.js";
 import type { Format } from "../../src/exposition/format.js";
-import { merge } from "../../src/exposition/merge.js";
 import type { Source } from "../../src/exposition/source.js";
 import { validate } from "../../src/exposition/validator.js";
+import { atOnce, merge, toText } from "../support/at-once.js";
 import { describeUnless } from "../support/describe-unless.js";
 import { openMetricsFault } from "../support/openmetrics-check.js";
 import { prometheusMissing } from "../support/prometheus.js";
@@ -208,5 +207,7 @@ function twice({ bytes, format }: Pick<Source, "bytes" | "format">): Source[] {
 
 function federate(sources: readonly Source[]): Buffer {
   const federation = new Federation();
-  return Buffer.concat(sources.map((source) => federation.add({ ...source, timestamp: 1700000000000 })));
+  return Buffer.concat(
+    sources.map((source) => atOnce(federation.add({ ...source, timestamp: 1700000000000 }))),
+  );
 }

@@ -9,6 +9,7 @@ import { clockOffsets, tellsTheTime } from "../../model/clock-offset.js";
 import { type Entry, onePerInstance } from "../../model/entry.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
+import { inTurns } from "../in-turns.js";
 import { firstUnknown, nothingFor } from "../nothing-for.js";
 import { formatOf } from "../prepared-answers.js";
 import { sendText, takesGzip } from "../send.js";
@@ -112,15 +113,13 @@ async function* federated(
   for (const entry of entries) {
     const bytes = await answers.reader.read(entry);
     if (bytes === undefined) continue;
-    yield federation.add({
+    const source = {
       bytes,
       format: formatOf(entry),
-      labels: [
-        ["job", entry.job],
-        ["instance", instanceOf(entry)],
-      ],
+      labels: [["job", entry.job] as const, ["instance", instanceOf(entry)] as const],
       ...(untimed.has(entry) ? {} : { timestamp: entry.scrapedAt }),
-    });
+    };
+    yield await inTurns(federation.add(source));
   }
 }
 

@@ -1,8 +1,6 @@
 import fc from "fast-check";
-import { toText } from "../../../src/exposition/convert.js";
 import { Federation } from "../../../src/exposition/federate.js";
 import type { Format } from "../../../src/exposition/format.js";
-import { merge } from "../../../src/exposition/merge.js";
 import {
   createUnknownValidator,
   createValidator,
@@ -12,6 +10,7 @@ import {
 import { openMetricsExposition, textExposition } from "../../exposition/arbitrary.js";
 import { corpus, onlyPrometheus3 } from "../../exposition/corpus.js";
 import { familiesExposition } from "../../exposition/families-arbitrary.js";
+import { atOnce, merge, toText } from "../../support/at-once.js";
 import { openMetricsFault } from "../../support/openmetrics-check.js";
 import { inPieces } from "../random.js";
 import { law, type Subject } from "../subject.js";
@@ -122,15 +121,17 @@ function fitForUse(bytes: Buffer, format: Format, samples: number): void {
     const text = toText(bytes);
     isValid(text, "text", undefined, "what is converted is valid");
   }
-  const federated = new Federation().add({
-    bytes,
-    format,
-    labels: [
-      ["job", 'a "job"\\\n'],
-      ["instance", "ä.1"],
-    ],
-    timestamp: 1_700_000_000_000,
-  });
+  const federated = atOnce(
+    new Federation().add({
+      bytes,
+      format,
+      labels: [
+        ["job", 'a "job"\\\n'],
+        ["instance", "ä.1"],
+      ],
+      timestamp: 1_700_000_000_000,
+    }),
+  );
   isValid(federated, "text", samples, "what is federated is valid and whole");
   law(before.equals(bytes), "a source is never changed");
 }

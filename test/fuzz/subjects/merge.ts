@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { Federation } from "../../../src/exposition/federate.js";
 import type { Format } from "../../../src/exposition/format.js";
-import { merge } from "../../../src/exposition/merge.js";
 import type { Source } from "../../../src/exposition/source.js";
 import { validate } from "../../../src/exposition/validator.js";
 import { openMetricsExposition, textExposition } from "../../exposition/arbitrary.js";
 import { corpus, onlyPrometheus3 } from "../../exposition/corpus.js";
 import { alikeExposition, familiesExposition } from "../../exposition/families-arbitrary.js";
 import { withLabels, withoutExemplar } from "../../exposition/labelled-samples.js";
+import { atOnce, merge } from "../../support/at-once.js";
 import { readExposition, seriesKey } from "../../support/exposition-reader.js";
 import { law, type Subject } from "../subject.js";
 import { subject as exposition } from "./exposition.js";
@@ -92,7 +92,7 @@ function checkMerge(sources: readonly Source[], into: Format): void {
 
 function checkFederation(sources: readonly Source[]): void {
   const federation = new Federation();
-  const bytes = Buffer.concat(sources.map((source) => federation.add({ ...source, timestamp: 1 })));
+  const bytes = Buffer.concat(sources.map((source) => atOnce(federation.add({ ...source, timestamp: 1 }))));
   const verdict = validate(bytes, "text");
   const samples = sources.reduce((sum, { bytes: one, format }) => {
     const judged = validate(one, format);

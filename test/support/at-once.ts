@@ -1,0 +1,20 @@
+import { toText as toTextInSteps } from "../../src/exposition/convert.js";
+import type { Format } from "../../src/exposition/format.js";
+import { type Merged, merge as mergeInSteps } from "../../src/exposition/merge.js";
+import type { Source } from "../../src/exposition/source.js";
+import type { Steps } from "../../src/exposition/steps.js";
+
+/** Does all of a work at once. */
+export function atOnce<T>(steps: Steps<T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** `merge`, at once. */
+export const merge = (sources: readonly Source[], into: Format): Merged =>
+  atOnce(mergeInSteps(sources, into));
+
+/** `toText`, at once. */
+export const toText = (bytes: Buffer): Buffer => atOnce(toTextInSteps(bytes));
