@@ -14,6 +14,8 @@ export class TargetRecord {
   readonly #abort = new AbortController();
   #hadMetrics = false;
   #failures = 0;
+  /** How often it had its turn in vain; what is asked before its turn, as right after a start, does not count. */
+  #turns = 0;
   #nextAt = 0;
   #lastScrape: number | undefined;
   #lastSuccess: number | undefined;
@@ -67,6 +69,7 @@ export class TargetRecord {
   /** It was started anew: whatever made it wait does not count any more. */
   askSoon(): void {
     this.#failures = 0;
+    this.#turns = 0;
     this.#nextAt = 0;
   }
 
@@ -101,7 +104,8 @@ export class TargetRecord {
     const asked = error.outcome !== "credentials";
     if (asked) this.winner = undefined;
     this.#failures++;
-    this.#nextAt = this.hasMetrics || !asked ? 0 : monotonic + backoff(this.#failures, interval) * 1000;
+    if (this.hasMetrics || !asked) this.#nextAt = 0;
+    else if (monotonic >= this.#nextAt) this.#nextAt = monotonic + backoff(++this.#turns, interval) * 1000;
     this.#lastScrape = at;
     this.#lastDuration = duration;
     this.#reason = error.message;

@@ -326,6 +326,19 @@ describe("between two cycles", () => {
     await vi.waitFor(() => expect(text()).toEqual(["up 1\n"]), { timeout: 3000 });
   });
 
+  it("a target that takes longer to start is asked in the next cycles, as if those first attempts had not been", async () => {
+    const port = await freePort();
+    const { scanner, provider, clock, status, text } = setUp();
+    void scanner.watch();
+    provider.targets = [targetAt(`http://127.0.0.1:${port}/metrics`)];
+    provider.tell({ kind: "started", id: "test:1" });
+    await vi.waitFor(() => expect(status()?.failures).toBeGreaterThanOrEqual(4), { timeout: 5000 });
+    await startTarget(metrics, port);
+    clock.advance(10);
+    await scanner.cycle();
+    expect(text()).toEqual(["up 1\n"]);
+  });
+
   it("a target that stops is gone at once, and a list that was asked for before does not bring it back", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, cache } = setUp(targetAt(target.url));
