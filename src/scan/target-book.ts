@@ -25,6 +25,8 @@ export class TargetBook {
   readonly #records = new Map<string, TargetRecord>();
   /** When an id was last told to have stopped: until it starts again no list of the next moments brings it back. */
   readonly #stopped = new Map<string, number>();
+  /** When the list was asked for that was taken last, by provider. */
+  readonly #listed = new Map<string, number>();
 
   constructor(options: TargetBookOptions) {
     this.#options = options;
@@ -44,12 +46,14 @@ export class TargetBook {
   }
 
   /**
-   * Takes a provider's whole list.
+   * Takes a provider's whole list, unless it is older than the one before: a slow answer may come after a later one.
    *
    * @param begun the moment on the monotonic clock when the list was asked for.
    * @returns the records that are new.
    */
   takeList(provider: string, targets: readonly Target[], begun: number): TargetRecord[] {
+    if (begun < (this.#listed.get(provider) ?? begun)) return [];
+    this.#listed.set(provider, begun);
     this.#forgetStopsBefore(begun - stopHolds);
     const added: TargetRecord[] = [];
     const listed = new Set<string>();

@@ -378,6 +378,23 @@ describe("between two cycles", () => {
     expect(text()).toEqual(["up 1\n"]);
   });
 
+  it("a list that was asked for before another and comes after it does not take back what that one brought", async () => {
+    const target = await startTarget(metrics);
+    const { scanner, provider, clock, text } = setUp();
+    const { list } = provider;
+    let answer: (targets: Target[]) => void = () => undefined;
+    provider.list = () => new Promise((resolve) => (answer = resolve));
+    const slow = scanner.cycle();
+    clock.advance(1);
+    provider.list = list;
+    provider.targets = [targetAt(target.url)];
+    await scanner.cycle();
+    expect(text()).toEqual(["up 1\n"]);
+    answer([]);
+    await slow;
+    expect(text()).toEqual(["up 1\n"]);
+  });
+
   it("many changes at once are answered with one list", async () => {
     const { scanner, provider } = setUp();
     void scanner.watch();
