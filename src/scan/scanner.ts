@@ -40,6 +40,8 @@ export class Scanner {
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Names of the providers that will be asked for their list in a moment. */
   readonly #soon = new Set<string>();
+  /** The last list that a change asked for, by provider. */
+  readonly #listing = new Map<string, Promise<TargetRecord[]>>();
 
   constructor(options: ScannerOptions) {
     this.#options = options;
@@ -119,7 +121,7 @@ export class Scanner {
       this.#book.takeStart(change.id);
       const again = async () => {
         const record = this.#book.get(change.id);
-        if (record === undefined) await this.#scrapeAll(await this.#list(provider));
+        if (record === undefined) this.#listSoon(provider);
         else if (!record.isUp) await this.#scrape(record);
       };
       for (const seconds of settlingRetries) this.#later(seconds, again);
@@ -127,13 +129,19 @@ export class Scanner {
     this.#listSoon(provider);
   }
 
-  /** Lists once for the changes that come together, as when a stack is deployed. */
+  /**
+   * Lists once for the changes that come together, as when a stack is deployed. Those that come while that list is under
+   * way wait for it and have one more: an engine that is slow gets no more to do by that.
+   */
   #listSoon(provider: TargetProvider): void {
     if (this.#soon.has(provider.name)) return;
     this.#soon.add(provider.name);
     this.#later(0.05, async () => {
+      await this.#listing.get(provider.name);
       this.#soon.delete(provider.name);
-      await this.#scrapeAll(await this.#list(provider));
+      const list = this.#list(provider);
+      this.#listing.set(provider.name, list);
+      await this.#scrapeAll(await list);
     });
   }
 

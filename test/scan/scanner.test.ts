@@ -404,6 +404,28 @@ describe("between two cycles", () => {
     expect(provider.lists).toBe(1);
   });
 
+  it("changes that go on do not ask for a list while the one before is under way", async () => {
+    const { scanner, provider } = setUp();
+    void scanner.watch();
+    let underWay = 0;
+    let most = 0;
+    let lists = 0;
+    provider.list = async () => {
+      most = Math.max(most, ++underWay);
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      underWay--;
+      lists++;
+      return [];
+    };
+    const changes = setInterval(() => {
+      provider.tell({ kind: "changed" });
+      provider.tell({ kind: "started", id: "test:gone" });
+    }, 20);
+    onTestFinished(() => clearInterval(changes));
+    await vi.waitFor(() => expect(lists).toBeGreaterThanOrEqual(4), { timeout: 5000 });
+    expect(most).toBe(1);
+  });
+
   it("what a target says after it stopped does not count", async () => {
     let finish: () => void = () => undefined;
     const target = await startTarget((request, response) => {
