@@ -327,13 +327,14 @@ describe("between two cycles", () => {
   });
 
   it("a target that takes longer to start is asked in the next cycles, as if those first attempts had not been", async () => {
-    const port = await freePort();
+    let answer: Answer = answerWith("starting", "text/plain", 503);
+    const target = await startTarget((request, response) => answer(request, response));
     const { scanner, provider, clock, status, text } = setUp();
     void scanner.watch();
-    provider.targets = [targetAt(`http://127.0.0.1:${port}/metrics`)];
+    provider.targets = [targetAt(target.url)];
     provider.tell({ kind: "started", id: "test:1" });
     await vi.waitFor(() => expect(status()?.failures).toBeGreaterThanOrEqual(4), { timeout: 5000 });
-    await startTarget(metrics, port);
+    answer = metrics;
     clock.advance(10);
     await scanner.cycle();
     expect(text()).toEqual(["up 1\n"]);
