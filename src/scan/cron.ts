@@ -1,6 +1,6 @@
 import { schedule } from "node-cron";
 import type { Clock } from "../model/clock.js";
-import { cycleAt } from "./schedule.js";
+import { cronPattern, nextCycle } from "./schedule.js";
 
 export interface CronOptions {
   /** Whole seconds between two runs. */
@@ -12,17 +12,22 @@ export interface CronOptions {
   readonly onSkip: () => void;
 }
 
+/** Milliseconds after which a beat is overdue. */
+const patience = 1500;
+
 /**
  * Runs a job at once and then at every whole multiple of the interval, never twice at the same time.
  *
- * Cron looks every second whether a new cycle has begun: a pattern for every 25 or 7 seconds does not exist (a
- * step of 25 runs at 0, 25, 50 and then at 0 again).
+ * Each time cron is told but the next moment: a pattern for every 25 or 7 seconds does not exist (a step of 25 runs at
+ * 0, 25, 50 and then at 0 again). And when the wall clock is put ahead, by a day as on a machine that has no battery
+ * for it, there is one moment that was missed, where for all seconds of that day cron would calculate for minutes.
+ * When the clock is put back cron would wait until it is as late again: a timer, which no clock puts off, does not.
  *
  * @returns a function that ends it; a run under way goes on.
  */
 export function startCron({ interval, clock, run, onSkip }: CronOptions): () => Promise<void> {
   let running = false;
-  let cycle = cycleAt(clock.now(), interval);
+  let disarm = async (): Promise<void> => undefined;
   const start = async () => {
     running = true;
     try {
@@ -31,16 +36,23 @@ export function startCron({ interval, clock, run, onSkip }: CronOptions): () => 
       running = false;
     }
   };
-  const tick = () => {
-    const current = cycleAt(clock.now(), interval);
-    if (current === cycle) return;
-    cycle = current;
-    if (running) onSkip();
-    else void start();
+  const arm = () => {
+    const moment = nextCycle(clock.now(), interval);
+    const beat = () => {
+      void disarm();
+      arm();
+      if (running) onSkip();
+      else void start();
+    };
+    const task = schedule(cronPattern(moment), beat, { timezone: "UTC", suppressMissedWarning: true });
+    task.on("execution:missed", beat);
+    const overdue = setTimeout(beat, moment - clock.now() + patience);
+    disarm = async () => {
+      clearTimeout(overdue);
+      await task.destroy();
+    };
   };
-  const task = schedule("* * * * * *", tick, { suppressMissedWarning: true });
+  arm();
   void start();
-  return async () => {
-    await task.destroy();
-  };
+  return () => disarm();
 }

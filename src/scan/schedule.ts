@@ -2,14 +2,21 @@
 const longestBackoff = 300;
 
 /**
- * Which cycle a moment belongs to. Cycles begin at the whole multiples of the interval since the epoch, so any
- * whole interval is kept, also one that no cron pattern can say, and a restart does not shift them.
+ * When the next cycle begins. Cycles begin at the whole multiples of the interval since the epoch, so any whole
+ * interval is kept, also one that no cron pattern can say, and a restart does not shift them.
  *
- * @param now milliseconds since the epoch.
+ * @param now milliseconds since the epoch, as the answer is.
  * @param interval seconds.
  */
-export function cycleAt(now: number, interval: number): number {
-  return Math.floor(now / 1000 / interval);
+export function nextCycle(now: number, interval: number): number {
+  return (Math.floor(now / 1000 / interval) + 1) * interval * 1000;
+}
+
+/** The cron pattern that means this second of the year, in UTC. @param moment milliseconds since the epoch. */
+export function cronPattern(moment: number): string {
+  const date = new Date(moment);
+  const time = [date.getUTCSeconds(), date.getUTCMinutes(), date.getUTCHours()];
+  return [...time, date.getUTCDate(), date.getUTCMonth() + 1, "*"].join(" ");
 }
 
 /**

@@ -1,19 +1,19 @@
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { systemClock } from "../../src/model/clock.js";
 import { startCron } from "../../src/scan/cron.js";
-import { backoff, cycleAt } from "../../src/scan/schedule.js";
+import { backoff, cronPattern, nextCycle } from "../../src/scan/schedule.js";
 
 describe("the schedule", () => {
   it.each([1, 7, 10, 25, 60, 90, 3600])("has a cycle every %i s, over hours and days", (interval) => {
     const starts: number[] = [];
-    let cycle = cycleAt(0, interval);
-    for (let second = 1; second < 200_000; second++) {
-      const current = cycleAt(second * 1000, interval);
-      if (current !== cycle) starts.push(second);
-      cycle = current;
-    }
+    for (let now = 500; now < 200_000_000; now = starts.at(-1)!) starts.push(nextCycle(now, interval));
+    expect(starts[0]).toBe(interval * 1000);
     const gaps = new Set(starts.slice(1).map((start, index) => start - starts[index]!));
-    expect([...gaps]).toEqual([interval]);
+    expect([...gaps]).toEqual([interval * 1000]);
+  });
+
+  it("tells cron a moment by its second, minute, hour, day and month in UTC", () => {
+    expect(cronPattern(Date.UTC(2026, 1, 3, 4, 5, 6))).toBe("6 5 4 3 2 *");
   });
 
   it("asks what has no metrics after one, two, four … intervals, five minutes at most", () => {
@@ -48,5 +48,22 @@ describe("cron", () => {
     await vi.waitFor(() => expect(skipped).toHaveBeenCalled(), { timeout: 5000 });
     await stop();
     expect(most).toBe(1);
+  });
+
+  it.each([
+    ["back by two hours", -7_200_000],
+    ["ahead by two hours", 7_200_000],
+    ["ahead by ten years", 315_360_000_000],
+  ])("goes on when the clock is put %s", async (_, milliseconds) => {
+    vi.useFakeTimers({ now: Date.UTC(2026, 1, 28, 23, 59, 50) });
+    onTestFinished(() => void vi.useRealTimers());
+    const run = vi.fn(async () => undefined);
+    const stop = startCron({ interval: 5, clock: systemClock, run, onSkip: () => undefined });
+    onTestFinished(stop);
+    await vi.advanceTimersByTimeAsync(22_000);
+    expect(run).toHaveBeenCalledTimes(5);
+    vi.setSystemTime(Date.now() + milliseconds);
+    await vi.advanceTimersByTimeAsync(22_000);
+    expect([9, 10]).toContain(run.mock.calls.length);
   });
 });
