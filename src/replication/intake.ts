@@ -84,9 +84,10 @@ export class Intake {
   /**
    * Takes the next entry, which has been checked.
    *
+   * @param checkRoom throws where there is no room for it, once what is gone has made room.
    * @throws PeerError `protocol` where the order is wrong.
    */
-  take(entry: Entry): void {
+  take(entry: Entry, checkRoom: (entry: Entry) => void = () => undefined): void {
     const { origin, epoch, sequence } = this.#section;
     if (this.missing <= 0 || entry.sequence <= this.#last || entry.sequence > sequence) {
       throw new PeerError("protocol", `it sends entries of ${origin} out of their order`);
@@ -95,6 +96,7 @@ export class Intake {
     this.#received.add(entry.sequence);
     if (!this.fits) return;
     if (!this.#reviewed) this.#review("known");
+    checkRoom(entry);
     if (this.#holdings.take({ ...entry, renewed: sequence }) === "stale") this.#stale ??= entry;
     if (this.#stale !== undefined) return;
     this.#reached = entry.sequence;
