@@ -22,6 +22,8 @@ export class Intake {
   readonly #received = new Set<number>();
   readonly #monotonic: number;
   #last: number;
+  /** How far this has brought the origin: where it is known less far again, an entry was lost meanwhile. */
+  #reached: number;
   /** The first entry that was stale when it came: what follows it does not count as known. */
   #stale: Entry | undefined;
   #reviewed = false;
@@ -37,6 +39,7 @@ export class Intake {
     this.#monotonic = monotonic;
     this.#heardAt = monotonic - section.heard;
     this.#last = section.base;
+    this.#reached = section.base;
     const read = (list: Parameters<typeof readSequences>[0], left = most) => {
       const sequences = readSequences(list, left);
       if (sequences === undefined) throw tooMany(section.origin, most);
@@ -67,23 +70,24 @@ export class Intake {
   }
 
   /**
-   * Whether it still fits what this node has: another peer may have brought the same, or more, in the meantime.
-   * Where it does not fit it says nothing, and its entries are passed over.
+   * Whether it still fits what this node has: another peer may have brought the same, or more, in the meantime, or
+   * an entry may have become stale. Where it does not fit it says nothing, and its entries are passed over.
    */
   get fits(): boolean {
     const { origin, epoch, sequence, base } = this.#section;
     const known = this.#holdings.versionOf(origin);
     if (origin === this.#holdings.own || this.#holdings.isSilent(this.#heardAt)) return false;
     if (compareVersions(known, { epoch, sequence }) > 0) return false;
-    return known.epoch === epoch ? known.sequence >= base : base === 0;
+    return known.epoch === epoch ? known.sequence >= this.#reached : base === 0;
   }
 
   /**
    * Takes the next entry, which has been checked.
    *
+   * @param checkRoom throws where there is no room for it, once what is gone has made room.
    * @throws PeerError `protocol` where the order is wrong.
    */
-  take(entry: Entry): void {
+  take(entry: Entry, checkRoom: (entry: Entry) => void = () => undefined): void {
     const { origin, epoch, sequence } = this.#section;
     if (this.missing <= 0 || entry.sequence <= this.#last || entry.sequence > sequence) {
       throw new PeerError("protocol", `it sends entries of ${origin} out of their order`);
@@ -92,8 +96,10 @@ export class Intake {
     this.#received.add(entry.sequence);
     if (!this.fits) return;
     if (!this.#reviewed) this.#review("known");
+    checkRoom(entry);
     if (this.#holdings.take({ ...entry, renewed: sequence }) === "stale") this.#stale ??= entry;
     if (this.#stale !== undefined) return;
+    this.#reached = entry.sequence;
     if (
       entry.sequence > this.#holdings.versionOf(origin).sequence ||
       epoch > this.#holdings.versionOf(origin).epoch

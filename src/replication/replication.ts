@@ -67,7 +67,7 @@ export interface Replication {
 }
 
 /**
- * Derives the keys, opens the SSH server, publishes what this node has, and is ready for the first cycle.
+ * Derives the keys, publishes what this node has, opens the SSH server, and is ready for the first cycle.
  *
  * @throws ListenError where SSH_LISTEN_ADDRESS cannot be had.
  */
@@ -86,6 +86,11 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     holdings.raiseEpoch(above + 1);
     void keep(above + 1);
   };
+  // Before anybody can call: who holds an earlier epoch of this node would take it to know of none.
+  const epoch = nextEpoch(await loadIdentity(cacheDir), clock);
+  await keep(epoch);
+  const { advertise, travels } = options;
+  holdings.publish({ origin, epoch, travels, ...(advertise === undefined ? {} : { advertise }) });
   const replicator = new Replicator({
     source: options.source,
     keys,
@@ -121,10 +126,6 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
       peers: { sync: replicator.answer },
     },
   });
-  const epoch = nextEpoch(await loadIdentity(cacheDir), clock);
-  await keep(epoch);
-  const { advertise, travels } = options;
-  holdings.publish({ origin, epoch, travels, ...(advertise === undefined ? {} : { advertise }) });
   for (const direction of ["in", "out"]) {
     telemetry.replicatedEntries.inc({ direction }, 0);
     telemetry.replicatedBytes.inc({ direction }, 0);

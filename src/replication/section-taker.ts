@@ -106,8 +106,7 @@ export class SectionTaker {
       for (const received of batch) {
         checkGzip(received);
         const entry = entryFrom(received.metadata, received.gzip, section, receivedAt);
-        this.#checkRoom(entry);
-        intake.take(entry);
+        intake.take(entry, (one) => this.#checkRoom(one));
         count("in", 1);
         if (clock.monotonic() - begun < checkingMs) continue;
         await yieldToOthers();

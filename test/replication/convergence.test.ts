@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { manualClock } from "../support/entries.js";
-import { contentOf, exchange, type TestNode, testNode } from "./nodes.js";
+import { contentOf, exchange, give, type TestNode, testNode } from "./nodes.js";
 
 const names = ["a", "b", "c"];
 const nodeIndex = fc.nat(2);
@@ -131,6 +131,23 @@ describe("three nodes that exchange what they have, pair by pair, in any order",
     expect(contentOf(late, "a")).toEqual({});
     exchange(origin, late);
     expect(Object.keys(contentOf(late, "a"))).toContain("1");
+  });
+
+  it("come to hold what an origin renews though it became stale while more of that origin was still to come", () => {
+    const { clock, nodes } = start();
+    const [origin, , late] = nodes as [TestNode, TestNode, TestNode];
+    origin.put("1", "x 1\n");
+    clock.advance(29);
+    origin.put("2", "x 1\n");
+    // The origin scrapes it again just in time; elsewhere it is too old before that is told.
+    origin.put("1", "x 1\n");
+    give(origin, late, "a", Infinity, () => {
+      clock.advance(1.5);
+      late.cache.dropStale();
+    });
+    origin.cache.holdings.confirm();
+    exchange(origin, late);
+    expect(contentOf(late, "a")).toEqual(contentOf(origin, "a"));
   });
 
   it("has nothing more to say once all know the same", () => {

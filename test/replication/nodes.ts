@@ -39,9 +39,16 @@ export function sideOf({ origin, cache }: TestNode): Side {
  * What `from` has newer of an origin goes to `to`, without a network.
  *
  * @param entriesUntilCut breaks off after so many entries.
+ * @param meanwhile what happens after each entry.
  * @returns how many entries travelled.
  */
-export function give(from: TestNode, to: TestNode, origin: string, entriesUntilCut = Infinity): number {
+export function give(
+  from: TestNode,
+  to: TestNode,
+  origin: string,
+  entriesUntilCut = Infinity,
+  meanwhile = () => {},
+): number {
   const { epoch, sequence } = to.cache.holdings.versionOf(origin);
   const { digest } = to.cache.holdings.get(origin) ?? { digest: 0 };
   const sent = sectionFor(from.cache.holdings, origin, { epoch, sequence, digest }, from.clock.monotonic());
@@ -54,6 +61,7 @@ export function give(from: TestNode, to: TestNode, origin: string, entriesUntilC
     const age = from.clock.monotonic() - entry.measuredAt;
     intake.take({ ...entry, measuredAt: to.clock.monotonic() - age });
     count++;
+    meanwhile();
   }
   if (count !== entriesUntilCut) intake.finish();
   return count;

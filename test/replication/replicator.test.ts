@@ -54,6 +54,23 @@ describe("two proxies with the same secret", () => {
     });
   });
 
+  it("fill the room in a full cache that is left by what is gone, and no more", async () => {
+    const [a, b] = [await startProxy("a"), await startProxy("b", { limits: { entries: 3 } })];
+    a.talkTo(b);
+    for (const id of ["1", "2", "3"]) a.put(id, "x 1\n");
+    await a.replicator.cycle();
+    a.cache.remove("1");
+    a.put("4", "x 1\n");
+    await a.replicator.cycle();
+    expect(b.failures).toEqual([]);
+    expect(Object.keys(served(b))).toEqual(["2", "3", "4"]);
+    a.cache.remove("2");
+    for (const id of ["5", "6"]) a.put(id, "x 1\n");
+    await a.replicator.cycle();
+    expect(b.failures).toEqual(["limit"]);
+    expect(Object.keys(served(b))).toEqual(["3", "4", "5"]);
+  });
+
   it("keep at home what is global or local", async () => {
     const [a, b] = [await startProxy("a"), await startProxy("b")];
     a.talkTo(b);
