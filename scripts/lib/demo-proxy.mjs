@@ -26,7 +26,8 @@ export function startProxy(title, env) {
   return {
     title,
     pid: child.pid,
-    ended: once(child, "close").then(([code]) => code ?? 1),
+    // One that is told to stop once more while it ends does not hear it any more: then the signal ends it.
+    ended: once(child, "close").then(([code, signal]) => code ?? (signal === "SIGTERM" ? 0 : 1)),
     stop: () => child.kill("SIGTERM"),
   };
 }
