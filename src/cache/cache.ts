@@ -1,5 +1,5 @@
 import type { Clock } from "../model/clock.js";
-import { ageOf, type Entry, onePerInstance } from "../model/entry.js";
+import { type Entry, onePerInstance } from "../model/entry.js";
 import { Departed, type LastKnown } from "./departed.js";
 import { EntryIndex, keyOf } from "./entry-index.js";
 import type { EntryStore } from "./entry-store.js";
@@ -26,14 +26,10 @@ export class Cache {
   readonly #ownKeys = new Map<string, string>();
   /** The bytes that this process has scraped. */
   readonly #scraped = new WeakSet<Entry["gzip"]>();
-  readonly #clock: Clock;
-  readonly #staleAfter: number;
   readonly #store: EntryStore | undefined;
   readonly #departed: Departed;
 
   constructor(options: CacheOptions) {
-    this.#clock = options.clock;
-    this.#staleAfter = options.staleAfter;
     this.#store = options.store;
     this.#departed = new Departed(options.clock);
     this.holdings = new Holdings({
@@ -65,7 +61,7 @@ export class Cache {
   restore(entries: Iterable<Entry>, origin?: string): number {
     let count = 0;
     for (const entry of entries) {
-      if (this.#index.get(keyOf(entry)) !== undefined) continue;
+      if (this.predecessorOf(entry) !== undefined) continue;
       if (!this.isFresh(entry)) {
         this.#store?.remove(entry);
         if (origin !== undefined && entry.origin !== origin) this.#departed.note(entry);
@@ -104,7 +100,7 @@ export class Cache {
 
   /** Whether the exposition of an entry is the one that is held; its times may have been renewed. */
   holds(entry: Entry): boolean {
-    return this.#index.get(keyOf(entry))?.gzip === entry.gzip;
+    return this.predecessorOf(entry)?.gzip === entry.gzip;
   }
 
   /** The entry of the same target that is held, whose place this one would take. */
@@ -158,7 +154,7 @@ export class Cache {
   }
 
   isFresh(entry: Entry): boolean {
-    return ageOf(entry, this.#clock.monotonic()) <= this.#staleAfter;
+    return !this.holdings.isStale(entry);
   }
 
   /** How many entries there are, and their gzip bytes. */

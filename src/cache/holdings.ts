@@ -102,7 +102,7 @@ export class Holdings {
     const publishing = this.#publishing;
     if (publishing === undefined || entry.origin !== publishing.origin) return entry;
     if (!publishing.travels(entry)) return entry;
-    if (held !== undefined && held.sequence > 0 && !this.#isStale(held) && saysTheSame(entry, held)) {
+    if (held !== undefined && held.sequence > 0 && !this.isStale(held) && saysTheSame(entry, held)) {
       this.#unchanged.set(entry.id, entry);
       return undefined;
     }
@@ -175,6 +175,12 @@ export class Holdings {
     return (this.#options.clock.monotonic() - heardAt) / 1000 > 2 * this.#options.staleAfter;
   }
 
+  /** Whether an entry is too old to be served. */
+  isStale(entry: Entry): boolean {
+    const { clock, staleAfter } = this.#options;
+    return ageOf(entry, clock.monotonic()) > staleAfter;
+  }
+
   /** The published entries of an origin in the order of their sequences. */
   entriesOf(origin: string): Entry[] {
     const entries = [...this.#options.index.ofOrigin(origin)].filter((entry) => entry.sequence > 0);
@@ -194,7 +200,7 @@ export class Holdings {
       const order = compareVersions(held, entry);
       if (order > 0 || (order === 0 && held.measuredAt >= entry.measuredAt)) return "known";
     }
-    if (this.#isStale(entry)) return "stale";
+    if (this.isStale(entry)) return "stale";
     index.add(entry);
     store?.save(entry);
     return "taken";
@@ -234,11 +240,6 @@ export class Holdings {
     if (held === undefined) return;
     this.#options.store?.remove(entry);
     this.#options.onGone?.(held);
-  }
-
-  #isStale(entry: Entry): boolean {
-    const { clock, staleAfter } = this.#options;
-    return ageOf(entry, clock.monotonic()) > staleAfter;
   }
 
   #replace(entry: Entry): void {

@@ -224,7 +224,7 @@ export class Replicator {
     if (await peer.hasJustCalled()) return;
     for (let exchange = 1; await this.#exchange(peer); exchange++) {
       await this.#gather();
-      if (exchange === exchangesPerCycle || cycle !== this.#cycle || !peer.lacks() || !peer.isDue) return;
+      if (exchange === exchangesPerCycle || cycle !== this.#cycle || !peer.lacks()) return;
     }
   }
 
