@@ -8,7 +8,7 @@ import { DiskStore } from "../../dist/cache/disk-store.js";
 import { ServiceLabelTable } from "../../dist/cache/service-label-table.js";
 import { createLogger } from "../../dist/logging/create-logger.js";
 import { systemClock as clock } from "../../dist/model/clock.js";
-import { unpublished } from "../../dist/model/entry.js";
+import { unpublished } from "../../dist/model/scrape.js";
 import { compareVersions } from "../../dist/model/version.js";
 import { startReplication } from "../../dist/replication/replication.js";
 import { createTelemetry } from "../../dist/telemetry.js";

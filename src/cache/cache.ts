@@ -1,5 +1,5 @@
 import type { Clock } from "../model/clock.js";
-import { type Entry, onePerInstance } from "../model/entry.js";
+import { onePerInstance, type Scrape } from "../model/scrape.js";
 import { Departed, type LastKnown } from "./departed.js";
 import { EntryIndex, keyOf } from "./entry-index.js";
 import type { EntryStore } from "./entry-store.js";
@@ -25,7 +25,7 @@ export class Cache {
   /** The keys of this node's own entries, by the id of the target. */
   readonly #ownKeys = new Map<string, string>();
   /** The bytes that this process has scraped. */
-  readonly #scraped = new WeakSet<Entry["gzip"]>();
+  readonly #scraped = new WeakSet<Scrape["gzip"]>();
   readonly #store: EntryStore | undefined;
   readonly #departed: Departed;
 
@@ -40,7 +40,7 @@ export class Cache {
   }
 
   /** Puts an entry of this node's own in the place of its predecessor. */
-  put(entry: Entry): void {
+  put(entry: Scrape): void {
     const held = this.get(entry.id);
     // Under another name of the node, from before it was known.
     if (held !== undefined && held.origin !== entry.origin) this.remove(entry.id);
@@ -58,7 +58,7 @@ export class Cache {
    *
    * @param origin the name of this node; unless told, all are its own.
    */
-  restore(entries: Iterable<Entry>, origin?: string): number {
+  restore(entries: Iterable<Scrape>, origin?: string): number {
     let count = 0;
     for (const entry of entries) {
       if (this.predecessorOf(entry) !== undefined) continue;
@@ -88,28 +88,28 @@ export class Cache {
   }
 
   /** This node's own entry of a target. */
-  get(id: string): Entry | undefined {
+  get(id: string): Scrape | undefined {
     const key = this.#ownKeys.get(id);
     return key === undefined ? undefined : this.#index.get(key);
   }
 
   /** Whether this process has scraped an entry itself: then it has been checked. */
-  wasScraped(entry: Entry): boolean {
+  wasScraped(entry: Scrape): boolean {
     return this.#scraped.has(entry.gzip);
   }
 
   /** Whether the exposition of an entry is the one that is held; its times may have been renewed. */
-  holds(entry: Entry): boolean {
+  holds(entry: Scrape): boolean {
     return this.predecessorOf(entry)?.gzip === entry.gzip;
   }
 
   /** The entry of the same target that is held, whose place this one would take. */
-  predecessorOf(entry: Pick<Entry, "origin" | "id">): Entry | undefined {
+  predecessorOf(entry: Pick<Scrape, "origin" | "id">): Scrape | undefined {
     return this.#index.get(keyOf(entry));
   }
 
   /** The fresh entries that answer to a name, one an instance, in a stable order. */
-  named(name: string): Entry[] {
+  named(name: string): Scrape[] {
     return onePerInstance([...this.#index.named(name)].filter((entry) => this.isFresh(entry)));
   }
 
@@ -124,7 +124,7 @@ export class Cache {
   }
 
   /** All fresh entries, one an instance, in a stable order. */
-  fresh(): Entry[] {
+  fresh(): Scrape[] {
     return onePerInstance(this.all().filter((entry) => this.isFresh(entry)));
   }
 
@@ -134,26 +134,26 @@ export class Cache {
   }
 
   /** All entries, fresh or not, of all origins. */
-  all(): Entry[] {
+  all(): Scrape[] {
     return this.#index.all();
   }
 
   /** This node's own entries, fresh or not. */
-  own(): Entry[] {
+  own(): Scrape[] {
     return [...this.#ownKeys.values()].flatMap((key) => this.#index.get(key) ?? []);
   }
 
   /** Those of other nodes, fresh or not. */
-  others(): Entry[] {
+  others(): Scrape[] {
     return this.all().filter((entry) => !this.isOwn(entry));
   }
 
   /** Whether an entry is one of this node's own. */
-  isOwn(entry: Entry): boolean {
+  isOwn(entry: Scrape): boolean {
     return this.#ownKeys.get(entry.id) === keyOf(entry);
   }
 
-  isFresh(entry: Entry): boolean {
+  isFresh(entry: Scrape): boolean {
     return !this.holdings.isStale(entry);
   }
 
@@ -162,7 +162,7 @@ export class Cache {
     return this.#index.totals;
   }
 
-  #drop(entry: Entry): void {
+  #drop(entry: Scrape): void {
     this.#index.delete(entry);
     this.#store?.remove(entry);
     if (!this.isOwn(entry)) {
@@ -176,7 +176,7 @@ export class Cache {
   }
 
   /** An entry of another node is gone: stale since nobody renewed it, or removed there. */
-  #noteGone(entry: Entry): void {
+  #noteGone(entry: Scrape): void {
     if (this.isFresh(entry)) this.#departed.forget(entry);
     else this.#departed.note(entry);
   }

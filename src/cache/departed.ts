@@ -1,5 +1,5 @@
 import type { Clock } from "../model/clock.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { type Identity, instanceKeyOf } from "../model/target.js";
 
 /** What is still known of an entry of another node that has become stale. */
@@ -26,7 +26,7 @@ export class Departed {
   }
 
   /** An entry was dropped because it was stale. */
-  note(entry: Entry): void {
+  note(entry: Scrape): void {
     const { names, job, replica, origin, measuredAt } = entry;
     this.forget(entry);
     const until = this.#clock.monotonic() + remembered;

@@ -5,7 +5,7 @@ import pLimit from "p-limit";
 import { codeOf, describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { decodeEntryFile, encodeEntryFile, maxFileBytes } from "./entry-file.js";
 import { keyOf } from "./entry-index.js";
 import type { EntryStore } from "./entry-store.js";
@@ -36,12 +36,12 @@ export class DiskStore implements EntryStore {
   readonly #options: DiskStoreOptions;
   readonly #limit = pLimit(filesAtOnce);
   /** What is to be done for each key: the entry to write, or null to remove its file. */
-  readonly #pending = new Map<string, Entry | null>();
+  readonly #pending = new Map<string, Scrape | null>();
   readonly #busy = new Map<string, Promise<void>>();
   /** The names of each entry's files, the newest last. */
   readonly #files = new Map<string, readonly string[]>();
   /** What failed and was not done since, by key: on a full disk small files go on fitting where large ones do not. */
-  readonly #failed = new Map<string, Entry | null>();
+  readonly #failed = new Map<string, Scrape | null>();
   /** Whether the folder could not be read, and nothing was written since. */
   #folderFailed = false;
   #told = false;
@@ -60,7 +60,7 @@ export class DiskStore implements EntryStore {
    * removed and counted in the log. A folder that cannot be read is told and gives nothing: the program goes on
    * from memory.
    */
-  async load(): Promise<Entry[]> {
+  async load(): Promise<Scrape[]> {
     const { folder, logger } = this.#options;
     let names: string[];
     try {
@@ -99,11 +99,11 @@ export class DiskStore implements EntryStore {
     return [...new Map(files.map(({ entry }) => [keyOf(entry), entry])).values()];
   }
 
-  save(entry: Entry): void {
+  save(entry: Scrape): void {
     this.#schedule(keyOf(entry), entry);
   }
 
-  remove(entry: Pick<Entry, "origin" | "id">): void {
+  remove(entry: Pick<Scrape, "origin" | "id">): void {
     this.#schedule(keyOf(entry), null);
   }
 
@@ -112,7 +112,7 @@ export class DiskStore implements EntryStore {
     while (this.#busy.size > 0) await Promise.all(this.#busy.values());
   }
 
-  #schedule(key: string, work: Entry | null): void {
+  #schedule(key: string, work: Scrape | null): void {
     this.#pending.set(key, work);
     if (this.#busy.has(key)) return;
     this.#busy.set(
@@ -150,7 +150,7 @@ export class DiskStore implements EntryStore {
     if (first !== undefined) this.#schedule(...first);
   }
 
-  async #write(entry: Entry): Promise<void> {
+  async #write(entry: Scrape): Promise<void> {
     const before = this.#namesOf(keyOf(entry));
     const [one, other] = fileNamesOf(entry);
     const name = before.at(-1) === one ? other : one;
@@ -180,7 +180,7 @@ export class DiskStore implements EntryStore {
     return this.#files.get(key) ?? [];
   }
 
-  async #read(path: string): Promise<Entry | undefined> {
+  async #read(path: string): Promise<Scrape | undefined> {
     const { size } = await stat(path);
     if (size > maxFileBytes(this.#options.maxBytes)) return undefined;
     return decodeEntryFile(await readFile(path), this.#options.clock);
@@ -203,7 +203,7 @@ export class DiskStore implements EntryStore {
 }
 
 /** Two names that tell a person what is inside, made unique by the id. */
-function fileNamesOf(entry: Entry): [one: string, other: string] {
+function fileNamesOf(entry: Scrape): [one: string, other: string] {
   const readable = `${entry.job}.${entry.replica}`.replace(/[^A-Za-z0-9._-]+/g, "_").replace(/^\./, "_");
   const unique = createHash("sha256").update(keyOf(entry)).digest("hex").slice(0, 12);
   const name = `${readable.slice(0, 120)}-${unique}`;

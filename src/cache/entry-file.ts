@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import { z } from "zod";
 import type { Clock } from "../model/clock.js";
-import { clockOffsetOf, type Entry } from "../model/entry.js";
+import { clockOffsetOf, type Scrape } from "../model/scrape.js";
 
 /*
  * An entry on disk is one file of two gzip members: a comment line with what is known of the entry, then the
@@ -51,7 +51,7 @@ export function maxFileBytes(maxBytes: number): number {
 }
 
 /** The bytes of an entry's file. Throws a RangeError where its metadata does not fit (over 64 KiB). */
-export function encodeEntryFile(entry: Entry, clock: Clock): Buffer {
+export function encodeEntryFile(entry: Scrape, clock: Clock): Buffer {
   const { gzip, measuredAt: _, scrapedAt, ...rest } = entry;
   const metadata = {
     version: 2,
@@ -82,7 +82,7 @@ export function encodeEntryFile(entry: Entry, clock: Clock): Buffer {
  *
  * @returns undefined for a file that is torn, damaged, or not ours.
  */
-export function decodeEntryFile(file: Buffer, clock: Clock): Entry | undefined {
+export function decodeEntryFile(file: Buffer, clock: Clock): Scrape | undefined {
   const lineStart = gzipHeader.length + blockHeaderBytes;
   if (file.length < lineStart || !file.subarray(0, gzipHeader.length).equals(gzipHeader)) return undefined;
   const lineEnd = lineStart + file.readUInt16LE(gzipHeader.length + 1);

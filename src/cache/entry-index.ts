@@ -1,33 +1,33 @@
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 
 /** What tells two entries apart: the same target of a file may be scraped by two nodes. */
-export function keyOf({ origin, id }: Pick<Entry, "origin" | "id">): string {
+export function keyOf({ origin, id }: Pick<Scrape, "origin" | "id">): string {
   return `${origin} ${id}`;
 }
 
 /** The entries of one origin. */
 interface OriginShelf {
-  readonly entries: Map<string, Entry>;
+  readonly entries: Map<string, Scrape>;
   digest: number;
 }
 
 /** Entries by key, by name and by origin, always in step with one another. */
 export class EntryIndex {
-  readonly #byKey = new Map<string, Entry>();
-  readonly #byName = new Map<string, Set<Entry>>();
+  readonly #byKey = new Map<string, Scrape>();
+  readonly #byName = new Map<string, Set<Scrape>>();
   readonly #byOrigin = new Map<string, OriginShelf>();
   #gzipBytes = 0;
 
-  get(key: string): Entry | undefined {
+  get(key: string): Scrape | undefined {
     return this.#byKey.get(key);
   }
 
-  all(): Entry[] {
+  all(): Scrape[] {
     return [...this.#byKey.values()];
   }
 
   /** Adds an entry in the place of its predecessor, which is returned. */
-  add(entry: Entry): Entry | undefined {
+  add(entry: Scrape): Scrape | undefined {
     const before = this.delete(entry);
     this.#byKey.set(keyOf(entry), entry);
     this.#gzipBytes += entry.gzip.length;
@@ -36,7 +36,7 @@ export class EntryIndex {
       if (named === undefined) this.#byName.set(name, new Set([entry]));
       else named.add(entry);
     }
-    const shelf = this.#byOrigin.get(entry.origin) ?? { entries: new Map<string, Entry>(), digest: 0 };
+    const shelf = this.#byOrigin.get(entry.origin) ?? { entries: new Map<string, Scrape>(), digest: 0 };
     this.#byOrigin.set(entry.origin, shelf);
     shelf.entries.set(entry.id, entry);
     shelf.digest ^= digestOf(entry);
@@ -44,7 +44,7 @@ export class EntryIndex {
   }
 
   /** Deletes what is there under the key of `entry`, and returns it. */
-  delete(entry: Pick<Entry, "origin" | "id">): Entry | undefined {
+  delete(entry: Pick<Scrape, "origin" | "id">): Scrape | undefined {
     const key = keyOf(entry);
     const held = this.#byKey.get(key);
     if (held === undefined) return undefined;
@@ -62,7 +62,7 @@ export class EntryIndex {
     return held;
   }
 
-  named(name: string): Iterable<Entry> {
+  named(name: string): Iterable<Scrape> {
     return this.#byName.get(name) ?? [];
   }
 
@@ -74,7 +74,7 @@ export class EntryIndex {
     return [...this.#byOrigin.keys()];
   }
 
-  ofOrigin(origin: string): Iterable<Entry> {
+  ofOrigin(origin: string): Iterable<Scrape> {
     return this.#byOrigin.get(origin)?.entries.values() ?? [];
   }
 
@@ -94,7 +94,7 @@ export class EntryIndex {
  * a set of entries is the exclusive or of theirs: two nodes that hold the same entries have the same one, whatever
  * the order in which they got them.
  */
-export function digestOf({ epoch, sequence }: Pick<Entry, "epoch" | "sequence">): number {
+export function digestOf({ epoch, sequence }: Pick<Scrape, "epoch" | "sequence">): number {
   if (sequence === 0) return 0;
   return scatter(scatter((sequence % 2 ** 32) ^ (epoch / 2 ** 32)) ^ (epoch % 2 ** 32));
 }

@@ -1,5 +1,5 @@
 import type { Clock } from "../model/clock.js";
-import { ageOf, type Entry, unpublished } from "../model/entry.js";
+import { ageOf, type Scrape, unpublished } from "../model/scrape.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
 import { type EntryIndex, keyOf } from "./entry-index.js";
 import type { EntryStore } from "./entry-store.js";
@@ -11,7 +11,7 @@ export interface Publishing {
   /** Higher than any that this node has had before, as far as it knows. */
   readonly epoch: number;
   /** Whether an entry is for others, too. */
-  readonly travels: (entry: Entry) => boolean;
+  readonly travels: (entry: Scrape) => boolean;
   /** `host:port` under which this node's HTTP is reached, for others to tell. */
   readonly advertise?: string;
 }
@@ -39,7 +39,7 @@ export interface HoldingsOptions {
   readonly staleAfter: number;
   readonly store?: EntryStore | undefined;
   /** Told each entry of another origin that its origin does not list any more. */
-  readonly onGone?: (entry: Entry) => void;
+  readonly onGone?: (entry: Scrape) => void;
 }
 
 /**
@@ -52,7 +52,7 @@ export class Holdings {
   #publishing: Publishing | undefined;
   #epoch = 0;
   /** Own entries that were scraped again and said the same: they wait for the next `confirm`. */
-  readonly #unchanged = new Map<string, Entry>();
+  readonly #unchanged = new Map<string, Scrape>();
 
   constructor(options: HoldingsOptions) {
     this.#options = options;
@@ -98,7 +98,7 @@ export class Holdings {
    * said: then only the time of its scrape is new, and `confirm` tells that for all such entries at once. Where the
    * predecessor is stale it cannot wait for that, as it would not be served until then.
    */
-  stampOwn(entry: Entry, held: Entry | undefined): Entry | undefined {
+  stampOwn(entry: Scrape, held: Scrape | undefined): Scrape | undefined {
     const publishing = this.#publishing;
     if (publishing === undefined || entry.origin !== publishing.origin) return entry;
     if (!publishing.travels(entry)) return entry;
@@ -111,7 +111,7 @@ export class Holdings {
   }
 
   /** Tells that an own entry is gone. */
-  ownGone(entry: Entry): void {
+  ownGone(entry: Scrape): void {
     this.#unchanged.delete(entry.id);
     if (entry.sequence > 0 && entry.origin === this.own) this.#next();
   }
@@ -176,13 +176,13 @@ export class Holdings {
   }
 
   /** Whether an entry is too old to be served. */
-  isStale(entry: Entry): boolean {
+  isStale(entry: Scrape): boolean {
     const { clock, staleAfter } = this.#options;
     return ageOf(entry, clock.monotonic()) > staleAfter;
   }
 
   /** The published entries of an origin in the order of their sequences. */
-  entriesOf(origin: string): Entry[] {
+  entriesOf(origin: string): Scrape[] {
     const entries = [...this.#options.index.ofOrigin(origin)].filter((entry) => entry.sequence > 0);
     return entries.sort((a, b) => a.epoch - b.epoch || a.sequence - b.sequence);
   }
@@ -192,7 +192,7 @@ export class Holdings {
    *
    * @returns `stale` where this node is still without it.
    */
-  take(entry: Entry): "taken" | "known" | "stale" {
+  take(entry: Scrape): "taken" | "known" | "stale" {
     const { index, store } = this.#options;
     if (entry.origin === this.own) return "known";
     const held = index.get(keyOf(entry));
@@ -220,7 +220,7 @@ export class Holdings {
    * and have renewed it while this node, or who sent it, was cut off: the history is known no further than before it,
    * so that it is sent again.
    */
-  lost({ origin, epoch, sequence }: Entry): void {
+  lost({ origin, epoch, sequence }: Scrape): void {
     const record = this.#records.get(origin);
     if (record === undefined || origin === this.own) return;
     const before = epoch === record.version.epoch ? Math.max(0, sequence - 1) : 0;
@@ -228,13 +228,13 @@ export class Holdings {
   }
 
   /** Gives newer times to an entry of another origin, whose exposition is as it was. */
-  renew(entry: Entry, times: Pick<Entry, "scrapedAt" | "measuredAt" | "renewed">): void {
+  renew(entry: Scrape, times: Pick<Scrape, "scrapedAt" | "measuredAt" | "renewed">): void {
     if (entry.origin === this.own || times.measuredAt <= entry.measuredAt) return;
     this.#replace({ ...entry, ...times });
   }
 
   /** Drops an entry that its origin does not list any more. */
-  drop(entry: Entry): void {
+  drop(entry: Scrape): void {
     if (entry.origin === this.own) return;
     const held = this.#options.index.delete(entry);
     if (held === undefined) return;
@@ -242,12 +242,12 @@ export class Holdings {
     this.#options.onGone?.(held);
   }
 
-  #replace(entry: Entry): void {
+  #replace(entry: Scrape): void {
     this.#options.index.add(entry);
     this.#options.store?.save(entry);
   }
 
-  #stamp(entry: Entry): Entry {
+  #stamp(entry: Scrape): Scrape {
     if (!this.#publishing?.travels(entry)) return entry;
     const sequence = this.#next();
     return { ...entry, epoch: this.#epoch, sequence, renewed: sequence };
@@ -269,7 +269,7 @@ export class Holdings {
 }
 
 /** Whether two scrapes of a target differ in nothing but their times. */
-function saysTheSame(entry: Entry, held: Entry): boolean {
+function saysTheSame(entry: Scrape, held: Scrape): boolean {
   return (
     entry.gzip.equals(held.gzip) &&
     entry.contentType === held.contentType &&

@@ -1,4 +1,4 @@
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 
 /** A short name that several services answer to. */
 export interface NameClash {
@@ -8,7 +8,7 @@ export interface NameClash {
 }
 
 /** The names that entries of more than one service answer to, in order. */
-export function findNameClashes(entries: Iterable<Entry>): NameClash[] {
+export function findNameClashes(entries: Iterable<Scrape>): NameClash[] {
   const jobs = new Map<string, Set<string>>();
   for (const entry of entries) {
     for (const name of entry.names) {

@@ -1,9 +1,9 @@
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { hasMetrics, type TargetStatus } from "../model/target-status.js";
 import type { ServiceFigures, TargetFigures } from "../telemetry.js";
 
 /** What the metrics tell of each service: its fresh replicas. */
-export function serviceFigures(entries: readonly Entry[]): ServiceFigures[] {
+export function serviceFigures(entries: readonly Scrape[]): ServiceFigures[] {
   const replicas = new Map<string, number>();
   for (const { job } of entries) replicas.set(job, (replicas.get(job) ?? 0) + 1);
   return [...replicas].map(([name, count]) => ({ name, replicas: count }));

@@ -2,7 +2,7 @@ import { type Config, missingSecret } from "../config/config.js";
 import type { EngineApi } from "../discovery/docker/engine-api.js";
 import { findOwnTask } from "../discovery/docker/own-task.js";
 import { ConfigError } from "../errors.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import type { PeerSource } from "../replication/peers.js";
 import { createStaticPeers } from "../replication/static-peers.js";
 import { createSwarmPeers } from "../replication/swarm-peers.js";
@@ -11,11 +11,11 @@ import { createSwarmPeers } from "../replication/swarm-peers.js";
 export interface ReplicationMode {
   readonly secret: string;
   readonly source: PeerSource;
-  readonly travels: (entry: Entry) => boolean;
+  readonly travels: (entry: Scrape) => boolean;
 }
 
 const everything = () => true;
-const replicatedOnly = ({ scope }: Entry) => scope === "replicated";
+const replicatedOnly = ({ scope }: Scrape) => scope === "replicated";
 
 /**
  * In a task of a Swarm service: the other tasks of that service, for replicated services only. Else PEERS, for all

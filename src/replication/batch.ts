@@ -1,6 +1,6 @@
 import { deflateRawSync, inflateRawSync } from "node:zlib";
 import { extract, type Header, pack } from "tar-stream";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { checkArchiveShape } from "./archive-shape.js";
 import { type EntryMetadata, metadataOf, readMetadata } from "./entry-metadata.js";
 import { batchBytes, batchEntries, maxGzipBytes, type ReplicationLimits } from "./limits.js";
@@ -14,8 +14,8 @@ import { PeerError } from "./peer-error.js";
  */
 
 /** Cuts entries into batches. */
-export function* batchesOf(entries: readonly Entry[]): Generator<readonly Entry[]> {
-  let batch: Entry[] = [];
+export function* batchesOf(entries: readonly Scrape[]): Generator<readonly Scrape[]> {
+  let batch: Scrape[] = [];
   let bytes = 0;
   for (const entry of entries) {
     batch.push(entry);
@@ -29,7 +29,7 @@ export function* batchesOf(entries: readonly Entry[]): Generator<readonly Entry[
 }
 
 /** A batch, in pieces. @param monotonic now: ages are counted up to here. */
-export async function encodeBatch(entries: readonly Entry[], monotonic: number): Promise<Buffer[]> {
+export async function encodeBatch(entries: readonly Scrape[], monotonic: number): Promise<Buffer[]> {
   const metadata = entries.map((entry) => metadataOf(entry, monotonic));
   const archive = pack();
   const header = {

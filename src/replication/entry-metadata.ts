@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { formatOfContentType } from "../exposition/format.js";
-import type { Entry } from "../model/entry.js";
 import { isEncodableSegment } from "../model/path-segment.js";
+import type { Scrape } from "../model/scrape.js";
 import type { Section } from "./messages.js";
 import { PeerError } from "./peer-error.js";
 
@@ -49,7 +49,7 @@ export type EntryMetadata = z.infer<typeof metadataSchema>;
  */
 
 /** @param monotonic now: the age is counted up to here. */
-export function metadataOf(entry: Entry, monotonic: number): EntryMetadata {
+export function metadataOf(entry: Scrape, monotonic: number): EntryMetadata {
   const { stack } = entry;
   return {
     id: entry.id,
@@ -97,7 +97,7 @@ export function entryFrom(
   gzip: Buffer,
   { origin, epoch }: Pick<Section, "origin" | "epoch">,
   monotonic: number,
-): Entry {
+): Scrape {
   const { stack, sequence } = metadata;
   return {
     id: metadata.id,

@@ -5,7 +5,7 @@ import { type Pack, pack } from "tar-stream";
 import type { Cache } from "../cache/cache.js";
 import { AppError } from "../errors.js";
 import type { Clock } from "../model/clock.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { metadataOf } from "./entry-metadata.js";
 import type { SshCommand } from "./ssh-connection.js";
 
@@ -42,7 +42,7 @@ async function send(archive: Pack, stream: Duplex, gone: AbortSignal): Promise<v
   }
 }
 
-async function fill(archive: Pack, entries: readonly Entry[], clock: Clock): Promise<void> {
+async function fill(archive: Pack, entries: readonly Scrape[], clock: Clock): Promise<void> {
   // Each name once: it takes a hash, and to sort asks for each of them many times.
   const files = entries.map((entry) => ({ name: fileNameOf(entry), entry }));
   for (const { name, entry } of files.sort(byName)) {
@@ -65,7 +65,7 @@ async function fill(archive: Pack, entries: readonly Entry[], clock: Clock): Pro
 }
 
 /** `<origin>/<job>.<replica>-<unique>.metrics.gz`, in letters that every file system takes. */
-function fileNameOf({ origin, job, replica, id }: Entry): string {
+function fileNameOf({ origin, job, replica, id }: Scrape): string {
   const plain = (text: string, length: number) =>
     text
       .replace(/[^A-Za-z0-9._-]+/g, "_")

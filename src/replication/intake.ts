@@ -1,5 +1,5 @@
 import type { Holdings } from "../cache/holdings.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { compareVersions } from "../model/version.js";
 import type { Renewal, Section } from "./messages.js";
 import { PeerError } from "./peer-error.js";
@@ -25,7 +25,7 @@ export class Intake {
   /** How far this has brought the origin: where it is known less far again, an entry was lost meanwhile. */
   #reached: number;
   /** The first entry that was stale when it came: what follows it does not count as known. */
-  #stale: Entry | undefined;
+  #stale: Scrape | undefined;
   #reviewed = false;
 
   /**
@@ -87,7 +87,7 @@ export class Intake {
    * @param checkRoom throws where there is no room for it, once what is gone has made room.
    * @throws PeerError `protocol` where the order is wrong.
    */
-  take(entry: Entry, checkRoom: (entry: Entry) => void = () => undefined): void {
+  take(entry: Scrape, checkRoom: (entry: Scrape) => void = () => undefined): void {
     const { origin, epoch, sequence } = this.#section;
     if (this.missing <= 0 || entry.sequence <= this.#last || entry.sequence > sequence) {
       throw new PeerError("protocol", `it sends entries of ${origin} out of their order`);
@@ -137,14 +137,14 @@ export class Intake {
     }
   }
 
-  #isGone(entry: Entry): boolean {
+  #isGone(entry: Scrape): boolean {
     const { epoch, sequence, base } = this.#section;
     if (entry.epoch !== epoch) return entry.epoch < epoch;
     if (entry.sequence <= base) return this.#kept !== undefined && !this.#kept.has(entry.sequence);
     return entry.sequence <= sequence && !this.#received.has(entry.sequence);
   }
 
-  #renew(entry: Entry): void {
+  #renew(entry: Scrape): void {
     const rest = this.#rest?.named.has(entry.sequence) ? undefined : this.#rest;
     const renewal = this.#renewals.get(entry.sequence) ?? rest;
     if (renewal === undefined) return;

@@ -1,4 +1,4 @@
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import { encodeBatch } from "./batch.js";
 import type { FrameChannel } from "./frame-channel.js";
@@ -29,7 +29,7 @@ export class MessageChannel {
   }
 
   /** Sends entries as one batch; resolves when there is room for more. @throws PeerError */
-  async sendBatch(entries: readonly Entry[]): Promise<void> {
+  async sendBatch(entries: readonly Scrape[]): Promise<void> {
     const payload = await encodeBatch(entries, this.#context.clock.monotonic());
     await this.#frames.send({ kind: "t", payload });
   }

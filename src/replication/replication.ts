@@ -5,8 +5,8 @@ import type { ServiceLabelTable } from "../cache/service-label-table.js";
 import type { ListenAddress } from "../config/readers.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
-import type { Entry } from "../model/entry.js";
 import { peerStates, type ReplicationStatus } from "../model/replication-status.js";
+import type { Scrape } from "../model/scrape.js";
 import { TokenBucket } from "../model/token-bucket.js";
 import { maxEpoch } from "../model/version.js";
 import type { Telemetry } from "../telemetry.js";
@@ -28,7 +28,7 @@ export interface ReplicationOptions {
   readonly source: PeerSource;
   readonly replicateTo: "all" | "managers";
   /** Which of this node's own entries are for others. */
-  readonly travels: (entry: Entry) => boolean;
+  readonly travels: (entry: Scrape) => boolean;
   readonly cache: Cache;
   /** Filled with the labels of the swarm's services. */
   readonly serviceLabels: ServiceLabelTable;

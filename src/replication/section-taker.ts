@@ -1,5 +1,5 @@
 import { setImmediate as yieldToOthers } from "node:timers/promises";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { noVersion } from "../model/version.js";
 import { decodeBatch } from "./batch.js";
 import { checkGzip } from "./check-gzip.js";
@@ -130,7 +130,7 @@ export class SectionTaker {
   }
 
   /** What takes the place of its predecessor needs no more than that had. */
-  #checkRoom(entry: Entry): void {
+  #checkRoom(entry: Scrape): void {
     const { cache, limits } = this.#context;
     const { entries, gzipBytes } = cache.totals;
     const before = cache.predecessorOf(entry);

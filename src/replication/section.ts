@@ -1,6 +1,6 @@
 import { digestOf } from "../cache/entry-index.js";
 import type { Holdings } from "../cache/holdings.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import type { Version } from "../model/version.js";
 import type { Renewal, Section } from "./messages.js";
 import { writeSequences } from "./sequence-list.js";
@@ -13,7 +13,7 @@ export interface ReceiverState extends Version {
 /** A section, and the entries that follow it in the order of their sequences. */
 export interface SectionToSend {
   readonly section: Section;
-  readonly entries: readonly Entry[];
+  readonly entries: readonly Scrape[];
 }
 
 /**
@@ -55,15 +55,15 @@ export function sectionFor(
 }
 
 /** The new times of entries that the receiver has, as few groups of one time each. */
-function renewalsOf(known: readonly Entry[], base: number, monotonic: number): Renewal[] {
-  const groups = new Map<number, Entry[]>();
+function renewalsOf(known: readonly Scrape[], base: number, monotonic: number): Renewal[] {
+  const groups = new Map<number, Scrape[]>();
   for (const entry of known) {
     if (entry.renewed <= base) continue;
     const group = groups.get(entry.scrapedAt);
     if (group === undefined) groups.set(entry.scrapedAt, [entry]);
     else group.push(entry);
   }
-  const sequences = (entries: readonly Entry[]) => writeSequences(entries.map((entry) => entry.sequence));
+  const sequences = (entries: readonly Scrape[]) => writeSequences(entries.map((entry) => entry.sequence));
   return [...groups].map(([at, group]) => {
     const oldest = group.reduce((least, entry) => Math.min(least, entry.measuredAt), Number.MAX_VALUE);
     const renewal = { at, age: ageMs(oldest, monotonic) };

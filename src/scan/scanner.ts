@@ -5,7 +5,7 @@ import { describeError } from "../errors.js";
 import { ScrapeError } from "../fetch/scrape-error.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
-import { type Entry, unpublished } from "../model/entry.js";
+import { type Scrape, unpublished } from "../model/scrape.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
 import type { Scraper } from "./http-scraper.js";
@@ -225,7 +225,7 @@ function entryOf(
   { target }: TargetRecord,
   { gzip, contentType, size, samples, url }: Probed,
   scrape: { at: number; begun: number; duration: number; origin: string },
-): Entry {
+): Scrape {
   return {
     id: target.id,
     names: target.names,

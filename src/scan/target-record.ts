@@ -1,5 +1,5 @@
 import type { ScrapeError } from "../fetch/scrape-error.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import type { HttpFetch, Target } from "../model/target.js";
 import type { TargetState, TargetStatus } from "../model/target-status.js";
 import type { Probed } from "./probe.js";
@@ -25,7 +25,7 @@ export class TargetRecord {
   /** @param entry what the cache holds of the target from an earlier run. */
   constructor(
     public target: Target,
-    entry: Entry | undefined,
+    entry: Scrape | undefined,
   ) {
     if (entry !== undefined && this.urls.includes(entry.url)) {
       this.winner = entry.url;

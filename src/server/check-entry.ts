@@ -3,7 +3,7 @@ import { createGunzip } from "node:zlib";
 import { AppError } from "../errors.js";
 import { formatOfContentType } from "../exposition/format.js";
 import { createValidator, type Validator } from "../exposition/validator.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 
 /** The bytes of an entry are not what is said of them; the message goes on from "what is cached". */
 export class DamagedEntryError extends AppError {}
@@ -16,7 +16,7 @@ export class DamagedEntryError extends AppError {}
  * @param gzipBytesRead how many of its bytes that took.
  * @throws DamagedEntryError
  */
-export function checkInflated(entry: Entry, text: Buffer, gzipBytesRead: number): void {
+export function checkInflated(entry: Scrape, text: Buffer, gzipBytesRead: number): void {
   const validator = validatorFor(entry);
   validator.push(text);
   judge(entry, validator, text.length, gzipBytesRead);
@@ -27,7 +27,7 @@ export function checkInflated(entry: Entry, text: Buffer, gzipBytesRead: number)
  *
  * @throws DamagedEntryError, or zlib's errors.
  */
-export async function checkInPieces(entry: Entry): Promise<void> {
+export async function checkInPieces(entry: Scrape): Promise<void> {
   const validator = validatorFor(entry);
   const gunzip = createGunzip();
   let inflated = 0;
@@ -41,11 +41,11 @@ export async function checkInPieces(entry: Entry): Promise<void> {
   judge(entry, validator, inflated, gunzip.bytesWritten);
 }
 
-function validatorFor({ contentType }: Entry): Validator {
+function validatorFor({ contentType }: Scrape): Validator {
   return createValidator(formatOfContentType(contentType) ?? "text");
 }
 
-function judge({ size, samples, gzip }: Entry, validator: Validator, inflated: number, read: number): void {
+function judge({ size, samples, gzip }: Scrape, validator: Validator, inflated: number, read: number): void {
   const verdict = validator.end();
   if (!verdict.ok) {
     throw new DamagedEntryError(`is no valid exposition: line ${verdict.line}: ${verdict.reason}`);

@@ -3,7 +3,7 @@ import { gunzip } from "node:zlib";
 import { describeError } from "../errors.js";
 import { inflateAtOnce } from "../fetch/inflate-at-once.js";
 import { type Logger, silentLogger } from "../logging.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { instanceOf } from "../model/target.js";
 import { checkInflated, checkInPieces, DamagedEntryError } from "./check-entry.js";
 
@@ -22,9 +22,9 @@ const inflateAsync = promisify(gunzip);
 /** What a reader needs to know of the cache. */
 export interface ReadCache {
   /** Whether the exposition of an entry is still the newest of its target. */
-  holds(entry: Entry): boolean;
+  holds(entry: Scrape): boolean;
   /** Whether this process has scraped it itself: then it has been checked. */
-  wasScraped(entry: Entry): boolean;
+  wasScraped(entry: Scrape): boolean;
 }
 
 /**
@@ -33,9 +33,9 @@ export interface ReadCache {
  * as long as it is the newest of its target.
  */
 export class EntryReader {
-  readonly #unreadable = new Map<Entry["gzip"], { readonly entry: Entry; readonly reason: string }>();
+  readonly #unreadable = new Map<Scrape["gzip"], { readonly entry: Scrape; readonly reason: string }>();
   /** The bytes that were found good here. */
-  readonly #checked = new WeakSet<Entry["gzip"]>();
+  readonly #checked = new WeakSet<Scrape["gzip"]>();
   readonly #cache: ReadCache;
   readonly #logger: Logger;
 
@@ -45,7 +45,7 @@ export class EntryReader {
   }
 
   /** The inflated bytes of an entry; undefined where it is damaged. */
-  async read(entry: Entry): Promise<Buffer | undefined> {
+  async read(entry: Scrape): Promise<Buffer | undefined> {
     const { gzip, size } = entry;
     return this.#attempt(entry, async () => {
       const maxOutputLength = Math.max(size, 1);
@@ -60,12 +60,12 @@ export class EntryReader {
   }
 
   /** Whether an entry may be sent as it is, without a look at it. */
-  isChecked(entry: Entry): boolean {
+  isChecked(entry: Scrape): boolean {
     return this.#cache.wasScraped(entry) || this.#checked.has(entry.gzip);
   }
 
   /** Whether an entry may be sent as it is; it is looked at where nobody has. */
-  async check(entry: Entry): Promise<boolean> {
+  async check(entry: Scrape): Promise<boolean> {
     if (this.isChecked(entry)) return true;
     if (entry.size <= wholeInflatedBytes) return (await this.read(entry)) !== undefined;
     return (await this.#attempt(entry, () => checkInPieces(entry).then(() => true))) ?? false;
@@ -81,12 +81,12 @@ export class EntryReader {
   }
 
   /** Why an entry could not be read, in words. */
-  reasonFor({ gzip }: Entry): string | undefined {
+  reasonFor({ gzip }: Scrape): string | undefined {
     return this.#unreadable.get(gzip)?.reason;
   }
 
   /** Does something that shows whether an entry is good; undefined where it is not. */
-  async #attempt<T>(entry: Entry, work: () => Promise<T>): Promise<T | undefined> {
+  async #attempt<T>(entry: Scrape, work: () => Promise<T>): Promise<T | undefined> {
     if (this.#unreadable.has(entry.gzip)) return undefined;
     try {
       const result = await work();
@@ -100,7 +100,7 @@ export class EntryReader {
     }
   }
 
-  #note(entry: Entry, reason: string): void {
+  #note(entry: Scrape, reason: string): void {
     if (this.#unreadable.has(entry.gzip)) return;
     this.#forgetOutdated();
     this.#unreadable.set(entry.gzip, { entry, reason });

@@ -5,7 +5,7 @@ import { toText } from "../exposition/convert.js";
 import { contentTypes, type Format, formatOfContentType } from "../exposition/format.js";
 import { merge } from "../exposition/merge.js";
 import type { Logger } from "../logging.js";
-import type { Entry } from "../model/entry.js";
+import type { Scrape } from "../model/scrape.js";
 import { instanceOf } from "../model/target.js";
 import { EntryReader, type LeftOut, type ReadCache } from "./entry-reader.js";
 import { inTurns } from "./in-turns.js";
@@ -32,12 +32,12 @@ const inflateAsync = promisify(gunzip);
 const deflateAsync = promisify(gzip);
 
 /** The format that an entry is kept in. */
-export function formatOf(entry: Entry): Format {
+export function formatOf(entry: Scrape): Format {
   return formatOfContentType(entry.contentType) ?? "text";
 }
 
 /** Whether entries are too much to be merged into one answer. */
-export function tooMuchToMerge(entries: readonly Entry[]): boolean {
+export function tooMuchToMerge(entries: readonly Scrape[]): boolean {
   return entries.reduce((sum, entry) => sum + entry.size, 0) > maxMergeBytes;
 }
 
@@ -48,7 +48,7 @@ export function tooMuchToMerge(entries: readonly Entry[]): boolean {
 export class PreparedAnswers {
   readonly #answers = new Map<
     string,
-    { readonly entries: readonly Entry[]; readonly answer: Promise<PreparedAnswer> }
+    { readonly entries: readonly Scrape[]; readonly answer: Promise<PreparedAnswer> }
   >();
   readonly #cache: ReadCache;
   readonly #atWork = pLimit(madeAtOnce);
@@ -62,7 +62,7 @@ export class PreparedAnswers {
   }
 
   /** An answer in `format` made of one entry or several, without those that are damaged. */
-  async get(entries: readonly Entry[], format: Format): Promise<PreparedAnswer> {
+  async get(entries: readonly Scrape[], format: Format): Promise<PreparedAnswer> {
     const key = [format, ...entries.map(({ origin, id }) => `${origin} ${id}`)].join("\n");
     const known = this.#answers.get(key);
     // An entry whose times were renewed still has the exposition of its predecessor.
@@ -95,7 +95,7 @@ export class PreparedAnswers {
 }
 
 async function prepare(
-  entries: readonly Entry[],
+  entries: readonly Scrape[],
   format: Format,
   reader: EntryReader,
   atWork: LimitFunction,

@@ -1,6 +1,6 @@
 import { clockOffsets, clockTolerance } from "../model/clock-offset.js";
-import { ageOf, type Entry } from "../model/entry.js";
 import type { PeerStatus } from "../model/replication-status.js";
+import { ageOf, type Scrape } from "../model/scrape.js";
 import { instanceOf } from "../model/target.js";
 import type { ServerContext } from "./context.js";
 import { isoTime, roundSeconds } from "./iso-time.js";
@@ -27,7 +27,7 @@ export function replicationJson(context: ServerContext): object {
   };
 }
 
-function statusJson({ clock, replication }: ServerContext, others: readonly Entry[]): object {
+function statusJson({ clock, replication }: ServerContext, others: readonly Scrape[]): object {
   const view = replication();
   if (view.status === undefined) return { replication: null, whyNoReplication: view.reason };
   const { origin, manager, listFailing, peers, cutOff, sharedNames, origins } = view.status;

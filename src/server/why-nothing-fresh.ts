@@ -1,7 +1,7 @@
 import type { Cache } from "../cache/cache.js";
 import type { LastKnown } from "../cache/departed.js";
 import type { Clock } from "../model/clock.js";
-import { ageOf } from "../model/entry.js";
+import { ageOf } from "../model/scrape.js";
 import type { TargetStatus } from "../model/target-status.js";
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Cache, type EntryStore } from "../../src/cache/cache.js";
-import type { Entry } from "../../src/model/entry.js";
+import type { Scrape } from "../../src/model/scrape.js";
 import { entryFor, manualClock } from "../support/entries.js";
 
 function rememberingStore(): EntryStore & { saved: string[]; removed: string[] } {
@@ -9,7 +9,7 @@ function rememberingStore(): EntryStore & { saved: string[]; removed: string[] }
   return {
     saved,
     removed,
-    save: (entry: Entry) => saved.push(entry.id),
+    save: (entry: Scrape) => saved.push(entry.id),
     remove: ({ id }) => removed.push(id),
   };
 }

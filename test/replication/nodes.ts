@@ -1,5 +1,5 @@
 import { Cache } from "../../src/cache/cache.js";
-import type { Entry } from "../../src/model/entry.js";
+import type { Scrape } from "../../src/model/scrape.js";
 import { Intake } from "../../src/replication/intake.js";
 import { planExchange, type Side } from "../../src/replication/planner.js";
 import { sectionFor } from "../../src/replication/section.js";
@@ -12,7 +12,7 @@ export interface TestNode {
   readonly origin: string;
   readonly clock: ManualClock;
   readonly cache: Cache;
-  put(id: string, text: string, fields?: Partial<Entry>): void;
+  put(id: string, text: string, fields?: Partial<Scrape>): void;
 }
 
 export function testNode(

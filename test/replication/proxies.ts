@@ -5,7 +5,7 @@ import { Cache } from "../../src/cache/cache.js";
 import { ServiceLabelTable } from "../../src/cache/service-label-table.js";
 import { type Logger, silentLogger } from "../../src/logging.js";
 import { type Clock, systemClock } from "../../src/model/clock.js";
-import type { Entry } from "../../src/model/entry.js";
+import type { Scrape } from "../../src/model/scrape.js";
 import type { ServiceLabels } from "../../src/model/service-labels.js";
 import { Claims } from "../../src/replication/claims.js";
 import type { ConnectionLimits } from "../../src/replication/connection-guard.js";
@@ -45,7 +45,7 @@ export interface TestProxy {
   /** Whom it talks to from now on, by their ports; `manager` unless told. */
   talkTo(...others: { readonly server: { readonly port: number } }[]): void;
   role(manager: boolean, serviceLabels?: ServiceLabels, problem?: string): void;
-  put(id: string, text: string, fields?: Partial<Entry>): Entry;
+  put(id: string, text: string, fields?: Partial<Scrape>): Scrape;
 
   stop(): Promise<void>;
 }
@@ -169,6 +169,6 @@ export function served({ cache }: TestProxy, name = "web"): Record<string, strin
   return Object.fromEntries(cache.named(name).map((entry) => [entry.replica, textOf(entry)]));
 }
 
-function textOf({ gzip }: Entry): string {
+function textOf({ gzip }: Scrape): string {
   return gunzipSync(gzip).toString();
 }

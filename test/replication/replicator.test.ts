@@ -1,7 +1,7 @@
 import { duplexPair } from "node:stream";
 import { describe, expect, it } from "vitest";
 import { systemClock } from "../../src/model/clock.js";
-import { clockOffsetOf } from "../../src/model/entry.js";
+import { clockOffsetOf } from "../../src/model/scrape.js";
 import { FrameChannel } from "../../src/replication/frame-channel.js";
 import { inflateMessage, parseMessage } from "../../src/replication/messages.js";
 import type { PeerList } from "../../src/replication/peers.js";

@@ -1,13 +1,13 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import type { Entry } from "../../src/model/entry.js";
+import type { Scrape } from "../../src/model/scrape.js";
 import { setUpServer } from "../support/http-server.js";
 
 const long = `${"# a comment\n".repeat(120_000)}a 2\n`;
 const cut = (gzip: Buffer) => Buffer.concat([gzip.subarray(0, -9), gzip.subarray(-8)]);
 
 /** What another node says that it has scraped, and has not. */
-const faults: [what: string, reason: RegExp, fields: Partial<Entry> & { text?: string }][] = [
+const faults: [what: string, reason: RegExp, fields: Partial<Scrape> & { text?: string }][] = [
   ["a web page", /no valid exposition: line 1/, { text: "<html>\n" }],
   ["a text that ends in the middle of a sample", /no valid exposition: line 2/, { text: 'a 1\nb{c="d' }],
   ["text for OpenMetrics", /# EOF/, { contentType: "application/openmetrics-text; version=1.0.0" }],

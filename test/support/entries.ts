@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import type { Clock } from "../../src/model/clock.js";
-import { type Entry, unpublished } from "../../src/model/entry.js";
+import { type Scrape, unpublished } from "../../src/model/scrape.js";
 
 /** Clocks that stand still until they are moved, in seconds. */
 export function manualClock(start = Date.UTC(2026, 0, 1)): Clock & { advance(seconds: number): void } {
@@ -15,7 +15,7 @@ export function manualClock(start = Date.UTC(2026, 0, 1)): Clock & { advance(sec
 }
 
 /** An entry that was scraped just now, by the clock that is given. */
-export function entryFor(clock: Clock, fields: Partial<Entry> & { text?: string } = {}): Entry {
+export function entryFor(clock: Clock, fields: Partial<Scrape> & { text?: string } = {}): Scrape {
   const { text = "up 1\n", ...rest } = fields;
   return {
     id: "docker:1",

@@ -3,8 +3,8 @@ import { onTestFinished } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import type { Access } from "../../src/config/access.js";
 import { silentLogger } from "../../src/logging.js";
-import type { Entry } from "../../src/model/entry.js";
 import type { ReplicationView } from "../../src/model/replication-status.js";
+import type { Scrape } from "../../src/model/scrape.js";
 import type { Target } from "../../src/model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
 import { startHttpServer } from "../../src/server/http-server.js";
@@ -59,13 +59,13 @@ export async function setUpServer(
     const body = Buffer.from(await response.body.arrayBuffer());
     return { status: response.statusCode, headers: response.headers, body, text: body.toString() };
   };
-  const put = (fields: Partial<Entry> & { text?: string } = {}) => {
+  const put = (fields: Partial<Scrape> & { text?: string } = {}) => {
     const entry = entryFor(clock, fields);
     cache.put(entry);
     return entry;
   };
   /** Takes an entry of another node, as replication does. */
-  const take = (origin: string, fields: Partial<Entry> & { text?: string } = {}) => {
+  const take = (origin: string, fields: Partial<Scrape> & { text?: string } = {}) => {
     const entry = entryFor(clock, { origin, epoch: 1, sequence: 1, renewed: 1, ...fields });
     cache.holdings.take(entry);
     return entry;

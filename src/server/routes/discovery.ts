@@ -1,6 +1,6 @@
 import type { IRouter, Request, Response } from "express";
-import type { Entry } from "../../model/entry.js";
 import { metricsPathOf } from "../../model/metrics-path.js";
+import type { Scrape } from "../../model/scrape.js";
 import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
@@ -74,7 +74,7 @@ function groupOfTarget({ target, state }: TargetStatus, address: string, node: s
 }
 
 /** Of another node's target no more is known than what its entry says; a fresh one was up a moment ago. */
-function groupOfEntry(entry: Entry, address: string): HttpSdGroup {
+function groupOfEntry(entry: Scrape, address: string): HttpSdGroup {
   return { targets: [address], labels: { ...commonLabels(entry, entry.origin), [`${prefix}state`]: "up" } };
 }
 

@@ -6,7 +6,7 @@ import { Federation } from "../../exposition/federate.js";
 import { contentTypes } from "../../exposition/format.js";
 import type { Clock } from "../../model/clock.js";
 import { clockOffsets, tellsTheTime } from "../../model/clock-offset.js";
-import { type Entry, onePerInstance } from "../../model/entry.js";
+import { onePerInstance, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { inTurns } from "../in-turns.js";
@@ -78,7 +78,7 @@ async function stream(
   context: ServerContext,
   request: Request,
   response: Response,
-  entries: readonly Entry[],
+  entries: readonly Scrape[],
 ): Promise<void> {
   const untimed = new Set(entries.filter((entry) => !tellsTheTime(entry, context.clock)));
   const gzipped = takesGzip(request.headers["accept-encoding"]);
@@ -106,8 +106,8 @@ async function stream(
 
 async function* federated(
   { answers }: ServerContext,
-  entries: readonly Entry[],
-  untimed: ReadonlySet<Entry>,
+  entries: readonly Scrape[],
+  untimed: ReadonlySet<Scrape>,
 ): AsyncGenerator<Buffer> {
   const federation = new Federation();
   for (const entry of entries) {
@@ -123,7 +123,7 @@ async function* federated(
   }
 }
 
-function tellOffsets(entries: Iterable<Entry>, clock: Clock): string {
+function tellOffsets(entries: Iterable<Scrape>, clock: Clock): string {
   return [...clockOffsets(entries, clock)]
     .slice(0, maxOriginsTold)
     .map(([origin, offset]) => `${encodeURIComponent(origin)}=${offset.toFixed(1)}`)

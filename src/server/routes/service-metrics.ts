@@ -1,6 +1,6 @@
 import type { IRouter, Request, Response } from "express";
-import { ageOf, type Entry } from "../../model/entry.js";
 import { withSlashes } from "../../model/metrics-path.js";
+import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { acceptReader, chooseFormat } from "../negotiate.js";
@@ -17,7 +17,7 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
   const send = (
     request: Request,
     response: Response,
-    entries: readonly Entry[],
+    entries: readonly Scrape[],
   ): Promise<void> | undefined => {
     const formats = entries.map(formatOf);
     const format = chooseFormat(readAccept(request.headers.accept), formats);
@@ -35,11 +35,11 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     }
     return undefined;
 
-    function sendAsItIs({ contentType, gzip }: Entry): void {
+    function sendAsItIs({ contentType, gzip }: Scrape): void {
       sendExposition(response, { contentType, age, gzipped, body: gzip });
     }
 
-    async function sendChecked(entry: Entry): Promise<void> {
+    async function sendChecked(entry: Scrape): Promise<void> {
       if (await answers.reader.check(entry)) sendAsItIs(entry);
       else refuse();
     }
@@ -89,6 +89,6 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
 }
 
 /** By the full name: under a short one two stacks may have the same replica. */
-function pathOf({ job, replica }: Entry): string {
+function pathOf({ job, replica }: Scrape): string {
   return `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`;
 }

@@ -1,6 +1,6 @@
 import type { IRouter } from "express";
 import { findNameClashes } from "../../cache/name-clashes.js";
-import { ageOf, type Entry } from "../../model/entry.js";
+import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
@@ -28,7 +28,7 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
 }
 
 /** What is served, by full service name. */
-function servicesJson(entries: readonly Entry[]): object[] {
+function servicesJson(entries: readonly Scrape[]): object[] {
   const services = new Map<string, { names: Set<string>; replicas: string[] }>();
   for (const { job, names, replica } of entries) {
     const service = services.get(job) ?? { names: new Set(), replicas: [] };

@@ -1,6 +1,6 @@
 import { crc32, gzipSync } from "node:zlib";
 import { decodeEntryFile, encodeEntryFile } from "../../../src/cache/entry-file.js";
-import type { Entry } from "../../../src/model/entry.js";
+import type { Scrape } from "../../../src/model/scrape.js";
 import { entryFor, manualClock } from "../../support/entries.js";
 import { law, type Subject } from "../subject.js";
 
@@ -72,7 +72,7 @@ function read(file: Buffer): void {
 }
 
 /** The age is kept in whole milliseconds. */
-function sameEntry(one: Entry, other: Entry): boolean {
+function sameEntry(one: Scrape, other: Scrape): boolean {
   const [some, others] = [one, other].map(({ gzip, measuredAt: _, ...rest }) =>
     JSON.stringify([...Object.entries(rest).sort(), gzip.toString("hex")]),
   );

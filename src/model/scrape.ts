@@ -2,7 +2,7 @@ import type { Clock } from "./clock.js";
 import { type Identity, instanceKeyOf } from "./target.js";
 
 /** The last good exposition of one target. An entry is never changed, only replaced by its successor. */
-export interface Entry extends Identity {
+export interface Scrape extends Identity {
   /** Id of the target on its origin, such as `docker:<container id>`. */
   readonly id: string;
   /** Hostname of the node that scraped it. */
@@ -36,7 +36,7 @@ export interface Entry extends Identity {
 export const unpublished = { epoch: 0, sequence: 0, renewed: 0 } as const;
 
 /** The age of an entry in seconds, never below 0, whatever the wall clocks say. */
-export function ageOf(entry: Pick<Entry, "measuredAt">, monotonic: number): number {
+export function ageOf(entry: Pick<Scrape, "measuredAt">, monotonic: number): number {
   return Math.max(0, (monotonic - entry.measuredAt) / 1000);
 }
 
@@ -44,7 +44,7 @@ export function ageOf(entry: Pick<Entry, "measuredAt">, monotonic: number): numb
  * How far the clock of an entry's origin is ahead of this node's, in seconds; below 0 where it is behind. What the
  * origin's clock shows now is the time of the scrape and the age since, which travels as such.
  */
-export function clockOffsetOf(entry: Pick<Entry, "scrapedAt" | "measuredAt">, clock: Clock): number {
+export function clockOffsetOf(entry: Pick<Scrape, "scrapedAt" | "measuredAt">, clock: Clock): number {
   return (entry.scrapedAt + (clock.monotonic() - entry.measuredAt) - clock.now()) / 1000;
 }
 
@@ -54,9 +54,9 @@ export function clockOffsetOf(entry: Pick<Entry, "scrapedAt" | "measuredAt">, cl
  *
  * @returns those that count, ordered by instance.
  */
-export function onePerInstance(entries: readonly Entry[]): Entry[] {
+export function onePerInstance(entries: readonly Scrape[]): Scrape[] {
   if (entries.length < 2) return [...entries];
-  const winners = new Map<string, Entry>();
+  const winners = new Map<string, Scrape>();
   for (const entry of entries) {
     const instance = instanceKeyOf(entry);
     const other = winners.get(instance);
@@ -65,7 +65,7 @@ export function onePerInstance(entries: readonly Entry[]): Entry[] {
   return [...winners.entries()].sort(([a], [b]) => compareNaturally(a, b)).map(([, entry]) => entry);
 }
 
-function supersedes(entry: Entry, other: Entry): boolean {
+function supersedes(entry: Scrape, other: Scrape): boolean {
   const sameClock = entry.origin === other.origin;
   const started = sameClock ? entry.startedAt : startOf(entry);
   const otherStarted = sameClock ? other.startedAt : startOf(other);
@@ -76,7 +76,7 @@ function supersedes(entry: Entry, other: Entry): boolean {
  * When the target was started, on this process's monotonic clock: how old it was at the scrape is a difference of
  * two times of one clock, its origin's, so clocks that differ do no harm. A start that is not known was long ago.
  */
-function startOf({ startedAt, scrapedAt, measuredAt }: Entry): number {
+function startOf({ startedAt, scrapedAt, measuredAt }: Scrape): number {
   return startedAt === 0 ? Number.NEGATIVE_INFINITY : measuredAt - (scrapedAt - startedAt);
 }
 
