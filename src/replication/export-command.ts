@@ -7,7 +7,7 @@ import { AppError } from "../errors.js";
 import type { Clock } from "../model/clock.js";
 import type { Scrape } from "../model/scrape.js";
 import { metadataOf } from "./entry-metadata.js";
-import type { SshCommand } from "./ssh-connection.js";
+import type { SshCommand } from "./ssh/server-connection.js";
 
 const exportsAtOnce = 4;
 /** Milliseconds for one export: an archive that is not fetched keeps old expositions in memory. */

@@ -1,5 +1,5 @@
 import type { ServiceLabels } from "../model/service-labels.js";
-import type { PeerAddress } from "./ssh-client.js";
+import type { PeerAddress } from "./ssh/client.js";
 
 /** A peer as its source knows it. */
 export interface KnownPeer {

@@ -12,13 +12,13 @@ import { maxEpoch } from "../model/version.js";
 import type { Telemetry } from "../telemetry.js";
 import { Claims } from "./claims.js";
 import { createExportCommand } from "./export-command.js";
-import { deriveKeys } from "./keys.js";
 import { defaultLimits, type ReplicationLimits } from "./limits.js";
 import { failureReasons } from "./peer-error.js";
 import type { PeerSource } from "./peers.js";
-import { refusalReasons } from "./refusal.js";
 import { Replicator } from "./replicator.js";
-import { startSshServer } from "./ssh-server.js";
+import { deriveKeys } from "./ssh/keys.js";
+import { refusalReasons } from "./ssh/refusal.js";
+import { startSshServer } from "./ssh/server.js";
 import { createStatusCommand } from "./status-command.js";
 
 export interface ReplicationOptions {

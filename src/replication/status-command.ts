@@ -1,4 +1,4 @@
-import type { SshCommand } from "./ssh-connection.js";
+import type { SshCommand } from "./ssh/server-connection.js";
 
 /** `status`: what a node knows of itself and its peers, as JSON for a person. */
 export function createStatusCommand(status: () => object): SshCommand {

@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { FailureReason } from "../../src/replication/peer-error.js";
-import { type EvilClient, startEvilClient } from "./evil-client.js";
 import { served, startProxy, type TestProxy } from "./proxies.js";
 import { message } from "./raw-peer.js";
+import { type EvilClient, startEvilClient } from "./ssh/evil-client.js";
 
 const mebibyte = 1024 * 1024;
 

@@ -4,9 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import ssh2 from "ssh2";
 import { archive, archiveOfSize, tenGigabytes } from "./bad-archives.js";
-import { type EvilClient, startEvilClient } from "./evil-client.js";
 import { frame, goodGzip, goodMetadata, message, startRawPeer, tarOf } from "./raw-peer.js";
-import { logIn } from "./strangers.js";
+import { type EvilClient, startEvilClient } from "./ssh/evil-client.js";
+import { logIn } from "./ssh/strangers.js";
 
 const mebibyte = 1024 * 1024;
 

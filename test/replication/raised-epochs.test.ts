@@ -8,7 +8,7 @@ import { silentLogger } from "../../src/logging.js";
 import { systemClock } from "../../src/model/clock.js";
 import { FrameDecoder } from "../../src/replication/frames.js";
 import { startReplication } from "../../src/replication/replication.js";
-import { openLink } from "../../src/replication/ssh-client.js";
+import { openLink } from "../../src/replication/ssh/client.js";
 import { createStaticPeers } from "../../src/replication/static-peers.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { tempFolder } from "../support/temp-folder.js";

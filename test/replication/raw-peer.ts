@@ -6,10 +6,10 @@ import ssh2 from "ssh2";
 import { pack } from "tar-stream";
 import { encodeFrames, type FrameKind } from "../../src/replication/frames.js";
 import { encodeMessage, type Message } from "../../src/replication/messages.js";
-import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
+import { sshAlgorithms } from "../../src/replication/ssh/algorithms.js";
 import { startTcpTarget } from "../support/target-server.js";
-import type { RawProtocol } from "./evil-client.js";
 import { keysFor } from "./proxies.js";
+import type { RawProtocol } from "./ssh/evil-client.js";
 
 /** A peer that holds the secret and does with a `sync` channel whatever a test wants. */
 export interface RawPeer {

@@ -2,15 +2,15 @@ import { timingSafeEqual } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
-import { TokenBucket } from "../model/token-bucket.js";
+import { TokenBucket } from "../../model/token-bucket.js";
+import { PeerError } from "../peer-error.js";
+import { sshAlgorithms, sshUser } from "./algorithms.js";
 import { gatherWrites } from "./gather-writes.js";
 import type { SharedKeys } from "./keys.js";
 import { breakOf, failureOf } from "./link-failure.js";
 import { paceBySocket } from "./paced-channel.js";
-import { PeerError } from "./peer-error.js";
 import { rekeyRate } from "./rekey-rate.js";
 import { watchSocket } from "./socket-watch.js";
-import { sshAlgorithms, sshUser } from "./ssh-algorithms.js";
 
 /** Where a peer listens. */
 export interface PeerAddress {

@@ -1,4 +1,4 @@
-import { type Rate, TokenBucket } from "../model/token-bucket.js";
+import { type Rate, TokenBucket } from "../../model/token-bucket.js";
 
 const addressesRemembered = 10_000;
 

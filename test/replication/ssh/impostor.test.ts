@@ -1,7 +1,7 @@
 import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { startTcpTarget } from "../support/target-server.js";
-import { keysFor, startProxy } from "./proxies.js";
+import { startTcpTarget } from "../../support/target-server.js";
+import { keysFor, startProxy } from "../proxies.js";
 import { strangersKey } from "./strangers.js";
 
 describe("an impostor in the place of a peer", () => {

@@ -1,9 +1,10 @@
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import ssh2 from "ssh2";
-import type { ListenAddress } from "../config/readers.js";
-import { codeOf, describeError, ListenError } from "../errors.js";
-import type { Logger } from "../logging.js";
-import type { Clock } from "../model/clock.js";
+import type { ListenAddress } from "../../config/readers.js";
+import { codeOf, describeError, ListenError } from "../../errors.js";
+import type { Logger } from "../../logging.js";
+import type { Clock } from "../../model/clock.js";
+import { sshAlgorithms } from "./algorithms.js";
 import { authenticate } from "./authentication.js";
 import { ConnectionGuard, type ConnectionLimits, defaultConnectionLimits } from "./connection-guard.js";
 import { gatherWrites } from "./gather-writes.js";
@@ -12,14 +13,13 @@ import type { SharedKeys } from "./keys.js";
 import { part } from "./parting.js";
 import { PasswordGuard } from "./password-guard.js";
 import type { RefusalReason } from "./refusal.js";
-import { watchSocket } from "./socket-watch.js";
-import { sshAlgorithms } from "./ssh-algorithms.js";
 import {
   type ConnectionTimings,
   defaultConnectionTimings,
   type SshCommands,
   SshConnection,
-} from "./ssh-connection.js";
+} from "./server-connection.js";
+import { watchSocket } from "./socket-watch.js";
 
 export interface SshServerOptions {
   readonly listen: ListenAddress;

@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { watchSocket } from "../../src/replication/socket-watch.js";
+import { watchSocket } from "../../../src/replication/ssh/socket-watch.js";
 
 /** Both ends of a connection, the near one as a server has it. */
 async function connection(): Promise<{ readonly near: Socket; readonly far: Socket }> {

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { startTcpTarget } from "../support/target-server.js";
-import { startProxy } from "./proxies.js";
-import { message, startRawPeer } from "./raw-peer.js";
+import { startTcpTarget } from "../../support/target-server.js";
+import { startProxy } from "../proxies.js";
+import { message, startRawPeer } from "../raw-peer.js";
 
 const mebibyte = 1024 * 1024;
 /** Longer than a test takes: what ends an exchange here is to be something else. */

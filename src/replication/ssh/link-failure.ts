@@ -1,5 +1,5 @@
-import { describeError } from "../errors.js";
-import { PeerError } from "./peer-error.js";
+import { describeError } from "../../errors.js";
+import { PeerError } from "../peer-error.js";
 
 /** What ssh2 tells: where it went wrong, as `client-authentication`. */
 type SshError = Error & { readonly level?: string };

@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Connection, ServerChannel, Session } from "ssh2";
-import { describeError } from "../errors.js";
-import type { Logger } from "../logging.js";
-import type { Clock } from "../model/clock.js";
-import { TokenBucket } from "../model/token-bucket.js";
+import { describeError } from "../../errors.js";
+import type { Logger } from "../../logging.js";
+import type { Clock } from "../../model/clock.js";
+import { TokenBucket } from "../../model/token-bucket.js";
 import { paceBySocket } from "./paced-channel.js";
 import { part } from "./parting.js";
 import type { RefusalReason } from "./refusal.js";

@@ -1,8 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { askBySsh, run } from "../support/openssh.js";
-import { startProxy, type TestProxy, testSecret } from "./proxies.js";
+import { askBySsh, run } from "../../support/openssh.js";
+import { startProxy, type TestProxy, testSecret } from "../proxies.js";
 
 const programs = ["ssh", "sshpass", "tar"];
 const missing = programs.filter((program) => spawnSync("which", [program]).status !== 0);

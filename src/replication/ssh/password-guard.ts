@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { addressBlock } from "../address/address-block.js";
-import type { Clock } from "../model/clock.js";
-import { TokenBucket } from "../model/token-bucket.js";
+import { addressBlock } from "../../address/address-block.js";
+import type { Clock } from "../../model/clock.js";
+import { TokenBucket } from "../../model/token-bucket.js";
 import { AddressBuckets } from "./address-buckets.js";
 
 /** Wrong passwords. */

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
-import { addressBlock } from "../address/address-block.js";
-import type { Clock } from "../model/clock.js";
-import { type Rate, TokenBucket } from "../model/token-bucket.js";
+import { addressBlock } from "../../address/address-block.js";
+import type { Clock } from "../../model/clock.js";
+import { type Rate, TokenBucket } from "../../model/token-bucket.js";
 import { AddressBuckets } from "./address-buckets.js";
 import type { RefusalReason } from "./refusal.js";
 

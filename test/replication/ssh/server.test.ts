@@ -1,6 +1,6 @@
 import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { keysFor, startProxy, testSecret } from "./proxies.js";
+import { keysFor, startProxy, testSecret } from "../proxies.js";
 import { closed, connectClient, dial, logIn, strangersKey } from "./strangers.js";
 
 describe("the SSH server", () => {

@@ -1,8 +1,8 @@
 import { connect, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import { onTestFinished } from "vitest";
-import { sshAlgorithms } from "../../src/replication/ssh-algorithms.js";
-import { keysFor } from "./proxies.js";
+import { sshAlgorithms } from "../../../src/replication/ssh/algorithms.js";
+import { keysFor } from "../proxies.js";
 
 /** What ssh2 keeps to itself: the messages of the protocol, to be sent at will. */
 export interface RawProtocol {

@@ -1,4 +1,4 @@
-import type { Rate } from "../model/token-bucket.js";
+import type { Rate } from "../../model/token-bucket.js";
 
 /**
  * Negotiations of new keys that the other end of a connection may ask for. Each costs some
