@@ -1,11 +1,11 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { addressBlock } from "../../address/address-block.js";
+import { BoundedMap } from "../../bounded-map.js";
 import type { Access } from "../../config/access.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";
 import type { Telemetry } from "../../telemetry.js";
-import { BoundedMap } from "./bounded-map.js";
 import { type Credentials, parseCredentials } from "./credentials.js";
 import { PasswordChecks } from "./password-checks.js";
 
@@ -187,11 +187,7 @@ export class Authenticator {
   }
 
   #bucketOf(client: string): TokenBucket {
-    const known = this.#buckets.get(client);
-    if (known !== undefined) return known;
-    const bucket = new TokenBucket(wrongFromOne, this.#clock.monotonic());
-    this.#buckets.set(client, bucket);
-    return bucket;
+    return this.#buckets.getOrCreate(client, () => new TokenBucket(wrongFromOne, this.#clock.monotonic()));
   }
 
   #count(scheme: string, result: string): void {
