@@ -81,7 +81,7 @@ type PrometheusConfigOptions = ProxyCredentials & { readonly url: string[]; read
 
 async function surroundings(version: string, level?: Config["logLevel"]): Promise<Surroundings> {
   const { createLogger } = await import("../logging/create-logger.js");
-  const config = readConfig(process.env, process.stderr.isTTY);
+  const config = readConfig(process.env, { terminal: process.stderr.isTTY });
   const secrets = [config.sshPass, config.bearerToken].filter((secret) => secret !== undefined);
   const logger = createLogger({ level: level ?? config.logLevel, format: config.logFormat, secrets });
   return { config, logger, version };

@@ -2,6 +2,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
 import { type LogFormat, type LogLevel, logFormats, logLevels } from "../logging.js";
+import { cgroupMemoryLimit } from "./cgroup-memory.js";
 import { EnvironmentReader, type RawEnvironment } from "./environment.js";
 import {
   anyText,
@@ -33,6 +34,10 @@ export interface Config {
   /** The inflated size of one exposition. */
   readonly scrapeMaxBytes: number;
   readonly staleAfter: number;
+  /** How long scrapes are kept; at least `staleAfter`. */
+  readonly history: number;
+  /** The memory budget for scrapes, prepared responses and data in transit. */
+  readonly memoryMaxBytes: number;
   readonly cacheDir: string;
   readonly listen: ListenAddress;
   /** `host:port` under which Prometheus reaches this node. */
@@ -72,15 +77,26 @@ export interface DockerConfig {
 
 const wellKnownPorts = [80, 8080, 9100];
 const recommendedSecretLength = 12;
+const week = 7 * 86_400;
+const mebibyte = 1024 * 1024;
+const minMemory = 64 * mebibyte;
+const maxMemory = 2 ** 40;
+
+/** What readConfig takes from the machine instead of the environment. */
+export interface ConfigDefaults {
+  /** Whether a person reads the log; LOG_FORMAT then defaults to `pretty`. Default: false. */
+  readonly terminal?: boolean;
+  /** The memory limit of this process in bytes; 0 means none. Default: the limit of its cgroup. */
+  readonly memoryLimit?: number;
+}
 
 /**
  * Makes the configuration out of the environment.
  *
  * @param raw the environment; unknown variables are ignored.
- * @param terminal whether a person reads the log, which then is `pretty` unless LOG_FORMAT says otherwise.
  * @throws ConfigError with one line for each bad value, all of them at once.
  */
-export function readConfig(raw: RawEnvironment, terminal = false): Config {
+export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): Config {
   const env = new EnvironmentReader(raw);
   const scrapeInterval = env.read("SCRAPE_INTERVAL", wholeNumber(1, 3600, "seconds"), 10);
   const scrapeTimeout = env.read(
@@ -95,13 +111,17 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
       `at most SCRAPE_INTERVAL, which is ${scrapeInterval} s`,
     );
   }
-  const staleAfter = env.read("STALE_AFTER", positiveNumber(7 * 86_400, "seconds"), 3 * scrapeInterval);
+  const staleAfter = env.read("STALE_AFTER", positiveNumber(week, "seconds"), 3 * scrapeInterval);
   if (staleAfter < scrapeInterval) {
     env.problem(
       "STALE_AFTER",
       `${raw["STALE_AFTER"]}`,
       `at least SCRAPE_INTERVAL, which is ${scrapeInterval} s`,
     );
+  }
+  const history = env.read("HISTORY", positiveNumber(week, "seconds"), staleAfter);
+  if (history < staleAfter) {
+    env.problem("HISTORY", `${raw["HISTORY"]}`, `at least STALE_AFTER, which is ${staleAfter} s`);
   }
   const sshPass = env.readSecret("SSHPASS");
   const peers = env.read("PEERS", peerList, []);
@@ -115,8 +135,14 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     ports: [...new Set([...wellKnownPorts, ...env.read("PORTS", portList, [])])],
     scrapeTimeout,
     scrapeConcurrency: env.read("SCRAPE_CONCURRENCY", wholeNumber(1, 10_000, "targets"), 64),
-    scrapeMaxBytes: env.read("SCRAPE_MAX_BYTES", wholeNumber(1024, 2 ** 30, "bytes"), 64 * 1024 * 1024),
+    scrapeMaxBytes: env.read("SCRAPE_MAX_BYTES", wholeNumber(1024, 2 ** 30, "bytes"), 64 * mebibyte),
     staleAfter,
+    history,
+    memoryMaxBytes: env.read(
+      "MEMORY_MAX_BYTES",
+      wholeNumber(minMemory, maxMemory, "bytes"),
+      defaultMemory(defaults.memoryLimit ?? cgroupMemoryLimit()),
+    ),
     cacheDir: env.read("CACHE_DIR", anyText, join(tmpdir(), "app-metrics-proxy")),
     listen: env.read("LISTEN_ADDRESS", listenAddress, { port: 2137 }),
     ...defined("advertiseAddress", env.read("ADVERTISE_ADDRESS", hostAndPort, undefined)),
@@ -136,7 +162,7 @@ export function readConfig(raw: RawEnvironment, terminal = false): Config {
     ...defined("bearerToken", token),
     ...defined("bearerTokenFile", token && env.read("BEARER_TOKEN_FILE", anyText, undefined)),
     logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
-    logFormat: env.read("LOG_FORMAT", oneOf(logFormats), terminal ? "pretty" : "json"),
+    logFormat: env.read("LOG_FORMAT", oneOf(logFormats), defaults.terminal ? "pretty" : "json"),
     warnings: [...warningsFor("SSHPASS", sshPass), ...warningsFor("BEARER_TOKEN", token)],
   };
   if (env.problems.length > 0) throw new ConfigError(env.problems);
@@ -154,6 +180,8 @@ export function describeConfig(config: Config): Record<string, string> {
     SCRAPE_CONCURRENCY: String(config.scrapeConcurrency),
     SCRAPE_MAX_BYTES: String(config.scrapeMaxBytes),
     STALE_AFTER: String(config.staleAfter),
+    HISTORY: String(config.history),
+    MEMORY_MAX_BYTES: String(config.memoryMaxBytes),
     CACHE_DIR: config.cacheDir,
     LISTEN_ADDRESS: describeAddress(config.listen),
     SSH_LISTEN_ADDRESS: describeAddress(config.sshListen),
@@ -176,6 +204,12 @@ export function describeConfig(config: Config): Record<string, string> {
 
 function describeAddress({ host, port }: ListenAddress): string {
   return `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`;
+}
+
+/** Half of the limit, so that the program itself has room, within what MEMORY_MAX_BYTES allows. */
+function defaultMemory(limit: number | undefined): number {
+  if (!limit) return 512 * mebibyte;
+  return Math.min(Math.max(Math.floor(limit / 2), minMemory), maxMemory);
 }
 
 /** What is told where the shared secret is needed and not set; `why` says what needs it. */

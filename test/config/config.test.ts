@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cgroupMemoryLimit } from "../../src/config/cgroup-memory.js";
 import { describeConfig, readConfig } from "../../src/config/config.js";
 import { ConfigError } from "../../src/errors.js";
 
@@ -27,6 +28,7 @@ describe("the configuration", () => {
       scrapeConcurrency: 64,
       scrapeMaxBytes: 67_108_864,
       staleAfter: 30,
+      history: 30,
       cacheDir: join(tmpdir(), "app-metrics-proxy"),
       listen: { port: 2137 },
       logLevel: "info",
@@ -40,9 +42,32 @@ describe("the configuration", () => {
     expect(readConfig({ SCRAPE_INTERVAL: "60" })).toMatchObject({ scrapeTimeout: 5, staleAfter: 180 });
   });
 
+  it("keeps scrapes as long as they are fresh unless HISTORY is longer", () => {
+    expect(readConfig({ STALE_AFTER: "60" }).history).toBe(60);
+    expect(readConfig({ HISTORY: "3600.5" }).history).toBe(3600.5);
+    expect(readConfig({ STALE_AFTER: "604800", HISTORY: "604800" }).history).toBe(604_800);
+  });
+
+  it.each([
+    ["no limit", 0, 536_870_912],
+    ["a limit of 1 GiB", 2 ** 30, 2 ** 29],
+    ["an odd limit", 2 ** 30 + 1, 2 ** 29],
+    ["a limit below the minimum", 2 ** 26, 2 ** 26],
+    ["a limit above the maximum", 2 ** 45, 2 ** 40],
+  ])("derives the memory budget from %s", (_case, memoryLimit, budget) => {
+    expect(readConfig({}, { memoryLimit }).memoryMaxBytes).toBe(budget);
+    expect(readConfig({ MEMORY_MAX_BYTES: "100000000" }, { memoryLimit }).memoryMaxBytes).toBe(1e8);
+  });
+
+  it("reads the memory limit of the cgroup by default", () => {
+    expect(readConfig({}).memoryMaxBytes).toBe(
+      readConfig({}, { memoryLimit: cgroupMemoryLimit() ?? 0 }).memoryMaxBytes,
+    );
+  });
+
   it("is pretty on a terminal unless it is told otherwise", () => {
-    expect(readConfig({}, true).logFormat).toBe("pretty");
-    expect(readConfig({ LOG_FORMAT: "json" }, true).logFormat).toBe("json");
+    expect(readConfig({}, { terminal: true }).logFormat).toBe("pretty");
+    expect(readConfig({ LOG_FORMAT: "json" }, { terminal: true }).logFormat).toBe("json");
   });
 
   it("puts the ports of PORTS behind the well-known ones, each once, separated by spaces or commas", () => {
@@ -96,6 +121,12 @@ describe("bad values", () => {
     ["SCRAPE_MAX_BYTES", "64M"],
     ["STALE_AFTER", "0"],
     ["STALE_AFTER", "9"],
+    ["HISTORY", "0"],
+    ["HISTORY", "29"],
+    ["HISTORY", "604801"],
+    ["MEMORY_MAX_BYTES", "67108863"],
+    ["MEMORY_MAX_BYTES", "1099511627777"],
+    ["MEMORY_MAX_BYTES", "512MiB"],
     ["METRICS_PATH", "metrics"],
     ["PORTS", "99999"],
     ["PORTS", "80;81"],
