@@ -1,6 +1,7 @@
 import { type ClientRequest, get as getPlain, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Config } from "../config/config.js";
 import { AppError, codeOf } from "../errors.js";
+import { formatHostPort } from "../model/host-port.js";
 
 const timeout = 3000;
 
@@ -15,7 +16,7 @@ const timeout = 3000;
  */
 export async function healthcheck(config: Config): Promise<void> {
   const { host, port } = config.listen;
-  const place = `${loopbackFor(host)}:${port}/-/healthy`;
+  const place = `${formatHostPort({ host: loopbackFor(host), port })}/-/healthy`;
   const signal = AbortSignal.timeout(timeout);
   try {
     const answer =
@@ -69,6 +70,5 @@ function ask(get: Get, signal: AbortSignal): Promise<Answer> {
 /** Where a server that listens on `host` is reached from its own machine. */
 function loopbackFor(host: string | undefined): string {
   if (host === undefined || host === "0.0.0.0") return "127.0.0.1";
-  if (host === "::") return "[::1]";
-  return host.includes(":") ? `[${host}]` : host;
+  return host === "::" ? "::1" : host;
 }

@@ -2,11 +2,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
 import { type LogFormat, type LogLevel, logFormats, logLevels } from "../logging.js";
+import { formatHostPort } from "../model/host-port.js";
 import { cgroupMemoryLimit } from "./cgroup-memory.js";
 import { EnvironmentReader, type RawEnvironment } from "./environment.js";
 import {
   anyText,
   bearerToken,
+  defaultSshPort,
   flag,
   hostAndPort,
   hostName,
@@ -44,7 +46,7 @@ export interface Config {
   readonly advertiseAddress?: string;
   /** Where the other instances, and people with ssh, connect to. */
   readonly sshListen: ListenAddress;
-  /** Peers outside Swarm, as `host` or `host:port`; empty unless set. */
+  /** Peers outside Swarm, as `host` or `host:port` (see parseHostPort, with defaultSshPort); empty unless set. */
   readonly peers: readonly string[];
   /** Whom a manager gives what it has. */
   readonly replicateTo: "all" | "managers";
@@ -146,7 +148,7 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
     cacheDir: env.read("CACHE_DIR", anyText, join(tmpdir(), "app-metrics-proxy")),
     listen: env.read("LISTEN_ADDRESS", listenAddress, { port: 2137 }),
     ...defined("advertiseAddress", env.read("ADVERTISE_ADDRESS", hostAndPort, undefined)),
-    sshListen: env.read("SSH_LISTEN_ADDRESS", listenAddress, { port: 22 }),
+    sshListen: env.read("SSH_LISTEN_ADDRESS", listenAddress, { port: defaultSshPort }),
     peers,
     replicateTo: env.read("REPLICATE_TO", oneOf(["all", "managers"] as const), "all"),
     ...defined("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
@@ -183,8 +185,8 @@ export function describeConfig(config: Config): Record<string, string> {
     HISTORY: String(config.history),
     MEMORY_MAX_BYTES: String(config.memoryMaxBytes),
     CACHE_DIR: config.cacheDir,
-    LISTEN_ADDRESS: describeAddress(config.listen),
-    SSH_LISTEN_ADDRESS: describeAddress(config.sshListen),
+    LISTEN_ADDRESS: formatHostPort(config.listen),
+    SSH_LISTEN_ADDRESS: formatHostPort(config.sshListen),
     PEERS: config.peers.join(" "),
     REPLICATE_TO: config.replicateTo,
     ADVERTISE_ADDRESS: config.advertiseAddress ?? "",
@@ -200,10 +202,6 @@ export function describeConfig(config: Config): Record<string, string> {
     LOG_LEVEL: config.logLevel,
     LOG_FORMAT: config.logFormat,
   };
-}
-
-function describeAddress({ host, port }: ListenAddress): string {
-  return `${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`;
 }
 
 /** Half of the limit, so that the program itself has room, within what MEMORY_MAX_BYTES allows. */

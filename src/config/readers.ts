@@ -1,4 +1,5 @@
 import { isIPv6 } from "node:net";
+import { isHostName, parseHostPort } from "../model/host-port.js";
 
 /** What a reader makes of a text: the value, or what is allowed instead. */
 export type Reading<T> = { readonly value: T } | { readonly allowed: string };
@@ -12,6 +13,9 @@ export interface ListenAddress {
   /** 0 lets the system choose. */
   readonly port: number;
 }
+
+/** The port of SSH, of this node and of a peer that names none. */
+export const defaultSshPort = 22;
 
 /** Whole numbers from `min` to `max`, in plain decimal digits. */
 export function wholeNumber(min: number, max: number, unit: string): Reader<number> {
@@ -57,35 +61,30 @@ export const urlPath: Reader<string> = (text) =>
 
 /** `:2137`, `127.0.0.1:2137`, `[::1]:2137`, `name:2137`. */
 export const listenAddress: Reader<ListenAddress> = (text) => {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/[\]"']*)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65535)
-    return { allowed: "host:port or :port, such as :2137 or 127.0.0.1:2137" };
-  const host = match[1] ?? match[2] ?? "";
-  return { value: host === "" ? { port } : { host, port } };
+  const { host, port } = parseHostPort(text, { listening: true }) ?? {};
+  if (port === undefined) return { allowed: "host:port or :port, such as :2137 or 127.0.0.1:2137" };
+  return { value: host ? { host, port } : { port } };
 };
 
 /** `host:port` under which others reach something; both are needed. */
-export const hostAndPort: Reader<string> = (text) => {
-  const reading = listenAddress(text);
-  return "value" in reading && reading.value.host !== undefined && reading.value.port > 0
-    ? { value: text }
-    : { allowed: "host:port, such as node1.example.org:2137" };
-};
+export const hostAndPort: Reader<string> = (text) =>
+  parseHostPort(text) === undefined
+    ? { allowed: "host:port, such as node1.example.org:2137" }
+    : { value: text };
 
-/** `host` or `host:port`, separated by spaces or commas. */
+/** `host` or `host:port`, separated by spaces or commas; parseHostPort with the default port of SSH reads each. */
 export const peerList: Reader<readonly string[]> = (text) => {
   const peers = text.split(/[\s,]+/).filter((part) => part !== "");
-  return peers.every((peer) => /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]"']+)(:\d{1,5})?$/.test(peer))
-    ? { value: peers }
-    : { allowed: "host or host:port, separated by spaces or commas" };
+  const bad = peers.find((peer) => parseHostPort(peer, { defaultPort: defaultSshPort }) === undefined);
+  if (bad === undefined) return { value: peers };
+  return {
+    allowed: `host or host:port, with ports from 1 to 65535, separated by spaces or commas, not ${JSON.stringify(bad)}`,
+  };
 };
 
-/** An IP address, or any text that can name a host: no spaces, slashes, colons, brackets or quotes. */
+/** An IP address, or any text that can name a host. */
 export const hostName: Reader<string> = (text) =>
-  isIPv6(text) || /^[^\s/[\]@"':]+$/.test(text)
-    ? { value: text }
-    : { allowed: "a host name or an IP address" };
+  isIPv6(text) || isHostName(text) ? { value: text } : { allowed: "a host name or an IP address" };
 
 /** Any text as it stands. */
 export const anyText: Reader<string> = (text) => ({ value: text });

@@ -1,3 +1,5 @@
+import { formatHostPort } from "./host-port.js";
+
 const defaultPort = 2137;
 
 /**
@@ -5,7 +7,6 @@ const defaultPort = 2137;
  * elsewhere than usual adds where, since several of them may run on one machine.
  */
 export function originName(node: string, listen: { readonly host?: string; readonly port: number }): string {
-  const { host, port } = listen;
-  if (host === undefined && port === defaultPort) return node;
-  return `${node}@${host?.includes(":") ? `[${host}]` : (host ?? "")}:${port}`;
+  if (listen.host === undefined && listen.port === defaultPort) return node;
+  return `${node}@${formatHostPort(listen)}`;
 }

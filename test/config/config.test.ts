@@ -135,6 +135,11 @@ describe("bad values", () => {
     ["LISTEN_ADDRESS", "'a':2137"],
     ["SSH_LISTEN_ADDRESS", "22"],
     ["PEERS", "a/b"],
+    ["PEERS", "host:99999"],
+    ["PEERS", "a host:0"],
+    ["PEERS", "[host]:22"],
+    ["ADVERTISE_ADDRESS", "node1:0"],
+    ["LISTEN_ADDRESS", "[127.0.0.1]:2137"],
     ["PEERS", 'a,"b"'],
     ["REPLICATE_TO", "some"],
     ["ADVERTISE_ADDRESS", "node1"],
@@ -219,6 +224,12 @@ describe("replication", () => {
     expect(config.sshListen).toEqual({ port: 22 });
     expect(config.replicateTo).toBe("all");
     expect(config.warnings).toEqual([]);
+  });
+
+  it("names the peer that cannot be used", () => {
+    expect(problemsOf({ SSHPASS: "a long enough secret", PEERS: "a b:99999" })).toEqual([
+      expect.stringMatching(/^PEERS="a b:99999" .* not "b:99999"$/),
+    ]);
   });
 
   it("with PEERS needs the secret, and says so in one line", () => {

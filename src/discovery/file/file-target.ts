@@ -1,14 +1,9 @@
-import { parsePath, parsePort, parseScheme } from "../../model/label-settings.js";
+import { formatHostPort, type HostPort, parseHostPort } from "../../model/host-port.js";
+import { parsePath, parseScheme } from "../../model/label-settings.js";
 import { isEncodableSegment, quoted } from "../../model/path-segment.js";
 import type { Fetch, Target } from "../../model/target.js";
 import { candidateUrls } from "../candidates.js";
 import type { TargetGroup } from "./file-sd.js";
-
-/** An address as Prometheus takes it: `host`, `host:port`, `[IPv6]` or `[IPv6]:port`. */
-interface Address {
-  readonly host: string;
-  readonly port: number;
-}
 
 /**
  * The targets of a group. The labels `job` (else the host) and `instance` (else `host:port`) name each; job and
@@ -25,7 +20,7 @@ export function targetsOf(group: TargetGroup, defaultPath: string): readonly Tar
 function targetOf(written: string, labels: Readonly<Record<string, string>>, defaultPath: string): Target {
   const problems: string[] = [];
   const scheme = parseScheme(labels["__scheme__"] || "http");
-  const address = parseAddress(written, scheme === "https" ? 443 : 80);
+  const address = parseHostPort(written, { defaultPort: scheme === "https" ? 443 : 80 });
   const fetch = fetchOf(written, address, scheme, labels, defaultPath);
 
   const safe = (text: string) => {
@@ -41,12 +36,12 @@ function targetOf(written: string, labels: Readonly<Record<string, string>>, def
     return safe(otherwise);
   };
   const job = named("job", address?.host ?? written);
-  const replica = named("instance", address ? hostAndPort(address) : written);
+  const replica = named("instance", address ? formatHostPort(address) : written);
 
   return {
     id: `file:${job}:${replica}:${fetch.kind === "http" ? fetch.urls[0] : written}`,
     provider: "file",
-    title: address ? hostAndPort(address) : written,
+    title: address ? formatHostPort(address) : written,
     names: [job],
     job,
     replica,
@@ -61,7 +56,7 @@ function targetOf(written: string, labels: Readonly<Record<string, string>>, def
 
 function fetchOf(
   written: string,
-  address: Address | undefined,
+  address: HostPort | undefined,
   scheme: "http" | "https" | undefined,
   labels: Readonly<Record<string, string>>,
   defaultPath: string,
@@ -103,15 +98,4 @@ function ownLabels(
     return valid;
   });
   return Object.fromEntries(kept);
-}
-
-function parseAddress(text: string, defaultPort: number): Address | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^\s:/?#@[\]\\]+))(?::(\d+))?$/.exec(text);
-  const host = match?.[1] ?? match?.[2];
-  const port = match?.[3] === undefined ? defaultPort : parsePort(match[3]);
-  return host === undefined || port === undefined ? undefined : { host, port };
-}
-
-function hostAndPort({ host, port }: Address): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
