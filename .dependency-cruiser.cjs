@@ -26,6 +26,19 @@ const rankRules = ranks.flatMap((rooms, rank) =>
   })),
 );
 
+// Inside src/server: app.ts and http-server.ts put the folders together.
+const serverRules = Object.entries({
+  listener: ["routes", "relay"],
+  responses: ["listener", "routes", "relay"],
+  routes: ["listener"],
+  relay: ["listener", "responses", "routes"],
+}).map(([folder, others]) => ({
+  name: `server-${folder}-imports-no-${others.join("-or-")}`,
+  severity: "error",
+  from: { path: `^src/server/${folder}/` },
+  to: { path: `^src/server/(${others.join("|")})/` },
+}));
+
 module.exports = {
   forbidden: [
     ...rankRules,
@@ -44,6 +57,7 @@ module.exports = {
       from: { path: "^src/(exposition|model)/" },
       to: { dependencyTypes: ["core", "npm"], pathNot: "^buffer$" },
     },
+    ...serverRules,
     {
       name: "no-orphans",
       severity: "error",

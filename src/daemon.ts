@@ -20,8 +20,8 @@ import { clockOffsets } from "./model/clock-offset.js";
 import { targetStates } from "./model/target-status.js";
 import { startCron } from "./scan/cron.js";
 import { startHttpServer } from "./server/http-server.js";
-import { PreparedAnswers } from "./server/prepared-answers.js";
-import { watchWebConfig } from "./server/web-config-watch.js";
+import { watchWebConfig } from "./server/listener/web-config-reload.js";
+import { PreparedAnswers } from "./server/responses/prepared-responses.js";
 
 /** The proxy at work. */
 export interface Daemon {

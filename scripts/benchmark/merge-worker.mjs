@@ -1,6 +1,6 @@
 // Merges the replicas of one service as the server does, with texts that are new at each run.
 import { gzipSync } from "node:zlib";
-import { PreparedAnswers } from "../../dist/server/prepared-answers.js";
+import { PreparedAnswers } from "../../dist/server/responses/prepared-responses.js";
 import { exposition } from "./exposition.mjs";
 import { contentType } from "./targets.mjs";
 import { answerRuns } from "./worker.mjs";

@@ -1,6 +1,7 @@
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
 import { describeError } from "../errors.js";
 import type { ServerContext } from "./context.js";
+import { sendText } from "./responses/send.js";
 import { discoveryRoute } from "./routes/discovery.js";
 import { federateRoutes } from "./routes/federate.js";
 import { healthRoutes } from "./routes/health.js";
@@ -9,7 +10,6 @@ import { ownMetricsRoute } from "./routes/own-metrics.js";
 import { relayRoute } from "./routes/relay.js";
 import { serviceMetricsRoutes } from "./routes/service-metrics.js";
 import { targetsRoute } from "./routes/targets.js";
-import { sendText } from "./send.js";
 
 /** The HTTP face: one route a file, in front of them what holds for all. */
 export function createApp(context: ServerContext): Express {

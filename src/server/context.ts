@@ -5,8 +5,8 @@ import type { Clock } from "../model/clock.js";
 import type { ReplicationView } from "../model/replication-status.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
-import type { PreparedAnswers } from "./prepared-answers.js";
 import type { Relay } from "./relay/relay.js";
+import type { PreparedAnswers } from "./responses/prepared-responses.js";
 
 /** What the routes answer from. */
 export interface ServerContext {

@@ -5,11 +5,11 @@ import { type Access, openAccess } from "../config/access.js";
 import type { ListenAddress } from "../config/readers.js";
 import { codeOf, describeError, ListenError } from "../errors.js";
 import { createApp } from "./app.js";
-import { Connections } from "./connections.js";
 import type { ServerContext } from "./context.js";
-import { entrance, refuseTunnel } from "./entrance.js";
-import { Guard } from "./guard.js";
-import { admitClients, requireChangeable, secureContextOptions, tlsServerOptions } from "./tls.js";
+import { Connections } from "./listener/connections.js";
+import { Guard } from "./listener/guard.js";
+import { entrance, refuseTunnel } from "./listener/request-checks.js";
+import { admitClients, requireChangeable, secureContextOptions, tlsServerOptions } from "./listener/tls.js";
 
 /** A server that listens. */
 export interface HttpServer {

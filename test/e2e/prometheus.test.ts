@@ -14,7 +14,7 @@ import type { TargetStatus } from "../../src/model/target-status.js";
 import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
 import { Scanner } from "../../src/scan/scanner.js";
 import { type HttpServer, startHttpServer } from "../../src/server/http-server.js";
-import { PreparedAnswers } from "../../src/server/prepared-answers.js";
+import { PreparedAnswers } from "../../src/server/responses/prepared-responses.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { describeUnless } from "../support/describe-unless.js";
 import { fakeProvider } from "../support/fake-provider.js";

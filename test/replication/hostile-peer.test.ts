@@ -3,7 +3,7 @@ import { deflateRawSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import type { Renewal, Section } from "../../src/replication/messages.js";
 import type { FailureReason } from "../../src/replication/peer-error.js";
-import { PreparedAnswers } from "../../src/server/prepared-answers.js";
+import { PreparedAnswers } from "../../src/server/responses/prepared-responses.js";
 import { archive, archiveOfSize, tenGigabytes } from "./bad-archives.js";
 import { served, startProxy } from "./proxies.js";
 import { frame, goodGzip, goodMetadata, message, offerOf, startRawPeer, tarOf } from "./raw-peer.js";

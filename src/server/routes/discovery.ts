@@ -4,7 +4,7 @@ import type { Scrape } from "../../model/scrape.js";
 import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
-import { sendText } from "../send.js";
+import { sendText } from "../responses/send.js";
 
 const prefix = "__meta_app_metrics_proxy_";
 

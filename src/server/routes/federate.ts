@@ -9,10 +9,10 @@ import { clockOffsets, tellsTheTime } from "../../model/clock-offset.js";
 import { onePerInstance, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
-import { inTurns } from "../in-turns.js";
-import { firstUnknown, nothingFor } from "../nothing-for.js";
-import { formatOf } from "../prepared-answers.js";
-import { sendText, takesGzip } from "../send.js";
+import { firstUnknown, nothingFor } from "../responses/explain-missing.js";
+import { formatOf } from "../responses/prepared-responses.js";
+import { sendText, takesGzip } from "../responses/send.js";
+import { inTurns } from "../responses/time-slices.js";
 
 const maxNames = 1000;
 /** Seconds for an answer: what it is made of is held until it is read, though the cache has newer by then. */

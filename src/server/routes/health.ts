@@ -1,6 +1,6 @@
 import type { IRouter } from "express";
 import type { ServerContext } from "../context.js";
-import { sendText } from "../send.js";
+import { sendText } from "../responses/send.js";
 
 /**
  * `/-/healthy`: the process answers. `/-/ready`: the first scan is done and, where there are other nodes, the first

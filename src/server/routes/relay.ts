@@ -6,7 +6,7 @@ import type { Scraped } from "../../fetch/read-answer.js";
 import type { ServerContext } from "../context.js";
 import type { Relay } from "../relay/relay.js";
 import { RelayError } from "../relay/relay-error.js";
-import { sendText, takesGzip } from "../send.js";
+import { sendText, takesGzip } from "../responses/send.js";
 
 /** What is inflated in one go. */
 const wholeInflatedBytes = 1024 * 1024;

@@ -3,10 +3,10 @@ import { withSlashes } from "../../model/metrics-path.js";
 import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
-import { acceptReader, chooseFormat } from "../negotiate.js";
-import { nothingFor } from "../nothing-for.js";
-import { formatOf, tooMuchToMerge } from "../prepared-answers.js";
-import { sendExposition, sendText, takesGzip } from "../send.js";
+import { nothingFor } from "../responses/explain-missing.js";
+import { acceptReader, chooseFormat } from "../responses/negotiate.js";
+import { formatOf, tooMuchToMerge } from "../responses/prepared-responses.js";
+import { sendExposition, sendText, takesGzip } from "../responses/send.js";
 
 /** `/<name>/metrics` and `/<name>/<replica>/metrics`: the services' metrics, from the cache. */
 export function serviceMetricsRoutes(router: IRouter, context: ServerContext): void {

@@ -1,0 +1,93 @@
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { type BuiltProxy, requireBuild, startBuiltProxy } from "../../support/built-proxy.js";
+import { type Authority, type Certificate, createAuthority } from "../../support/certificates.js";
+import { describeUnless } from "../../support/describe-unless.js";
+import { startNginx } from "../../support/nginx.js";
+import { isOnPath } from "../../support/program.js";
+import { textType } from "../../support/target-server.js";
+import { tempFolder } from "../../support/temp-folder.js";
+
+let own: Authority;
+let foreign: Authority;
+
+beforeAll(() => {
+  requireBuild();
+  const made = [createAuthority("own-ca"), createAuthority("foreign-ca")] as const;
+  [own, foreign] = made;
+  return () => {
+    for (const authority of made) authority.remove();
+  };
+});
+
+/** The built proxy, whose relay may ask loopback. */
+function startProxy(settings: Record<string, string> = {}): Promise<BuiltProxy> {
+  return startBuiltProxy({ RELAY_ALLOW: "127.0.0.0/8:*", ...settings }, "/-/healthy");
+}
+
+const relayed = (proxy: BuiltProxy, target: string) =>
+  proxy.get(`/relay?target=${encodeURIComponent(target)}`);
+
+/** An exporter that shows a certificate; `asked` counts the requests that it got. */
+async function startExporter({ cert, key }: Certificate) {
+  let asked = 0;
+  const server = createServer({ cert, key }, (_request, response) => {
+    asked++;
+    response.writeHead(200, { "content-type": textType }).end("up 1\n");
+  });
+  server.on("tlsClientError", () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  return { port: (server.address() as AddressInfo).port, asked: () => asked };
+}
+
+describeUnless(isOnPath("nginx") ? undefined : "nginx is not there", "a relayed https target", () => {
+  it("is asked, by name or address, where NODE_EXTRA_CA_CERTS has the authority of its certificate", async () => {
+    const { certFile, keyFile } = own.issue("nginx");
+    const folder = tempFolder();
+    writeFileSync(join(folder, "metrics"), "nginx_up 1\n");
+    const { port } = await startNginx(
+      "ssl",
+      `default_type "${textType}"; root ${folder}; ssl_certificate ${certFile}; ssl_certificate_key ${keyFile};`,
+    );
+    const proxy = await startProxy({ NODE_EXTRA_CA_CERTS: own.certFile });
+    const good = { status: 200, text: "nginx_up 1\n" };
+    expect(await relayed(proxy, `https://localhost:${port}/metrics`)).toEqual(good);
+    expect(await relayed(proxy, `https://127.0.0.1:${port}/metrics`)).toEqual(good);
+  });
+});
+
+describe("a relayed https target is not asked, and 502 says why, where its certificate", () => {
+  it("is of an authority that nobody has named", async () => {
+    const exporter = await startExporter(own.issue("unknown-authority"));
+    const proxy = await startProxy();
+    expect(await relayed(proxy, `https://127.0.0.1:${exporter.port}/metrics`)).toEqual({
+      status: 502,
+      text: `127.0.0.1:${exporter.port}: unable to verify the first certificate\n`,
+    });
+    expect(exporter.asked()).toBe(0);
+  });
+
+  it("is of another authority than the one that NODE_EXTRA_CA_CERTS has, or for another name, or signed by itself", async () => {
+    const proxy = await startProxy({ NODE_EXTRA_CA_CERTS: own.certFile });
+    const refused: [Certificate, RegExp][] = [
+      [foreign.issue("foreign"), /unable to verify/],
+      [foreign, /self-signed certificate/],
+      [own.issue("elsewhere", "DNS:elsewhere.example"), /does not match certificate.s altnames/],
+    ];
+    for (const [certificate, reason] of refused) {
+      const exporter = await startExporter(certificate);
+      const { status, text } = await relayed(proxy, `https://127.0.0.1:${exporter.port}/metrics`);
+      expect(text).toMatch(reason);
+      expect(text).toMatch(/^127\.0\.0\.1:\d+: [^\n]+\n$/);
+      expect(status).toBe(502);
+      expect(exporter.asked()).toBe(0);
+    }
+  });
+});

@@ -1,0 +1,228 @@
+import { createConnection, type Socket } from "node:net";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { setUpRelay } from "../../support/relay.js";
+import { answerWith, startTarget, startTcpTarget, textType } from "../../support/target-server.js";
+
+const brief = { "x-prometheus-scrape-timeout-seconds": "0.8" };
+
+describe("a target cannot keep the relay:", () => {
+  it.each<[string, Parameters<typeof startTcpTarget>[0]]>([
+    ["it takes the connection and says nothing", () => undefined],
+    ["it sends headers for an hour", (socket) => drip(socket, "HTTP/1.1 200 OK\r\n", "X-Header: 1\r\n")],
+    [
+      "it drips its body for an hour",
+      (socket) => drip(socket, `HTTP/1.1 200 OK\r\nContent-Type: ${textType}\r\n\r\n`, "up 1\n"),
+    ],
+    ["it only ever says that it goes on", (socket) => drip(socket, "", "HTTP/1.1 100 Continue\r\n\r\n")],
+  ])("%s, and the time that the client gave ends it", async (_what, behave) => {
+    let closed = false;
+    const { url } = await startTcpTarget((socket) => {
+      socket.on("close", () => (closed = true));
+      socket.resume();
+      behave(socket);
+    });
+    const { ask } = await setUpRelay();
+    const { status, text } = await ask(url, brief);
+    // A flood of 1xx answers is a fault to the HTTP client, before the time is over.
+    expect([502, 504]).toContain(status);
+    if (status === 504) expect(text).toMatch(/^127\.0\.0\.1:\d+: no complete answer within 0\.4 s\n$/);
+    await expect.poll(() => closed).toBe(true);
+  });
+
+  it("a name server that does not answer is given up, too", async () => {
+    const { ask } = await setUpRelay({ allow: "slow.test:*", resolve: () => new Promise(() => undefined) });
+    expect(await ask("http://slow.test:9100/metrics", brief)).toMatchObject({
+      status: 504,
+      text: "slow.test:9100: no complete answer within 0.4 s\n",
+    });
+  });
+
+  it("it sends without end", async () => {
+    const target = await startTarget((_request, response) => {
+      response.writeHead(200, { "content-type": textType });
+      const more = () => {
+        while (!response.destroyed && response.write("# and on it goes\n".repeat(1000)));
+      };
+      response.on("drain", more);
+      more();
+    });
+    const { ask } = await setUpRelay({ maxBytes: 1024 * 1024 });
+    expect(await ask(target.url)).toMatchObject({
+      status: 502,
+      text: expect.stringMatching(/: larger than SCRAPE_MAX_BYTES \(1048576 bytes inflated\)\n$/),
+    });
+  });
+
+  it.each([
+    ["small on the wire", bomb(64, 9)],
+    ["large on the wire", bomb(32, 0)],
+  ])("it sends a gzip bomb, %s", async (_what, packed) => {
+    const target = await startTarget((_request, response) => {
+      response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
+      response.end(packed);
+    });
+    const { ask } = await setUpRelay({ maxBytes: 16 * 1024 * 1024, timeout: 20 });
+    expect(await ask(target.url)).toMatchObject({
+      status: 502,
+      text: expect.stringMatching(/: larger than SCRAPE_MAX_BYTES \(16777216 bytes inflated\)\n$/),
+    });
+  });
+
+  it("all of them together hold no more than two answers of the largest size", async () => {
+    const half = Array.from({ length: 3000 }, (_, index) => `a{index="${index}"} ${Math.random()}\n`).join(
+      "",
+    );
+    const target = await startTarget((_request, response) => {
+      response.writeHead(200, { "content-type": textType });
+      response.write(half);
+    });
+    const { ask, metric } = await setUpRelay({ maxBytes: half.length + 10, timeout: 3 });
+    const answers = await Promise.all([1, 2, 3].map(() => ask(target.url)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([503, 504, 504]);
+    expect(answers.find(({ status }) => status === 503)?.text).toMatch(/too much is under way/);
+    await expect.poll(() => metric("requests_in_flight")).toBe(0);
+    // What they held is given back.
+    const well = await startTarget(answerWith(half));
+    expect((await Promise.all([1, 2].map(() => ask(well.url)))).map(({ status }) => status)).toEqual([
+      200, 200,
+    ]);
+  });
+});
+
+describe("a client cannot keep the relay:", () => {
+  it("64 requests are under way at most", async () => {
+    const held: (() => void)[] = [];
+    const target = await startTarget((asked, response) => {
+      held.push(() => answerWith("up 1\n")(asked, response));
+    });
+    const { ask, metric } = await setUpRelay({ timeout: 20 });
+    const asked = Array.from({ length: 64 }, () => ask(target.url));
+    await expect.poll(() => held.length, { timeout: 10_000 }).toBe(64);
+    expect(await metric("requests_in_flight")).toBe(64);
+    expect(await ask(target.url)).toMatchObject({
+      status: 503,
+      text: "64 relayed requests are under way; try again\n",
+    });
+    for (const release of held) release();
+    expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([200]));
+    held.length = 0;
+    const again = ask(target.url);
+    await expect.poll(() => held.length).toBe(1);
+    held[0]!();
+    expect((await again).status).toBe(200);
+  });
+
+  it("one that does not read its answer is cut off", async () => {
+    const text = `# ${"x".repeat(8 * 1024 * 1024 - 100)}\n`;
+    const target = await startTarget(answerWith(text));
+    const { port, metric } = await setUpRelay({ sendTimeout: 0.3 });
+    const socket = createConnection(port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    socket.on("error", () => undefined);
+    socket.pause();
+    socket.write(`GET /relay?target=${target.url} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    await expect.poll(() => metric('requests_total{code="aborted"}'), { timeout: 5000 }).toBe(1);
+    expect(await metric("requests_in_flight")).toBe(0);
+  });
+
+  it("one that asks through the relay for the relay goes in no circle", async () => {
+    const { ask, port } = await setUpRelay();
+    const url = `http://127.0.0.1:${port}/relay?target=${encodeURIComponent(`http://127.0.0.1:${port}/metrics`)}`;
+    expect(await ask(url)).toMatchObject({ status: 502, text: expect.stringContaining("status 403") });
+    expect((await ask(`http://127.0.0.1:${port}/metrics`)).status).toBe(200);
+  });
+});
+
+describe("redirects are not followed:", () => {
+  it.each([
+    "http://169.254.169.254/latest/meta-data/",
+    "http://127.0.0.1:1/",
+    "/elsewhere",
+    "//10.0.0.1/",
+    "unix:///var/run/docker.sock",
+  ])("to %s", async (location) => {
+    for (const code of [301, 302, 303, 307, 308]) {
+      const target = await startTarget((_request, response) => response.writeHead(code, { location }).end());
+      const { ask } = await setUpRelay();
+      const { status, text, headers } = await ask(target.url);
+      expect({ status, text }).toEqual({
+        status: 502,
+        text: `127.0.0.1:${target.port} answered with status ${code}; redirects are not followed\n`,
+      });
+      expect(headers["location"]).toBeUndefined();
+      expect(target.requests).toEqual(["GET /metrics"]);
+    }
+  });
+});
+
+describe("nothing can be smuggled through the path:", () => {
+  const refused = [
+    "/ HTTP/1.1\r\nHost: evil\r\n\r\nGET /admin",
+    "/\r\nX-Evil: 1",
+    "/\nGET /admin",
+    "/%0d%0aX-Evil:%201",
+    "/%0D%0A%0D%0AGET%20/admin%20HTTP/1.1",
+    "/a b",
+    "/a\tb",
+    "/\\..\\admin",
+    "/\u0000",
+    "/%00",
+    "/\u010d\u010a",
+    "/#/admin",
+  ];
+  it.each(refused)("%j is refused, and the target hears nothing", async (path) => {
+    const target = await startTarget(answerWith("up 1\n"));
+    const { ask } = await setUpRelay();
+    expect((await ask(`http://127.0.0.1:${target.port}${path}`)).status).toBe(400);
+    expect(target.requests).toEqual([]);
+  });
+
+  it.each([
+    ["/a%20b%2f..%5c%25%30%64", "/a%20b%2f..%5c%25%30%64"],
+    ["/../../admin", "/admin"],
+    ["//other.test/metrics", "//other.test/metrics"],
+    ["/http://169.254.169.254/", "/http://169.254.169.254/"],
+    ["/?target=http://169.254.169.254/", "/?target=http://169.254.169.254/"],
+    ["/'\"<>`{}", "/'%22%3C%3E%60%7B%7D"],
+  ])("%j is one request for %j of the same target", async (path, asked) => {
+    const target = await startTarget(answerWith("up 1\n"));
+    const { ask } = await setUpRelay();
+    expect((await ask(`http://127.0.0.1:${target.port}${path}`)).status).toBe(200);
+    expect(target.requests).toEqual([`GET ${asked}`]);
+  });
+
+  it("a line break that comes encoded once more in the request is seen as the one that it is", async () => {
+    const target = await startTarget(answerWith("up 1\n"));
+    const { get } = await setUpRelay();
+    const url = `http://127.0.0.1:${target.port}/`;
+    for (const tail of ["%0d%0aX:1", "%250d%250aX:1", "%20x", "%5cx"])
+      expect((await get(`/relay?target=${url}${tail}`)).status).toBe(400);
+    expect(target.requests).toEqual([]);
+  });
+
+  it("what a client sends behind its request does not reach the target", async () => {
+    const target = await startTarget(answerWith("up 1\n"));
+    const { port } = await setUpRelay();
+    const socket = createConnection(port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    socket.write(
+      `GET /relay?target=${target.url} HTTP/1.1\r\nHost: x\r\nContent-Length: 28\r\n\r\nGET /admin HTTP/1.1\r\nHost: y\r\n`,
+    );
+    await new Promise((resolve) => socket.once("data", resolve));
+    expect(target.requests).toEqual(["GET /metrics"]);
+  });
+});
+
+/** Writes the beginning, then the same piece again and again. */
+function drip(socket: Socket, beginning: string, piece: string): void {
+  socket.write(beginning);
+  const timer = setInterval(() => socket.write(piece), 20);
+  socket.on("close", () => clearInterval(timer));
+}
+
+/** So many megabytes of a comment, as gzip of this level. */
+function bomb(megabytes: number, level: number): Buffer {
+  const line = Buffer.from(`#${"a".repeat(1024 * 1024 - 2)}\n`);
+  return gzipSync(Buffer.concat(Array(megabytes).fill(line)), { level });
+}

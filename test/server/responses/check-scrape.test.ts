@@ -1,0 +1,64 @@
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import type { Scrape } from "../../../src/model/scrape.js";
+import { setUpServer } from "../../support/http-server.js";
+
+const long = `${"# a comment\n".repeat(120_000)}a 2\n`;
+const cut = (gzip: Buffer) => Buffer.concat([gzip.subarray(0, -9), gzip.subarray(-8)]);
+
+/** What another node says that it has scraped, and has not. */
+const faults: [what: string, reason: RegExp, fields: Partial<Scrape> & { text?: string }][] = [
+  ["a web page", /no valid exposition: line 1/, { text: "<html>\n" }],
+  ["a text that ends in the middle of a sample", /no valid exposition: line 2/, { text: 'a 1\nb{c="d' }],
+  ["text for OpenMetrics", /# EOF/, { contentType: "application/openmetrics-text; version=1.0.0" }],
+  ["more samples than it says", /not as many samples/, { text: "a 1\nb 1\n" }],
+  ["less than it says", /not as long/, { size: 6 }],
+  ["more than it says", /./, { size: 3 }],
+  [
+    "bytes behind the gzip stream",
+    /not as long/,
+    { gzip: Buffer.concat([gzipSync("a 1\n"), Buffer.alloc(9)]), size: 4 },
+  ],
+  ["a gzip stream that is cut", /./, { gzip: cut(gzipSync("a 1\n")), size: 4 }],
+  ["a web page of megabytes", /no valid exposition/, { text: `${long}<html>\n` }],
+  ["megabytes more than it says", /inflates to more/, { text: long, size: 1_100_000 }],
+];
+
+describe.each(faults)("another node's entry that is %s", (_, reason, fields) => {
+  it.each(["gzip", "identity"])("is not served (%s), and named with the reason", async (encoding) => {
+    const { get, take } = await setUpServer();
+    take("n2", fields);
+    const headers = { "accept-encoding": encoding };
+    for (let time = 0; time < 2; time++) {
+      const { status, text } = await get("/web/metrics", headers);
+      expect(status).toBe(503);
+      expect(text).toMatch(reason);
+      expect(text).toContain("shop_web.1");
+    }
+    expect(JSON.parse((await get("/targets")).text).mergeConflicts).toEqual([
+      { instance: "shop_web.1", reason: expect.stringMatching(reason) },
+    ]);
+  });
+
+  it("costs no other source its place", async () => {
+    const { get, put, take } = await setUpServer();
+    take("n2", { id: "docker:2", replica: "2", ...fields });
+    put({ text: "good 1\n" });
+    expect((await get("/web/metrics")).text).toBe('good{instance="shop_web.1"} 1\n');
+    expect((await get("/federate")).text).toMatch(/^good\{job="shop_web",instance="shop_web\.1"\} 1 \d+\n$/);
+  });
+});
+
+describe("another node's entry that is what it says", () => {
+  it.each([
+    ["small", "a 2\n"],
+    ["large", long],
+  ])("is served byte for byte, packed and plain (%s)", async (_, text) => {
+    const { get, take } = await setUpServer();
+    const { gzip } = take("n2", { text });
+    for (let time = 0; time < 2; time++) {
+      expect((await get("/web/metrics", { "accept-encoding": "gzip" })).body.equals(gzip)).toBe(true);
+      expect((await get("/web/metrics")).text).toBe(text);
+    }
+  });
+});

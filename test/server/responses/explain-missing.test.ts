@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { setUpServer, statusOf } from "../../support/http-server.js";
+
+/** A server whose cache publishes as node1 and has taken one entry of n2 that was just scraped. */
+async function setUp() {
+  const server = await setUpServer();
+  const { cache, clock, take } = server;
+  cache.holdings.publish({ origin: "node1", epoch: 1, travels: () => true });
+  const hear = (sequence: number) => cache.holdings.reach("n2", { epoch: 1, sequence }, clock.monotonic());
+  hear(1);
+  const entry = take("n2", { id: "docker:9", replica: "2", text: "a 2\n" });
+  return { ...server, hear, entry };
+}
+
+describe("a name whose only entries are another node's and stale", () => {
+  it.each(["before", "after"])(
+    "is 503 and says since when the node is silent, %s they are dropped",
+    async (when) => {
+      const { get, clock, cache } = await setUp();
+      expect((await get("/web/metrics")).text).toBe("a 2\n");
+      clock.advance(47);
+      if (when === "after") cache.dropStale();
+      for (const [path, asked] of [
+        ["/web/metrics", '"web"'],
+        ["/shop_web/federate", '"shop_web"'],
+        ["/web/2/metrics", '"web", replica "2"'],
+      ]) {
+        expect(await get(path!)).toMatchObject({
+          status: 503,
+          text: `nothing fresh for ${asked}: last heard of from node n2 47 s ago\n`,
+        });
+      }
+      expect(await get("/web/7/metrics")).toMatchObject({
+        status: 404,
+        text: 'unknown replica: "web", replica "7"; there is 2\n',
+      });
+    },
+  );
+
+  it("says so where the node lives and has nothing newer itself", async () => {
+    const { get, clock, cache, hear, entry } = await setUp();
+    clock.advance(31);
+    hear(2);
+    cache.holdings.drop(entry);
+    expect(await get("/web/metrics")).toMatchObject({
+      status: 503,
+      text: 'nothing fresh for "web": node n2, which scrapes it, has had nothing newer for 31 s: ask it for the reason\n',
+    });
+  });
+
+  it("is 404 where the node has removed it, as when a service was removed", async () => {
+    const { get, cache, entry } = await setUp();
+    cache.holdings.drop(entry);
+    expect((await get("/web/metrics")).status).toBe(404);
+  });
+
+  it("is 404 again where it came back and was removed then, and after an hour", async () => {
+    const { get, clock, cache, take } = await setUp();
+    clock.advance(31);
+    cache.dropStale();
+    cache.holdings.drop(take("n3", { id: "docker:10", replica: "2", epoch: 1, sequence: 1 }));
+    expect((await get("/web/metrics")).status).toBe(404);
+
+    take("n3", { id: "docker:11", replica: "3" });
+    clock.advance(31);
+    cache.dropStale();
+    expect((await get("/web/metrics")).status).toBe(503);
+    clock.advance(3600);
+    expect((await get("/web/metrics")).status).toBe(404);
+  });
+
+  it("tells of this node's own replicas, too", async () => {
+    const { get, clock, cache, take } = await setUpServer({
+      targets: [statusOf({ state: "down", reason: "connection refused" })],
+    });
+    cache.holdings.publish({ origin: "node1", epoch: 1, travels: () => true });
+    take("n2", { replica: "2" });
+    clock.advance(40);
+    expect((await get("/web/metrics")).text).toBe(
+      'nothing fresh for "web": down: connection refused; last heard of from node n2 40 s ago\n',
+    );
+  });
+});
