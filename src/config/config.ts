@@ -130,7 +130,7 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
   if (peers.length > 0) requireSecret(env, sshPass, "PEERS is set");
   const token = readBearerToken(env);
 
-  const config: Config = {
+  const config: Omit<Config, "warnings"> = {
     ...defined("sshPass", sshPass),
     scrapeInterval,
     metricsPath: env.read("METRICS_PATH", urlPath, "/metrics"),
@@ -165,10 +165,12 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
     ...defined("bearerTokenFile", token && env.read("BEARER_TOKEN_FILE", anyText, undefined)),
     logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
     logFormat: env.read("LOG_FORMAT", oneOf(logFormats), defaults.terminal ? "pretty" : "json"),
-    warnings: [...warningsFor("SSHPASS", sshPass), ...warningsFor("BEARER_TOKEN", token)],
   };
-  if (env.problems.length > 0) throw new ConfigError(env.problems);
-  return deepFreeze(config);
+  // Only now is every variable known.
+  const misspelt = env.misspelt();
+  if (env.problems.length > 0) throw new ConfigError([...env.problems, ...misspelt]);
+  const warnings = [...warningsFor("SSHPASS", sshPass), ...warningsFor("BEARER_TOKEN", token), ...misspelt];
+  return deepFreeze({ ...config, warnings });
 }
 
 /** The configuration as `name: value` pairs for a person; secrets are hidden. */

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from "node:fs";
+import leven from "leven";
 import { codeOf } from "../errors.js";
 import type { Reader } from "./readers.js";
 
@@ -15,10 +16,14 @@ const maxSecretBytes = 64 * 1024;
 export class EnvironmentReader {
   readonly problems: string[] = [];
 
+  /** Every variable that was read, set or not. */
+  readonly #known = new Set<string>();
+
   constructor(private readonly raw: RawEnvironment) {}
 
   /** The variable's value, or `fallback` where it is unset or (then a problem is noted) cannot be used. */
   read<T, F>(name: string, reader: Reader<T>, fallback: F): T | F {
+    this.#known.add(name);
     const text = unquoted(this.raw[name]?.trim() ?? "");
     if (text === "") return fallback;
     const reading = reader(text);
@@ -29,6 +34,7 @@ export class EnvironmentReader {
 
   /** A secret: the variable itself, or the file that its `_FILE` twin names. Its value never shows in a problem. */
   readSecret(name: string): string | undefined {
+    this.#known.add(name).add(`${name}_FILE`);
     const value = this.raw[name];
     const file = this.raw[`${name}_FILE`]?.trim();
     if (file === undefined || file === "") return value === "" ? undefined : value;
@@ -45,10 +51,31 @@ export class EnvironmentReader {
     }
   }
 
+  /**
+   * Warnings about variables that were not read and whose names are one or two letters away from one that was.
+   * PORT, which many platforms set for every program, counts only where PORTS is unset.
+   */
+  misspelt(): string[] {
+    const warnings: string[] = [];
+    for (const [name, value] of Object.entries(this.raw)) {
+      if (!value || this.#known.has(name) || !/^\w{1,64}$/.test(name)) continue;
+      if (name === "PORT" && this.raw["PORTS"]) continue;
+      const close = [...this.#known].find((known) => isMisspelt(name, known));
+      if (close !== undefined) warnings.push(`unknown variable ${name}: did you mean ${close}?`);
+    }
+    return warnings;
+  }
+
   /** Notes a bad value in the one form that all of them have. */
   problem(name: string, value: string, allowed: string): void {
     this.problems.push(`${name}=${JSON.stringify(value)} cannot be used: allowed is ${allowed}`);
   }
+}
+
+/** Two letters may differ, in a name of less than six letters one. */
+function isMisspelt(name: string, known: string): boolean {
+  const most = Math.min(name.length, known.length) < 6 ? 1 : 2;
+  return leven(name.toUpperCase(), known, { maxDistance: most + 1 }) <= most;
 }
 
 /**

@@ -40,6 +40,18 @@ function targetsFile(...targets: string[]): string {
   return file;
 }
 
+describe("a misspelt variable", () => {
+  it("is reported at start and in check-config", async () => {
+    const settings = { SCRAPE_INTERVALL: "5", TARGETS_FILE: targetsFile() };
+    const warning = "unknown variable SCRAPE_INTERVALL: did you mean SCRAPE_INTERVAL?";
+    const { code, out } = await run(["check-config"], settings);
+    expect(code).toBe(0);
+    expect(out).toContain(`\nwarning: ${warning}\n`);
+    const proxy = await startBuiltProxy(settings, "/-/healthy");
+    expect(proxy.log()).toContain(warning);
+  });
+});
+
 describe("a start that fails", () => {
   it("tells all bad settings at once, a line each, and exits with 1", async () => {
     const { code, out, err } = await run([], { SCRAPE_INTERVAL: "abc", PORTS: "99999" });
@@ -49,6 +61,15 @@ describe("a start that fails", () => {
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatch(/^SCRAPE_INTERVAL="abc" cannot be used: allowed is .*1 to 3600/);
     expect(lines[1]).toMatch(/^PORTS="99999" cannot be used: allowed is .*1 to 65535/);
+  });
+
+  it("includes the misspelt variables", async () => {
+    const { code, err } = await run([], { PEERS: "a", SSHPAS: "a long enough secret" });
+    expect(code).toBe(1);
+    expect(err.trimEnd().split("\n")).toEqual([
+      expect.stringMatching(/^SSHPASS is not set/),
+      "unknown variable SSHPAS: did you mean SSHPASS?",
+    ]);
   });
 
   it("names what is wrong in the web configuration, also in check-config", async () => {

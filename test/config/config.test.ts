@@ -170,6 +170,62 @@ describe("bad values", () => {
   });
 });
 
+describe("unknown variables", () => {
+  const warningsOf = (raw: Record<string, string>) => readConfig(raw).warnings;
+
+  it.each([
+    ["SCRAPE_INTERVALL", "SCRAPE_INTERVAL"],
+    ["SCRAPE_INTERVALLS", "SCRAPE_INTERVAL"],
+    ["SCRAPEINTERVAL", "SCRAPE_INTERVAL"],
+    ["scrape_interval", "SCRAPE_INTERVAL"],
+    ["SSHPAS", "SSHPASS"],
+    ["SSH_PASS", "SSHPASS"],
+    ["SSHPAS_FILE", "SSHPASS_FILE"],
+    ["BEARER_TOKENFILE", "BEARER_TOKEN_FILE"],
+    ["PEER", "PEERS"],
+    ["LOGLEVEL", "LOG_LEVEL"],
+    ["DOCKER_HOSTS", "DOCKER_HOST"],
+    ["TARGET_FILE", "TARGETS_FILE"],
+    ["PORT", "PORTS"],
+  ])("warn for %s, which is close to %s", (name, known) => {
+    expect(warningsOf({ [name]: "a value" })).toEqual([`unknown variable ${name}: did you mean ${known}?`]);
+  });
+
+  it.each([
+    ...["PATH", "HOME", "HOSTNAME", "HOST", "USER", "LANG", "TERM", "PWD", "TZ", "SHELL", "EDITOR"],
+    ...["HISTFILE", "HISTSIZE", "SSH_ASKPASS", "SSH_CLIENT", "SSH_TTY", "NODE_ENV", "NODE_VERSION"],
+    ...["DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_API_VERSION", "DOCKER_TLS", "HTTP_PROXY", "NO_PROXY"],
+    ...["SCRAPE_TIMEOUT_FILE", "PEE", "PEEERSS", "LOG", "LOG_FILE"],
+  ])("do not warn for %s", (name) => {
+    expect(warningsOf({ [name]: "a value" })).toEqual([]);
+  });
+
+  it("do not warn for known variables and their files", () => {
+    const all = Object.fromEntries(Object.keys(describeConfig(readConfig({}))).map((name) => [name, ""]));
+    expect(warningsOf({ ...all, SSHPASS_FILE: "", BEARER_TOKEN_FILE: "" })).toEqual([]);
+  });
+
+  it("are part of the error when another value is bad", () => {
+    expect(problemsOf({ PEERS: "a", SSHPAS: "a long enough secret" })).toEqual([
+      expect.stringMatching(/^SSHPASS is not set/),
+      "unknown variable SSHPAS: did you mean SSHPASS?",
+    ]);
+  });
+
+  it("do not warn where they are empty, as empty variables count as unset", () => {
+    expect(warningsOf({ SSHPAS: "" })).toEqual([]);
+  });
+
+  it("do not warn for PORT, which platforms set, where PORTS is set", () => {
+    expect(warningsOf({ PORT: "80", PORTS: "443" })).toEqual([]);
+  });
+
+  it("never show a value, nor a name that could break the line", () => {
+    expect(warningsOf({ SSHPAS: "correct horse battery" }).join()).not.toContain("correct");
+    expect(warningsOf({ "SSHPAS\n": "x" })).toEqual([]);
+  });
+});
+
 describe("secrets", () => {
   let folder: string;
   beforeEach(() => {
