@@ -19,7 +19,7 @@ const exportMs = 300_000;
  */
 export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
   let running = 0;
-  return async (stream, signal) => {
+  return async (stream, _connection, signal) => {
     if (running >= exportsAtOnce) throw new AppError("too many exports at once: try again in a moment");
     running++;
     const entries = cache.all().filter((entry) => cache.isFresh(entry));

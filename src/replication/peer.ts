@@ -214,13 +214,14 @@ export class Peer {
   }
 
   async #connect(): Promise<Connection> {
-    if (this.#connection?.link.open && !this.#connection.channel.failed) return this.#connection;
+    if (this.#connection?.link.ended.aborted === false && !this.#connection.channel.failed)
+      return this.#connection;
     this.#end(new PeerError("closed", "connecting anew"));
     const { keys, context, timings } = this.#options;
     const { signal } = this.#closing;
     const link = await openLink(this.#address, keys, signal, timings);
     // Closed in the meantime: nobody else knows of this connection.
-    signal.addEventListener("abort", link.close, { signal: link.ended });
+    signal.addEventListener("abort", () => link.close(), { signal: link.ended });
     try {
       const stream = await withinTime(link.run("sync"), context.limits.idleMs);
       signal.throwIfAborted();

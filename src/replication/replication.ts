@@ -16,8 +16,8 @@ import { defaultLimits, type ReplicationLimits } from "./limits.js";
 import { failureReasons } from "./peer-error.js";
 import type { PeerSource } from "./peers.js";
 import { Replicator } from "./replicator.js";
+import { refusalReasons } from "./ssh/failures.js";
 import { deriveKeys } from "./ssh/keys.js";
-import { refusalReasons } from "./ssh/refusal.js";
 import { startSshServer } from "./ssh/server.js";
 import { createStatusCommand } from "./status-command.js";
 

@@ -85,7 +85,7 @@ export class Replicator {
   }
 
   /** The command `sync`: answers another instance for as long as it stays connected. */
-  readonly answer: SshCommand = async (stream, signal) => {
+  readonly answer: SshCommand = async (stream, _connection, signal) => {
     const channel = openSyncChannel(stream, signal, this.#context);
     const session = new SyncSession(channel, this.#context);
     try {

@@ -6,7 +6,7 @@ import ssh2 from "ssh2";
 import { pack } from "tar-stream";
 import { encodeFrames, type FrameKind } from "../../src/replication/frames.js";
 import { encodeMessage, type Message } from "../../src/replication/messages.js";
-import { sshAlgorithms } from "../../src/replication/ssh/algorithms.js";
+import { sshAlgorithms } from "../../src/replication/ssh/connection.js";
 import { startTcpTarget } from "../support/target-server.js";
 import { keysFor } from "./proxies.js";
 import type { RawProtocol } from "./ssh/evil-client.js";

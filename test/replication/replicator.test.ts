@@ -362,7 +362,9 @@ describe("a proxy that starts anew with a wiped disk and its clock set back", ()
     node.put("1", "x 1\n");
     const { sequence } = node.cache.holdings.versionOf("a");
     const [here, there] = duplexPair();
-    const answering = node.replicator.answer(there, new AbortController().signal).catch(() => undefined);
+    const answering = node.replicator
+      .answer(there, {} as never, new AbortController().signal)
+      .catch(() => undefined);
     here.write(message({ kind: "hello", protocol: 1, instance: "other", origin: "b" }));
     const raise: [number, number] = [5_000, sequence + ahead];
     here.write(message({ kind: "plan", raise, light: [], offer: [], want: [] }));

@@ -1,86 +1,83 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import ssh2 from "ssh2";
-import { part } from "./parting.js";
+import type { RefusalReason } from "./failures.js";
 import type { PasswordGuard } from "./password-guard.js";
-import type { RefusalReason } from "./refusal.js";
+import { endSocket } from "./socket-limits.js";
 
 export interface AuthenticationOptions {
   readonly client: ssh2.Connection;
   readonly socket: Socket;
-  /** Where it comes from. */
+  /** IP address of the client. */
   readonly address: string;
-  /** The public half of the key that all instances share, as SSH sends it. */
+  /** The public half of the key that all instances share, in SSH's wire format. */
   readonly clientKey: Buffer;
   readonly passwords: PasswordGuard;
-  /** Told each wrong password, and wrong keys once. */
+  /** Called for each wrong password, and once for wrong keys. */
   readonly onRefused: (reason: RefusalReason) => void;
-  /** It has shown the key (`trusted`) or the password. */
+  /** Called after authentication. @param trusted whether by the key instead of the password. */
   readonly onReady: (trusted: boolean) => void;
 }
 
-/** Wrong passwords and signatures, and whatever else a client may ask before it is sent away. */
-const wrongAttempts = 3;
-const allAttempts = 20;
-/** Milliseconds until a wrong attempt is answered. */
+/** Wrong passwords and signatures, and attempts of any kind, after which the connection ends. */
+const maxFailures = 3;
+const maxAttempts = 20;
+/** Milliseconds until a wrong attempt is rejected. */
 const failureDelayMs = 300;
 
 /**
- * Lets in who shows the shared key, or the password. Keys that a client merely offers, as an agent does with all that
- * it has, are refused at once and count little.
+ * Authenticates clients by the shared key or the password. Other public keys, which an agent offers one by one, are
+ * rejected without a delay and do not count as failures.
  */
 export function authenticate(options: AuthenticationOptions): void {
   const { client, socket, address, clientKey, passwords, onRefused, onReady } = options;
   const methods: ssh2.AuthenticationType[] = ["publickey", "password"];
-  let wrong = 0;
-  let all = 0;
+  let failures = 0;
+  let attempts = 0;
   let trusted = false;
-  let keyTold = false;
+  let keyCounted = false;
 
-  const sendAway = () => {
+  const end = () => {
     client.end();
-    part(socket);
+    endSocket(socket);
   };
-  const tellKey = () => {
-    if (!keyTold) onRefused("key");
-    keyTold = true;
-  };
-  const refuse = (context: ssh2.AuthContext) => {
-    wrong++;
+  const fail = (context: ssh2.AuthContext) => {
+    failures++;
     setTimeout(() => {
-      if (wrong < wrongAttempts) context.reject(methods);
-      else sendAway();
+      if (failures < maxFailures) context.reject(methods);
+      else end();
     }, failureDelayMs).unref();
   };
 
   client.on("authentication", (context) => {
-    if (wrong >= wrongAttempts) return;
-    if (++all > allAttempts) return sendAway();
+    if (failures >= maxFailures) return;
+    if (++attempts > maxAttempts) return end();
     if (context.method === "publickey") {
-      const outcome = judgeKey(context, clientKey);
-      trusted = outcome === "signed";
-      if (outcome === "signed" || outcome === "offered") return context.accept();
-      tellKey();
-      if (outcome === "unknown") context.reject(methods);
-      else refuse(context);
+      const verdict = checkKey(context, clientKey);
+      trusted = verdict === "proven";
+      if (verdict === "proven" || verdict === "offered") return context.accept();
+      if (!keyCounted) onRefused("key");
+      keyCounted = true;
+      if (verdict === "unknown") context.reject(methods);
+      else fail(context);
     } else if (context.method === "password") {
       trusted = false;
       if (passwords.accepts(context.password, address)) return context.accept();
       onRefused("password");
-      refuse(context);
+      fail(context);
     } else {
-      // `none` is how a client asks what there is.
+      // With `none`, a client requests the list of methods.
       context.reject(methods);
     }
   });
   client.once("ready", () => onReady(trusted));
 }
 
-/** `offered`: the right key, not proven yet. `unknown`: another key. `forged`: the right key, but not its signature. */
-function judgeKey(
+/** `offered`: the right key without a signature. `unknown`: another key. `forged`: a wrong signature. */
+function checkKey(
   { key, signature, blob, hashAlgo }: ssh2.PublicKeyAuthContext,
   expected: Buffer,
-): "signed" | "offered" | "unknown" | "forged" {
+): "proven" | "offered" | "unknown" | "forged" {
   const isExpected =
     key.algo === "ssh-ed25519" && key.data.length === expected.length && timingSafeEqual(key.data, expected);
   if (!isExpected) return signature === undefined ? "unknown" : "forged";
@@ -88,5 +85,5 @@ function judgeKey(
   const parsed = ssh2.utils.parseKey(expected);
   const proven =
     !(parsed instanceof Error) && blob !== undefined && parsed.verify(blob, signature, hashAlgo) === true;
-  return proven ? "signed" : "forged";
+  return proven ? "proven" : "forged";
 }

@@ -4,13 +4,18 @@ import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
 import { TokenBucket } from "../../model/token-bucket.js";
 import { PeerError } from "../peer-error.js";
-import { sshAlgorithms, sshUser } from "./algorithms.js";
-import { gatherWrites } from "./gather-writes.js";
+import {
+  maxUnauthenticatedBytes,
+  type PeerConnection,
+  rekeyRate,
+  sshAlgorithms,
+  sshUser,
+  unknownCommandCode,
+} from "./connection.js";
+import { connectFailure, connectionFailure } from "./failures.js";
+import { batchWrites, limitWrites } from "./flow-control.js";
 import type { SharedKeys } from "./keys.js";
-import { breakOf, failureOf } from "./link-failure.js";
-import { paceBySocket } from "./paced-channel.js";
-import { rekeyRate } from "./rekey-rate.js";
-import { watchSocket } from "./socket-watch.js";
+import { limitSocket } from "./socket-limits.js";
 
 /** Where a peer listens. */
 export interface PeerAddress {
@@ -18,17 +23,15 @@ export interface PeerAddress {
   readonly port: number;
 }
 
-/** A connection to a peer that has shown the shared host key. */
-export interface SshLink {
-  /** Opens a channel and runs a command there. @throws PeerError */
+/** A connection to a peer that has proven the shared host key. */
+export interface SshLink extends PeerConnection {
+  /**
+   * Opens a channel and starts a command. If the peer does not support the command, the link ends with a PeerError
+   * `protocol`.
+   *
+   * @throws PeerError if the peer opens no channel, or the reason of `ended`.
+   */
   run(command: string): Promise<Duplex>;
-  /** Whether it can still be used. */
-  readonly open: boolean;
-  /** Aborted when it has ended, with the PeerError that tells why. */
-  readonly ended: AbortSignal;
-  /** Bytes on the wire so far. */
-  readonly bytes: { readonly in: number; readonly out: number };
-  close(): void;
 }
 
 /** Milliseconds. */
@@ -38,131 +41,148 @@ export interface LinkTimings {
 }
 
 export const defaultLinkTimings: LinkTimings = { connectMs: 5000, keepaliveMs: 15_000 };
-const keepalivesMissed = 3;
-/** Bytes that the other end may send before it has shown who it is. */
-const strangerBytes = 64 * 1024;
+/** Keepalives without a reply after which the link ends. */
+const maxMissedKeepalives = 3;
 
 /**
- * Connects to a peer. Nothing but the public half of the shared key is said before the other end has proven that it
- * has the shared host key.
+ * Connects to a peer. Before the peer has proven the shared host key, only the public half of the client key is sent.
  *
- * @throws PeerError `connect`, `host_key`, `auth` or `timeout`.
+ * @param signal cancels connecting; has no effect on an open link.
+ * @throws PeerError `connect`, `host_key`, `auth`, `timeout`, `limit`, or `closed` after cancellation.
  */
 export function openLink(
-  { host, port }: PeerAddress,
+  address: PeerAddress,
   keys: SharedKeys,
   signal: AbortSignal,
   timings: LinkTimings = defaultLinkTimings,
 ): Promise<SshLink> {
+  const cancelled = new PeerError("closed", "connecting was cancelled");
+  if (signal.aborted) return Promise.reject(cancelled);
   return new Promise((resolve, reject) => {
-    const client = new ssh2.Client();
-    let socket: Socket | undefined;
-    let open = false;
-    let hostKeyWrong = false;
-    const ended = new AbortController();
-    const closed = new PeerError("closed", "the connection was closed");
-    const channels = new Set<Duplex>();
-    const end = () => {
-      open = false;
-      client.destroy();
-      socket?.destroy();
-    };
-    const fail = (error: PeerError) => {
+    const settle = () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      ended.abort(error);
-      end();
-      reject(error);
+      signal.removeEventListener("abort", cancel);
     };
-    const broke = (error: Error) => fail(open ? breakOf(error) : failureOf(error, hostKeyWrong));
-    const abort = () => fail(new PeerError("closed", "stopped"));
-    const timer = setTimeout(
-      () => fail(new PeerError("timeout", `no SSH connection within ${timings.connectMs / 1000} s`)),
-      timings.connectMs,
-    );
-    signal.addEventListener("abort", abort, { once: true });
-    if (signal.aborted) return abort();
+    const link = new Link(address, keys, timings.keepaliveMs, () => {
+      settle();
+      resolve(link);
+    });
+    const cancel = () => link.fail(cancelled);
+    const timeout = new PeerError("timeout", `no SSH connection within ${timings.connectMs / 1000} s`);
+    const timer = setTimeout(() => link.fail(timeout), timings.connectMs);
+    signal.addEventListener("abort", cancel);
+    link.ended.addEventListener("abort", () => {
+      settle();
+      reject(link.ended.reason);
+    });
+  });
+}
 
-    const wire = connect({ host, port, noDelay: true, keepAlive: true });
-    socket = wire;
-    wire.on("error", () => undefined);
-    wire.once("close", () => ended.abort(closed));
-    client.on("error", broke);
-    const rekeyBudget = new TokenBucket(rekeyRate, performance.now());
+class Link implements SshLink {
+  readonly #client = new ssh2.Client();
+  readonly #socket: Socket;
+  readonly #channels = new Set<Duplex>();
+  readonly #ended = new AbortController();
+  #remoteAddress: string;
+  #ready = false;
+
+  constructor({ host, port }: PeerAddress, keys: SharedKeys, keepaliveMs: number, onReady: () => void) {
+    const client = this.#client;
+    const socket = connect({ host, port, noDelay: true, keepAlive: true });
+    this.#socket = socket;
+    this.#remoteAddress = host;
+    let hostKeyRejected = false;
+    const onError = (error: Error) =>
+      this.fail(this.#ready ? connectionFailure(error) : connectFailure(error, hostKeyRejected));
+    // The client repeats errors of the socket, but only after it is connected.
+    socket.on("error", onError);
+    client.on("error", onError);
+    client.on("close", () => this.fail(new PeerError("closed", "peer closed the connection")));
+    const rekeys = new TokenBucket(rekeyRate, performance.now());
     client.on("handshake", () => {
-      if (rekeyBudget.take(performance.now())) return;
-      fail(new PeerError("limit", "it negotiates new keys all the time"));
+      if (!rekeys.take(performance.now())) this.fail(new PeerError("limit", "too many key re-exchanges"));
     });
-    client.on("close", () => fail(closed));
     client.on("ready", () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      open = true;
-      gatherWrites(wire);
-      resolve({
-        run: (command) => run(client, wire, channels, ended.signal, command),
-        get open() {
-          return open && !wire.destroyed;
-        },
-        ended: ended.signal,
-        get bytes() {
-          return { in: wire.bytesRead, out: wire.bytesWritten };
-        },
-        close: end,
-      });
+      this.#ready = true;
+      batchWrites(socket);
+      onReady();
     });
-    wire.once("error", broke);
-    wire.once("connect", () => {
+    socket.once("connect", () => {
+      this.#remoteAddress = socket.remoteAddress ?? host;
       client.connect({
-        sock: wire,
+        sock: socket,
         username: sshUser,
         privateKey: keys.client.privateKey,
         authHandler: ["publickey"],
         hostVerifier: (key: Buffer) => {
           const expected = keys.host.publicKey;
-          hostKeyWrong = key.length !== expected.length || !timingSafeEqual(key, expected);
-          return !hostKeyWrong;
+          hostKeyRejected = key.length !== expected.length || !timingSafeEqual(key, expected);
+          return !hostKeyRejected;
         },
         algorithms: sshAlgorithms,
         readyTimeout: 0,
-        keepaliveInterval: timings.keepaliveMs,
-        keepaliveCountMax: keepalivesMissed,
+        keepaliveInterval: keepaliveMs,
+        keepaliveCountMax: maxMissedKeepalives,
       });
-      watchSocket({
-        socket: wire,
-        mayReceive: () => open || wire.bytesRead <= strangerBytes,
-        channels: () => channels,
-        onExcess: (what) => fail(new PeerError("limit", what)),
+      limitSocket({
+        socket,
+        mayReceive: () => this.#ready || socket.bytesRead <= maxUnauthenticatedBytes,
+        channels: () => this.#channels,
+        onExceeded: (limit) => this.fail(new PeerError("limit", limit)),
       });
     });
-  });
-}
+  }
 
-function run(
-  client: ssh2.Client,
-  socket: Socket,
-  channels: Set<Duplex>,
-  ended: AbortSignal,
-  command: string,
-): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const refused = (cause: unknown) =>
-      reject(
-        ended.aborted ? ended.reason : new PeerError("protocol", `it does not run ${command}`, { cause }),
-      );
-    try {
-      client.exec(command, (error, channel) => {
-        if (error !== undefined) return refused(error);
-        channel.on("error", () => undefined);
-        channel.stderr.on("error", () => undefined);
-        channel.stderr.resume();
-        channel.on("close", () => channels.delete(channel));
-        channels.add(channel);
-        paceBySocket(channel, socket);
-        resolve(channel);
-      });
-    } catch (error) {
-      refused(error);
-    }
-  });
+  get remoteAddress() {
+    return this.#remoteAddress;
+  }
+
+  get bytes() {
+    return { in: this.#socket.bytesRead, out: this.#socket.bytesWritten };
+  }
+
+  get ended() {
+    return this.#ended.signal;
+  }
+
+  run(command: string): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      const refused = (cause: unknown) => {
+        const error = new PeerError("protocol", `peer refused to run the command "${command}"`, { cause });
+        reject(this.ended.aborted ? this.ended.reason : error);
+      };
+      // A peer that accepts the connection, but never the channel.
+      this.ended.addEventListener("abort", refused, { once: true });
+      try {
+        this.#client.exec(command, (error, channel) => {
+          this.ended.removeEventListener("abort", refused);
+          if (error !== undefined) return refused(error);
+          channel.on("error", () => undefined);
+          channel.stderr.on("error", () => undefined);
+          channel.stderr.resume();
+          channel.on("exit", (code: number | null) => {
+            if (code !== unknownCommandCode) return;
+            this.fail(new PeerError("protocol", `peer does not support the command "${command}"`));
+          });
+          channel.on("close", () => this.#channels.delete(channel));
+          this.#channels.add(channel);
+          limitWrites(channel, this.#socket);
+          resolve(channel);
+        });
+      } catch (error) {
+        refused(error);
+      }
+    });
+  }
+
+  close(): void {
+    this.fail(new PeerError("closed", "connection closed by this node"));
+  }
+
+  /** Ends the link. Only the first reason counts. */
+  fail(reason: PeerError): void {
+    this.#ended.abort(reason);
+    this.#client.destroy();
+    this.#socket.destroy();
+  }
 }

@@ -1,23 +1,23 @@
 import type { Socket } from "node:net";
 import { addressBlock } from "../../address/address-block.js";
+import { BoundedMap } from "../../bounded-map.js";
 import type { Clock } from "../../model/clock.js";
 import { type Rate, TokenBucket } from "../../model/token-bucket.js";
-import { AddressBuckets } from "./address-buckets.js";
-import type { RefusalReason } from "./refusal.js";
+import type { RefusalReason } from "./failures.js";
 
-/** How many connections are held, and taken. */
+/** How many connections may be open, and how fast new ones are accepted. */
 export interface ConnectionLimits {
   readonly authenticated: number;
   readonly unauthenticated: number;
   readonly unauthenticatedPerAddress: number;
   /** Milliseconds until a connection must be authenticated. */
   readonly handshakeMs: number;
-  /** New connections: each costs some milliseconds of CPU for its keys. */
+  /** New connections. Each costs some milliseconds of CPU for the key exchange. */
   readonly arrivals: Rate;
   readonly arrivalsPerAddress: Rate;
 }
 
-/** Room for a hundred peers behind one gateway that all come at once, as after it was away. */
+/** Enough for a hundred peers behind one gateway that all connect at once, as after an outage of the network. */
 export const defaultConnectionLimits: ConnectionLimits = {
   authenticated: 512,
   unauthenticated: 192,
@@ -27,119 +27,117 @@ export const defaultConnectionLimits: ConnectionLimits = {
   arrivalsPerAddress: { capacity: 150, perSecond: 25 },
 };
 
-const trustedRemembered = 10_000;
+const maxAddresses = 10_000;
 
-interface Stranger {
-  /** Its address, or the network of it. */
+interface Unauthenticated {
+  /** See addressBlock. */
   readonly block: string;
   readonly timer: NodeJS.Timeout;
-  /** Whether it is counted already why it came to nothing. */
-  told: boolean;
+  /** Whether a reason for its refusal was counted. */
+  counted: boolean;
 }
 
 /**
- * Holds only so many connections. Who has not shown a key or password gets little time and room, and makes way for
- * who comes after: a peer needs some milliseconds, so that those who only sit there never keep it out, be it from
- * the same address. Many who come fast use up their own address' share first; addresses from which peers have come
- * do not depend on the share of all.
+ * Limits the number of connections. An unauthenticated connection is closed after a timeout, and earlier to make way
+ * for a newer one: a peer authenticates within milliseconds, so idle connections never block it, even from the same
+ * address. A flood uses up the rate of its own address first; addresses of known peers are exempt from the total rate.
  */
 export class ConnectionGuard {
   readonly #limits: ConnectionLimits;
   readonly #clock: Clock;
   readonly #onRefused: (reason: RefusalReason) => void;
-  readonly #strangers = new Map<Socket, Stranger>();
-  readonly #known = new Set<Socket>();
+  readonly #unauthenticated = new Map<Socket, Unauthenticated>();
+  readonly #authenticated = new Set<Socket>();
   readonly #arrivals: TokenBucket;
-  readonly #arrivalsByAddress: AddressBuckets;
-  readonly #trusted = new Set<string>();
+  readonly #arrivalsByAddress = new BoundedMap<string, TokenBucket>(maxAddresses);
+  readonly #trusted = new BoundedMap<string, true>(maxAddresses);
 
-  /** @param onRefused told each refusal, and each connection that came to nothing without one. */
+  /** @param onRefused called for each refusal, and for each connection that closes before it is authenticated. */
   constructor(limits: ConnectionLimits, clock: Clock, onRefused: (reason: RefusalReason) => void) {
     this.#limits = limits;
     this.#clock = clock;
     this.#onRefused = onRefused;
     this.#arrivals = new TokenBucket(limits.arrivals, clock.monotonic());
-    this.#arrivalsByAddress = new AddressBuckets(limits.arrivalsPerAddress);
   }
 
-  /** Takes a new connection, or ends it. Its socket is cared for until it closes. */
+  /** Accepts a new connection and tracks it until it closes. If it returns false, the socket is destroyed. */
   admit(socket: Socket): boolean {
     const { unauthenticated, unauthenticatedPerAddress, handshakeMs } = this.#limits;
-    const address = socket.remoteAddress;
-    const block = addressBlock(address);
-    if (address === undefined || !this.#mayCome(block)) {
+    const block = addressBlock(socket.remoteAddress);
+    if (socket.remoteAddress === undefined || !this.#takeArrival(block)) {
       this.#onRefused("connections");
       socket.destroy();
       return false;
     }
-    const neighbours = [...this.#strangers].filter(([, other]) => other.block === block);
-    if (neighbours.length >= unauthenticatedPerAddress) this.#sendAway(neighbours[0]![0]);
-    else if (this.#strangers.size >= unauthenticated) this.#sendAway([...this.#strangers.keys()][0]!);
+    const neighbours = [...this.#unauthenticated].filter(([, other]) => other.block === block);
+    if (neighbours.length >= unauthenticatedPerAddress) this.#evict(neighbours[0]![0]);
+    else if (this.#unauthenticated.size >= unauthenticated)
+      this.#evict([...this.#unauthenticated.keys()][0]!);
 
     const timer = setTimeout(() => socket.destroy(), handshakeMs);
-    this.#strangers.set(socket, { block, timer, told: false });
+    this.#unauthenticated.set(socket, { block, timer, counted: false });
     socket.once("close", () => {
-      this.#cameToNothing(socket, "handshake");
+      this.#countOnce(socket, "handshake");
       this.#forget(socket);
-      this.#known.delete(socket);
+      this.#authenticated.delete(socket);
     });
     return true;
   }
 
   /**
-   * The connection is authenticated. False, and its end, where there are too many.
+   * Marks a connection as authenticated. If there are too many, returns false and destroys the socket.
    *
-   * @param trusted whether by the key that only peers have.
+   * @param trusted whether it proved the key of the peers.
    */
   authenticated(socket: Socket, trusted: boolean): boolean {
-    const block = this.#strangers.get(socket)?.block;
+    const block = this.#unauthenticated.get(socket)?.block;
     if (block === undefined) return false;
-    if (this.#known.size >= this.#limits.authenticated) {
-      this.#sendAway(socket);
+    if (this.#authenticated.size >= this.#limits.authenticated) {
+      this.#evict(socket);
       return false;
     }
     this.#forget(socket);
-    this.#known.add(socket);
-    if (trusted && this.#trusted.size < trustedRemembered) this.#trusted.add(block);
+    this.#authenticated.add(socket);
+    if (trusted) this.#trusted.set(block, true);
     return true;
   }
 
-  /** Counts something that a stranger was refused. */
+  /** Counts a refusal of an unauthenticated connection. */
   refused(socket: Socket, reason: RefusalReason): void {
-    const stranger = this.#strangers.get(socket);
-    if (stranger === undefined) return;
-    stranger.told = true;
+    const connection = this.#unauthenticated.get(socket);
+    if (connection === undefined) return;
+    connection.counted = true;
     this.#onRefused(reason);
   }
 
-  /** Whether it has yet to show who it is. */
-  isStranger(socket: Socket): boolean {
-    return this.#strangers.has(socket);
+  isUnauthenticated(socket: Socket): boolean {
+    return this.#unauthenticated.has(socket);
   }
 
   get sockets(): Socket[] {
-    return [...this.#strangers.keys(), ...this.#known];
+    return [...this.#unauthenticated.keys(), ...this.#authenticated];
   }
 
-  #mayCome(block: string): boolean {
+  #takeArrival(block: string): boolean {
     const now = this.#clock.monotonic();
-    // Its own share first: who comes too often must not use up that of all.
-    if (!this.#arrivalsByAddress.of(block, now).take(now)) return false;
-    return this.#trusted.has(block) || this.#arrivals.take(now);
+    const { arrivalsPerAddress } = this.#limits;
+    const own = this.#arrivalsByAddress.getOrCreate(block, () => new TokenBucket(arrivalsPerAddress, now));
+    // Its own rate first, so that one address does not use up the total.
+    return own.take(now) && (this.#trusted.get(block) || this.#arrivals.take(now));
   }
 
-  #sendAway(socket: Socket): void {
-    this.#cameToNothing(socket, "connections");
+  #evict(socket: Socket): void {
+    this.#countOnce(socket, "connections");
     this.#forget(socket);
     socket.destroy();
   }
 
-  #cameToNothing(socket: Socket, reason: RefusalReason): void {
-    if (this.#strangers.get(socket)?.told === false) this.refused(socket, reason);
+  #countOnce(socket: Socket, reason: RefusalReason): void {
+    if (this.#unauthenticated.get(socket)?.counted === false) this.refused(socket, reason);
   }
 
   #forget(socket: Socket): void {
-    clearTimeout(this.#strangers.get(socket)?.timer);
-    this.#strangers.delete(socket);
+    clearTimeout(this.#unauthenticated.get(socket)?.timer);
+    this.#unauthenticated.delete(socket);
   }
 }

@@ -1,10 +1,10 @@
 import { createPrivateKey, createPublicKey, hkdfSync, type ScryptOptions, scrypt } from "node:crypto";
 
-/** One ed25519 key as SSH knows it. */
+/** An ed25519 key pair. */
 export interface SshKey {
-  /** The private key in the format of OpenSSH, unencrypted. */
+  /** In OpenSSH format, unencrypted. */
   readonly privateKey: string;
-  /** The public key as SSH sends it (RFC 8709). */
+  /** In SSH's wire format (RFC 8709). */
   readonly publicKey: Buffer;
 }
 
@@ -15,13 +15,13 @@ export interface SharedKeys {
 }
 
 /**
- * 32 MiB and some 0.3 s for one guess: as much as a small container can spare, once at its start. The salt is the
- * same everywhere, since the same secret must give the same keys on every node.
+ * One guess takes 32 MiB and about 0.3 s, which a small container can afford once at its start. The salt is a constant
+ * because the same secret must produce the same keys on every node.
  */
 const cost: ScryptOptions = { N: 2 ** 15, r: 8, p: 3, maxmem: 64 * 1024 * 1024 };
 const salt = "app-metrics-proxy replication 1";
 
-/** Derives the keys from the shared secret, with scrypt (RFC 7914). */
+/** Derives the keys from the shared secret with scrypt (RFC 7914) and HKDF (RFC 5869). */
 export async function deriveKeys(secret: string): Promise<SharedKeys> {
   const master = await new Promise<Buffer>((resolve, reject) => {
     scrypt(secret.normalize("NFC"), salt, 32, cost, (error, key) =>
@@ -33,7 +33,7 @@ export async function deriveKeys(secret: string): Promise<SharedKeys> {
 }
 
 const algorithm = "ssh-ed25519";
-/** What stands before the seed of an ed25519 key in PKCS#8 (RFC 8410). */
+/** The bytes before the seed of an ed25519 key in PKCS#8 (RFC 8410). */
 const pkcs8Prefix = Buffer.from("302e020100300506032b657004220420", "hex");
 
 function keyFrom(seed: Buffer): SshKey {
@@ -43,7 +43,7 @@ function keyFrom(seed: Buffer): SshKey {
   return { privateKey: opensshFormat(seed, raw, publicKey), publicKey };
 }
 
-/** The format of `ssh-keygen` without a passphrase (OpenSSH's PROTOCOL.key). */
+/** The file that `ssh-keygen` writes without a passphrase (OpenSSH's PROTOCOL.key). */
 function opensshFormat(seed: Buffer, raw: Buffer, publicKey: Buffer): string {
   const check = Buffer.alloc(8);
   const secret = [check, text(algorithm), text(raw), text(Buffer.concat([seed, raw])), text("")];
@@ -65,7 +65,7 @@ function opensshFormat(seed: Buffer, raw: Buffer, publicKey: Buffer): string {
   );
 }
 
-/** A string of SSH: its length in 32 bits, and its bytes (RFC 4251). */
+/** A `string` of RFC 4251, section 5: its length in 32 bits, then its bytes. */
 function text(value: string | Buffer): Buffer {
   const bytes = Buffer.from(value as string);
   const length = Buffer.alloc(4);

@@ -1,53 +1,55 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { addressBlock } from "../../address/address-block.js";
+import { BoundedMap } from "../../bounded-map.js";
 import type { Clock } from "../../model/clock.js";
-import { TokenBucket } from "../../model/token-bucket.js";
-import { AddressBuckets } from "./address-buckets.js";
+import { type Rate, TokenBucket } from "../../model/token-bucket.js";
 
 /** Wrong passwords. */
-const fromOneAddress = { capacity: 5, perSecond: 1 / 10 };
-const fromAll = { capacity: 30, perSecond: 1 };
-const trustedRemembered = 1000;
+const ratePerAddress: Rate = { capacity: 5, perSecond: 1 / 10 };
+const totalRate: Rate = { capacity: 30, perSecond: 1 };
+const maxAddresses = 10_000;
+const maxTrusted = 1000;
 
 /**
- * Tells the right password, in constant time, and lets nobody guess fast: who was wrong too often is not even
- * looked at until some time has passed. Where many guess together all have to wait, but for those who come from
- * where the right password has come from before. Peers come with a key and are not held up by any of it.
+ * Checks passwords in constant time and limits the rate of wrong ones. An address with too many wrong passwords is
+ * rejected without a check until some time has passed. If too many come from all addresses together, only addresses
+ * that have sent the right password before are still checked. Peers use a key and are not affected.
  */
 export class PasswordGuard {
   readonly #key = randomBytes(32);
   readonly #expected: Buffer;
   readonly #clock: Clock;
-  readonly #all: TokenBucket;
-  readonly #byAddress = new AddressBuckets(fromOneAddress);
-  readonly #trusted = new Set<string>();
+  readonly #total: TokenBucket;
+  readonly #byAddress = new BoundedMap<string, TokenBucket>(maxAddresses);
+  readonly #trusted = new BoundedMap<string, true>(maxTrusted);
 
   constructor(password: string, clock: Clock) {
     this.#clock = clock;
     this.#expected = this.#hash(password);
-    this.#all = new TokenBucket(fromAll, clock.monotonic());
+    this.#total = new TokenBucket(totalRate, clock.monotonic());
   }
 
   /**
-   * Whether the password is right. A wrong one, or a right one too soon after many wrong ones, is not.
+   * Whether the password is right and the address has not sent too many wrong ones.
    *
-   * @param password as it came; a request to change it is none.
+   * @param password as received. A request to change the password is an object, which is always wrong.
    */
   accepts(password: unknown, address: string): boolean {
     const now = this.#clock.monotonic();
     const block = addressBlock(address);
-    const own = this.#byAddress.of(block, now);
-    const all = this.#trusted.has(block) ? undefined : this.#all;
-    if (!own.has(now) || all?.has(now) === false) return false;
+    const own = this.#byAddress.getOrCreate(block, () => new TokenBucket(ratePerAddress, now));
+    const total = this.#trusted.get(block) ? undefined : this.#total;
+    if (!own.has(now) || total?.has(now) === false) return false;
     if (typeof password === "string" && timingSafeEqual(this.#hash(password), this.#expected)) {
-      if (this.#trusted.size < trustedRemembered) this.#trusted.add(block);
+      this.#trusted.set(block, true);
       return true;
     }
     own.take(now);
-    all?.take(now);
+    total?.take(now);
     return false;
   }
 
+  /** Passwords of any length become equally long, as timingSafeEqual requires. */
   #hash(password: string): Buffer {
     return createHmac("sha256", this.#key).update(password.normalize("NFC")).digest();
   }

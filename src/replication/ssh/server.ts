@@ -4,67 +4,65 @@ import type { ListenAddress } from "../../config/readers.js";
 import { codeOf, describeError, ListenError } from "../../errors.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
-import { sshAlgorithms } from "./algorithms.js";
 import { authenticate } from "./authentication.js";
+import { maxUnauthenticatedBytes, sshAlgorithms } from "./connection.js";
 import { ConnectionGuard, type ConnectionLimits, defaultConnectionLimits } from "./connection-guard.js";
-import { gatherWrites } from "./gather-writes.js";
-import { isHostKeyRefusal } from "./host-key-refusal.js";
+import { isHostKeyRejection, type RefusalReason } from "./failures.js";
+import { batchWrites } from "./flow-control.js";
 import type { SharedKeys } from "./keys.js";
-import { part } from "./parting.js";
 import { PasswordGuard } from "./password-guard.js";
-import type { RefusalReason } from "./refusal.js";
 import {
   type ConnectionTimings,
   defaultConnectionTimings,
+  ServerConnection,
   type SshCommands,
-  SshConnection,
 } from "./server-connection.js";
-import { watchSocket } from "./socket-watch.js";
+import { endSocket, limitSocket } from "./socket-limits.js";
+import { injectSocket, requireSupportedVersion } from "./ssh2-internals.js";
 
 export interface SshServerOptions {
   readonly listen: ListenAddress;
   readonly keys: SharedKeys;
-  /** SSHPASS: what a person at a terminal types. */
+  /** SSHPASS, the password for people. */
   readonly password: string;
   readonly commands: SshCommands;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<ConnectionLimits>;
   readonly timings?: Partial<ConnectionTimings>;
-  /** Told for each connection that is refused or cut off, for the metrics. */
+  /** Called for each refused connection or request, for the metrics. */
   readonly onRefused?: (reason: RefusalReason) => void;
-  /** Told the address of each client that does not take this node's host key. */
+  /** Called with the IP address of each client that rejects this node's host key. */
   readonly onHostKeyRefused?: (address: string) => void;
 }
 
-/** A server that listens. */
+/** A listening server. */
 export interface SshServer {
-  /** The port that it got. */
   readonly port: number;
-  /** Connections that are open, authenticated or not. */
+  /** The number of open connections, authenticated or not. */
   readonly connections: number;
-  /** Ends all connections. */
+  /** Closes the port and all connections. */
   stop(): Promise<void>;
 }
 
-/** A peer's own keepalive comes several times within it. */
+/** Milliseconds without traffic until a connection is closed. A peer sends several keepalives within this time. */
 const silenceMs = 60_000;
-/** Bytes that a handshake and a login may take: some 3 kB do. */
-const strangerBytes = 64 * 1024;
 
 /**
- * Opens the SSH server: it takes the key that all instances share, or the password, and runs a few fixed commands.
+ * Starts the SSH server. It accepts the key that all instances share, or the password, and runs the given commands.
  *
- * @throws ListenError where the address cannot be had.
+ * @throws ListenError if it cannot listen on the address.
+ * @throws AppError if the installed version of ssh2 is not supported.
  */
 export async function startSshServer(options: SshServerOptions): Promise<SshServer> {
+  requireSupportedVersion();
   const { listen, keys, commands, clock, logger, onRefused = () => undefined } = options;
   const guard = new ConnectionGuard({ ...defaultConnectionLimits, ...options.limits }, clock, onRefused);
   const passwords = new PasswordGuard(options.password, clock);
   const timings = { ...defaultConnectionTimings, ...options.timings };
-  /** Sockets whose SSH connection has yet to be seen, by remote address and port. */
+  /** ssh2 passes no socket with a new connection: sockets by remote address and port. */
   const sockets = new Map<string, Socket>();
-  const connections = new Map<Socket, SshConnection>();
+  const connections = new Map<Socket, ServerConnection>();
 
   const protocol = new ssh2.Server(
     { hostKeys: [keys.host.privateKey], algorithms: sshAlgorithms, ident: "app-metrics-proxy" },
@@ -72,11 +70,15 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
       const socket = sockets.get(`${ip} ${port}`);
       if (socket === undefined) return void client.end();
       client.on("error", (error) => {
-        failed(socket, ip, error);
-        part(socket);
+        logger.debug("SSH connection failed", { from: ip, error: describeError(error) });
+        if (guard.isUnauthenticated(socket) && isHostKeyRejection(error)) {
+          guard.refused(socket, "host_key");
+          options.onHostKeyRefused?.(ip);
+        }
+        endSocket(socket);
       });
       client.on("rekey", () => {
-        if (!guard.isStranger(socket)) return;
+        if (!guard.isUnauthenticated(socket)) return;
         guard.refused(socket, "limit");
         socket.destroy();
       });
@@ -89,22 +91,15 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
         onRefused: (reason) => guard.refused(socket, reason),
         onReady: (trusted) => {
           if (!guard.authenticated(socket, trusted)) return;
-          gatherWrites(socket);
+          batchWrites(socket);
           socket.setTimeout(silenceMs, () => socket.destroy());
-          const known = { client, socket, commands, trusted, clock, logger, timings, onRefused };
-          connections.set(socket, new SshConnection(known));
+          const established = { client, socket, commands, trusted, clock, logger, timings, onRefused };
+          connections.set(socket, new ServerConnection(established));
         },
       });
     },
   );
-  protocol.on("error", (error: unknown) => logger.debug("SSH", { error: describeError(error) }));
-
-  const failed = (socket: Socket, from: string, error: Error & { code?: unknown }) => {
-    logger.debug("an SSH connection failed", { from, error: describeError(error) });
-    if (!guard.isStranger(socket) || !isHostKeyRefusal(error)) return;
-    guard.refused(socket, "host_key");
-    options.onHostKeyRefused?.(from);
-  };
+  protocol.on("error", (error: unknown) => logger.debug("SSH error", { error: describeError(error) }));
 
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     socket.on("error", () => undefined);
@@ -115,25 +110,23 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
       sockets.delete(key);
       connections.delete(socket);
     });
-    (protocol as unknown as { injectSocket(socket: Socket): void }).injectSocket(socket);
-    watchSocket({
+    injectSocket(protocol, socket);
+    limitSocket({
       socket,
       mayReceive: (bytes) =>
-        guard.isStranger(socket)
-          ? socket.bytesRead <= strangerBytes
+        guard.isUnauthenticated(socket)
+          ? socket.bytesRead <= maxUnauthenticatedBytes
           : connections.get(socket)?.mayReceive(bytes) !== false,
       channels: () => connections.get(socket)?.channels ?? [],
-      onExcess: (what) => {
+      onExceeded: (limit) => {
         guard.refused(socket, "limit");
-        connections.get(socket)?.cutOff("limit", what);
+        connections.get(socket)?.cutOff("limit", limit);
         socket.destroy();
       },
     });
   });
   await open(server, listen);
-  server.on("error", (error) =>
-    logger.error("the SSH server is in trouble", { error: describeError(error) }),
-  );
+  server.on("error", (error) => logger.error("SSH server error", { error: describeError(error) }));
 
   return {
     port: (server.address() as AddressInfo).port,

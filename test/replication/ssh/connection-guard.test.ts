@@ -2,7 +2,7 @@ import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionGuard, defaultConnectionLimits } from "../../../src/replication/ssh/connection-guard.js";
-import type { RefusalReason } from "../../../src/replication/ssh/refusal.js";
+import type { RefusalReason } from "../../../src/replication/ssh/failures.js";
 import { manualClock } from "../../support/entries.js";
 
 /** A socket as far as the guard sees one. */

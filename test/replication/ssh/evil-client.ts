@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import { onTestFinished } from "vitest";
-import { sshAlgorithms } from "../../../src/replication/ssh/algorithms.js";
+import { sshAlgorithms } from "../../../src/replication/ssh/connection.js";
 import { keysFor } from "../proxies.js";
 
 /** What ssh2 keeps to itself: the messages of the protocol, to be sent at will. */

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import { onTestFinished } from "vitest";
-import { sshAlgorithms } from "../../../src/replication/ssh/algorithms.js";
+import { sshAlgorithms } from "../../../src/replication/ssh/connection.js";
 import type { TestProxy } from "../proxies.js";
 
 /** A TCP connection to a proxy's SSH port. It is gone when the test is done. */

@@ -1,6 +1,6 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { watchSocket } from "../../../src/replication/ssh/socket-watch.js";
+import { limitSocket } from "../../../src/replication/ssh/socket-limits.js";
 
 /** Both ends of a connection, the near one as a server has it. */
 async function connection(): Promise<{ readonly near: Socket; readonly far: Socket }> {
@@ -21,11 +21,11 @@ const closed = (socket: Socket) => new Promise<void>((resolve) => socket.once("c
 
 function watch(near: Socket, mayReceive = () => true): string[] {
   const told: string[] = [];
-  watchSocket({
+  limitSocket({
     socket: near,
     mayReceive,
     channels: () => [],
-    onExcess: (what) => {
+    onExceeded: (what) => {
       told.push(what);
       near.destroy();
     },
@@ -48,7 +48,7 @@ describe("the watch over a socket", () => {
     const asking = setInterval(() => far.write("?"), 1);
     onTestFinished(() => clearInterval(asking));
     await closed(near);
-    expect(told).toEqual(["it asks on and on and reads no answer"]);
+    expect(told).toEqual(["too many unread replies"]);
     expect(most).toBeLessThan(8 * 1024 * 1024);
   });
 
