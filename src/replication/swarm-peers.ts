@@ -41,8 +41,8 @@ export function createSwarmPeers(engine: EngineApi, own: OwnTask, port: number):
 /** Undefined where the engine does not tell, as behind a socket proxy that hides services: the last ones count on. */
 async function labelsOfServices(engine: EngineApi, signal: AbortSignal): Promise<ServiceLabels | undefined> {
   try {
-    const services = await engine.serviceLabels(signal);
-    const labels = [...services].map(([id, all]) => [id, labelsOfMetrics(all)] as const);
+    const services = await engine.services(signal);
+    const labels = services.map(({ id, labels: all }) => [id, labelsOfMetrics(all)] as const);
     return new Map(labels.filter(([, some]) => Object.keys(some).length > 0));
   } catch {
     return undefined;

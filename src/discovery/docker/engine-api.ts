@@ -10,6 +10,8 @@ export interface ContainerNetwork {
   readonly id: string;
   /** The container's address there: IPv4, else IPv6, else (not connected yet, or a network without) undefined. */
   readonly address?: string;
+  /** Length of the network's prefix in bits, where the address is known: 24 for 10.0.1.5/24. */
+  readonly prefixLength?: number;
 }
 
 /** What the engine's list says of a running container. */
@@ -47,6 +49,16 @@ export interface EngineTask {
   }[];
 }
 
+/** A service of the swarm. */
+export interface EngineService {
+  readonly id: string;
+  readonly name: string;
+  /** `deploy.labels` in a stack file. */
+  readonly labels: Readonly<Record<string, string>>;
+  /** Desired tasks; undefined for global services and jobs. */
+  readonly replicas?: number;
+}
+
 /** Asks one engine, each call within a time limit: dockerode itself would wait for ever. */
 export interface EngineApi {
   readonly docker: Dockerode;
@@ -79,10 +91,10 @@ export interface EngineApi {
    */
   serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly EngineTask[]>;
   /**
-   * Labels of all services by service id (GET /services, on managers only).
+   * All services of the swarm (GET /services, on managers only).
    * @throws DiscoveryError
    */
-  serviceLabels(signal: AbortSignal): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
+  services(signal: AbortSignal): Promise<readonly EngineService[]>;
 }
 
 /** What to do about it, where the reason does not say so itself. */
@@ -144,14 +156,14 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
       return list.filter(({ Status }) => hasContainer.has(Status?.State ?? "")).map(toTask);
     },
 
-    async serviceLabels(signal) {
+    async services(signal) {
       const list = await ask(
         "list its services",
         signal,
         (abortSignal) => listServices({ abortSignal }),
         z.array(serviceSchema),
       );
-      return new Map(list.map(({ ID, Spec }) => [ID, Spec?.Labels ?? {}]));
+      return list.map(toService);
     },
 
     async containers(signal) {
@@ -198,7 +210,9 @@ const optionalText = z
 const networkSchema = z.object({
   NetworkID: optionalText,
   IPAddress: optionalText,
+  IPPrefixLen: z.number().nullish(),
   GlobalIPv6Address: optionalText,
+  GlobalIPv6PrefixLen: z.number().nullish(),
 });
 
 /** The fields that are used, of what the Engine API calls ContainerSummary; engines leave out empty ones. */
@@ -232,9 +246,17 @@ const taskSchema = z.object({
     .nullish(),
 });
 
+/** The fields that are used, of what the Engine API calls Service. */
 const serviceSchema = z.object({
   ID: z.string().min(1),
-  Spec: z.object({ Labels: z.record(z.string(), z.string()).nullish() }).nullish(),
+  Spec: z
+    .object({
+      Name: optionalText,
+      Labels: z.record(z.string(), z.string()).nullish(),
+      // One of Replicated, Global, ReplicatedJob and GlobalJob.
+      Mode: z.object({ Replicated: z.object({ Replicas: z.number().nullish() }).nullish() }).nullish(),
+    })
+    .nullish(),
 });
 
 /** States of a task from the start of its container on; `starting` lasts until the first health check. */
@@ -252,11 +274,29 @@ function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>)
   return { id: ID, nodeId: NodeID ?? "", addresses };
 }
 
+function toService({ ID, Spec }: z.infer<typeof serviceSchema>): EngineService {
+  const replicas = Spec?.Mode?.Replicated?.Replicas ?? undefined;
+  return {
+    id: ID,
+    name: Spec?.Name ?? ID,
+    labels: Spec?.Labels ?? {},
+    ...(replicas !== undefined && { replicas }),
+  };
+}
+
+function toNetwork(name: string, network: z.infer<typeof networkSchema> | null): ContainerNetwork {
+  const { NetworkID: id = name, IPAddress, GlobalIPv6Address } = network ?? {};
+  const address = IPAddress ?? GlobalIPv6Address;
+  if (address === undefined) return { name, id };
+  // Engines write 0 where they know none.
+  const prefixLength = IPAddress === undefined ? network?.GlobalIPv6PrefixLen : network?.IPPrefixLen;
+  return { name, id, address, ...(prefixLength ? { prefixLength } : {}) };
+}
+
 function toContainer(raw: z.infer<typeof containerSchema>): EngineContainer {
-  const networks = Object.entries(raw.NetworkSettings?.Networks ?? {}).map(([name, network]) => {
-    const address = network?.IPAddress ?? network?.GlobalIPv6Address;
-    return { name, id: network?.NetworkID ?? name, ...(address !== undefined && { address }) };
-  });
+  const networks = Object.entries(raw.NetworkSettings?.Networks ?? {}).map(([name, network]) =>
+    toNetwork(name, network),
+  );
   // Further names are those that links of other containers gave, such as `/other/alias`.
   const name = raw.Names?.find((candidate) => candidate.lastIndexOf("/") === 0)?.slice(1);
   return {

@@ -1,4 +1,4 @@
-import type { EngineApi, EngineContainer } from "./engine-api.js";
+import type { ContainerNetwork, EngineApi, EngineContainer } from "./engine-api.js";
 import { type Machine, readMachine } from "./machine.js";
 import { findOwnContainer } from "./own-container.js";
 
@@ -6,6 +6,8 @@ import { findOwnContainer } from "./own-container.js";
 export interface OwnTask {
   readonly serviceId: string;
   readonly taskId: string;
+  /** The networks that its container is on now. @throws DiscoveryError */
+  networks(signal: AbortSignal): Promise<readonly ContainerNetwork[]>;
   /** Ids of the networks that its container is on now. @throws DiscoveryError */
   networkIds(signal: AbortSignal): Promise<ReadonlySet<string>>;
 }
@@ -27,12 +29,12 @@ export async function findOwnTask(
   const serviceId = labels?.["com.docker.swarm.service.id"];
   const taskId = labels?.["com.docker.swarm.task.id"];
   if (!serviceId || !taskId) return undefined;
+  const networks = async (signal: AbortSignal) => (await own(signal))?.networks ?? [];
   return {
     serviceId,
     taskId,
-    async networkIds(signal) {
-      return new Set((await own(signal))?.networks.map(({ id }) => id));
-    },
+    networks,
+    networkIds: async (signal) => new Set((await networks(signal)).map(({ id }) => id)),
   };
 }
 

@@ -41,6 +41,24 @@ export function network(name: string, address: string, address6 = ""): object {
   };
 }
 
+/** A service as GET /services shows it. @param mode such as `{ Replicated: { Replicas: 2 } }`. */
+export function service(name: string, labels: Record<string, string>, mode: object): object {
+  return {
+    ID: `id-of-${name}`,
+    Version: { Index: 1129 },
+    CreatedAt: "2026-11-21T13:46:38.906189646Z",
+    UpdatedAt: "2026-11-21T13:46:38.906189646Z",
+    Spec: {
+      Name: name,
+      Labels: labels,
+      TaskTemplate: { ContainerSpec: { Image: "bb:latest" }, ForceUpdate: 0, Runtime: "container" },
+      Mode: mode,
+      EndpointSpec: { Mode: "vip" },
+    },
+    Endpoint: { Spec: {} },
+  };
+}
+
 export interface Summary {
   Id: string;
   Names: string[];
@@ -73,6 +91,8 @@ export class FakeEngine {
   readonly requests: string[] = [];
   /** Answers instead of the engine's own, by path. */
   readonly answers = new Map<string, (response: ServerResponse) => void>();
+  /** What a manager lists; undefined on a node that is none. */
+  swarm: { services: object[]; tasks: object[] } | undefined;
   private readonly streams = new Set<ServerResponse>();
   private server: Server | undefined;
   private nano = 906_189_646;
@@ -180,8 +200,18 @@ export class FakeEngine {
         return;
       case "/info":
         response.end(
-          JSON.stringify({ ID: "XPJY:6C4W", Name: "vm", Swarm: { NodeID: "", ControlAvailable: false } }),
+          JSON.stringify({
+            ID: "XPJY:6C4W",
+            Name: "vm",
+            Swarm: { NodeID: this.swarm ? "n1" : "", ControlAvailable: this.swarm !== undefined },
+          }),
         );
+        return;
+      case "/services":
+      case "/tasks":
+        if (this.swarm === undefined)
+          response.writeHead(503).end(JSON.stringify({ message: "This node is not a swarm manager." }));
+        else response.end(JSON.stringify(path === "/tasks" ? this.swarm.tasks : this.swarm.services));
         return;
       case "/events":
         response.writeHead(200);
