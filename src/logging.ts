@@ -3,7 +3,10 @@ export type LogLevel = (typeof logLevels)[number];
 export const logFormats = ["json", "pretty"] as const;
 export type LogFormat = (typeof logFormats)[number];
 
-/** What the parts of the program log with: a message and plain fields. */
+/**
+ * Logs a message and its details. Messages are fixed texts, so that they can be searched and counted; everything
+ * that varies is a field, with any name but `timestamp`, `level` and `message`.
+ */
 export interface Logger {
   error(message: string, fields?: object): void;
   warn(message: string, fields?: object): void;
@@ -11,5 +14,5 @@ export interface Logger {
   debug(message: string, fields?: object): void;
 }
 
-/** A logger that says nothing, for parts that are tested without a log. */
+/** Discards everything. */
 export const silentLogger: Logger = { error() {}, warn() {}, info() {}, debug() {} };

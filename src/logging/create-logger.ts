@@ -1,20 +1,20 @@
 import winston from "winston";
 import type { LogFormat, Logger, LogLevel } from "../logging.js";
 
-/** What a logger needs to know. `secrets` are strings that never appear in its output, wherever they came from. */
 export interface LoggingOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
+  /** Texts that are replaced in messages and fields. */
   readonly secrets?: readonly string[];
-  /** Where lines go; standard error unless told. */
+  /** Default: standard error. */
   readonly stream?: NodeJS.WritableStream;
 }
 
 const hidden = "[hidden]";
-/** Characters of a secret that is not hidden in messages: they are the program's own words, and it may be one of them. */
+/** Messages are fixed texts, and hiding a short secret that is also a word of one would reveal it. */
 const wordLength = 11;
 
-/** A winston logger: one JSON object a line, or coloured lines for a person at a terminal. */
+/** A winston logger that writes one JSON object or one coloured line per entry. */
 export function createLogger(options: LoggingOptions): Logger {
   const { format } = winston;
   const secrets = (options.secrets ?? []).filter((secret) => secret !== "");
@@ -28,7 +28,7 @@ export function createLogger(options: LoggingOptions): Logger {
   });
   const layout =
     options.format === "json"
-      ? format.combine(withoutSecrets(), format.timestamp(), format.json())
+      ? format.combine(withoutSecrets(), format.timestamp(), ordered(), format.json({ deterministic: false }))
       : format.combine(
           withoutSecrets(),
           format.timestamp({ format: "HH:mm:ss.SSS" }),
@@ -41,6 +41,11 @@ export function createLogger(options: LoggingOptions): Logger {
     transports: [new winston.transports.Stream({ stream: options.stream ?? process.stderr })],
   });
 }
+
+/** Keys in the order that a person reads: what every line has comes first. */
+const ordered = winston.format(({ timestamp, level, message, ...fields }) => {
+  return { timestamp, level, message, ...fields };
+});
 
 const prettyLine = winston.format.printf(({ timestamp, level, message, ...fields }) => {
   const rest = Object.entries(fields)

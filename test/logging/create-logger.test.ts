@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { createLogger } from "../src/logging/create-logger.js";
-import type { LogFormat } from "../src/logging.js";
+import { createLogger } from "../../src/logging/create-logger.js";
+import type { LogFormat } from "../../src/logging.js";
 
 async function logged(
   format: LogFormat,
@@ -15,7 +15,7 @@ async function logged(
 }
 
 describe("the log", () => {
-  it("is one JSON object a line", async () => {
+  it("is one JSON object per line", async () => {
     const line = await logged("json", [], (log) => log.info("metrics found", { target: "web", samples: 3 }));
     expect(JSON.parse(line)).toMatchObject({
       level: "info",
@@ -26,6 +26,27 @@ describe("the log", () => {
     expect(line.trimEnd()).not.toContain("\n");
   });
 
+  it("begins each JSON object with timestamp, level and message, then the fields in their order", async () => {
+    const line = await logged("json", ["s3cret-long-word"], (log) =>
+      log.info("target found", { url: "http://a", job: "web", attempts: { z: 1, a: 2 } }),
+    );
+    const { timestamp, ...rest } = JSON.parse(line);
+    expect(new Date(timestamp).toISOString()).toBe(timestamp);
+    expect(line).toBe(`${JSON.stringify({ timestamp, ...rest })}\n`);
+    expect(Object.keys(JSON.parse(line))).toEqual([
+      ...["timestamp", "level", "message"],
+      ...["url", "job", "attempts"],
+    ]);
+    expect(Object.keys(rest.attempts)).toEqual(["z", "a"]);
+  });
+
+  it("survives fields that JSON cannot hold", async () => {
+    const circular: Record<string, unknown> = { size: 1n };
+    circular["self"] = circular;
+    const line = await logged("json", [], (log) => log.info("odd", { circular }));
+    expect(JSON.parse(line)).toMatchObject({ message: "odd" });
+  });
+
   it("is a readable line on a terminal", async () => {
     const line = await logged("pretty", [], (log) =>
       log.warn("a scrape failed", { target: "web", failures: 2 }),
@@ -33,11 +54,11 @@ describe("the log", () => {
     expect(line).toMatch(/^\d\d:\d\d:\d\d\.\d{3} .*warn.* a scrape failed target=web failures=2\n$/);
   });
 
-  it("leaves out what is below its level", async () => {
+  it("omits entries below its level", async () => {
     expect(await logged("json", [], (log) => log.debug("no metrics"))).toBe("");
   });
 
-  it.each(["json", "pretty"] as const)("never shows a secret, wherever it stands (%s)", async (format) => {
+  it.each(["json", "pretty"] as const)("hides secrets in messages and fields (%s)", async (format) => {
     const line = await logged(format, ["s3cret-long-word"], (log) =>
       log.error("wrong: s3cret-long-word", {
         a: { deep: ["x s3cret-long-word y"] },
@@ -48,7 +69,7 @@ describe("the log", () => {
     expect(line).not.toContain("s3cret-long-word");
   });
 
-  it("does not give a short secret away by hiding a word of its own that is the same", async () => {
+  it("does not reveal a short secret by hiding the same word in a message", async () => {
     const warn = (log: ReturnType<typeof createLogger>) =>
       log.warn("SSHPASS is shorter than 12 characters", { value: "short" });
     const { message, value } = JSON.parse(await logged("json", ["short"], warn));
