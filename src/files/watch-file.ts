@@ -5,23 +5,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Times of a watch, in milliseconds. */
 export interface FileWatchTimings {
-  /** How often the file is looked at though nothing was told: links into other folders, network file systems. */
+  /** Interval between checks without a file system event: symbolic links into other folders and network file systems send none. */
   readonly poll: number;
-  /** How long a change may go on before it is told, so that a file is not read half written. */
+  /** A changed file is reported once it has not changed again for this long, so that it is not read half-written. */
   readonly settle: number;
 }
 
 export const defaultFileWatchTimings: FileWatchTimings = { poll: 5_000, settle: 100 };
 
+/** Checks of a file that keeps changing before it is reported anyway. */
+const maxSettleChecks = 10;
+
 /** One state of a file. */
 export interface FileState {
-  /** Differs from state to state: which file it is (a replaced one differs), its size and times; or why none is there. */
+  /** Differs from state to state: identity (a replaced file differs), size and times, or the reason why there is no file. */
   readonly signature: string;
-  /** When its contents or attributes last changed, in milliseconds since the epoch; 0 where none is there. */
+  /** When its contents or attributes last changed, in milliseconds since 1970; 0 without a file. */
   readonly changedAt: number;
 }
 
-/** The state that a file is in. Never rejects: that it cannot be looked at is a state too. */
+/** Signatures of files by path. */
+export type FileSignatures = ReadonlyMap<string, string>;
+
+/** The current state of a file. Never rejects: that it is missing or inaccessible is a state too. */
 export async function fileState(path: string): Promise<FileState> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = await stat(path, { bigint: true });
@@ -32,10 +38,36 @@ export async function fileState(path: string): Promise<FileState> {
 }
 
 /**
- * Calls `onChange` whenever the file is in another state than `known` (a signature), until `signal` aborts; never
- * rejects. Watches the folder, not the file, for editors, config managers and Kubernetes replace it by renaming
- * or by swapping a link beside it. The folder is watched anew each round: it may itself have been replaced.
+ * Calls `onChange` whenever the state of one of the files differs from `known`, until `signal` aborts. Never rejects,
+ * unless `onChange` does. Watches folders instead of files, because editors, configuration managers and Kubernetes
+ * replace a file by renaming, or by swapping a symbolic link beside it. Watches each folder anew in each round,
+ * because the folder itself may have been replaced.
+ *
+ * @param known the files, each with its signature before it was last read.
+ * @param onChange receives the current signatures, for example to read the files again. Returns what to watch from
+ *   then on: these signatures, or those noted while reading, of the same files or others.
  */
+export async function watchFiles(
+  known: FileSignatures,
+  onChange: (current: FileSignatures) => FileSignatures | Promise<FileSignatures>,
+  signal: AbortSignal,
+  timings: FileWatchTimings,
+): Promise<void> {
+  let last = known;
+  while (!signal.aborted) {
+    // The watch begins before the check, so that no change between the two is missed.
+    const round = startRound(last.keys(), timings.poll, signal);
+    try {
+      if (isSame(await signaturesOf(last.keys()), last)) await round.over;
+    } finally {
+      round.close();
+    }
+    const current = await settled(last, signal, timings);
+    if (!signal.aborted && !isSame(current, last)) last = await onChange(current);
+  }
+}
+
+/** Calls `onChange` whenever the state of one file differs from `known`, a signature; see watchFiles. */
 export async function watchFile(
   path: string,
   known: string,
@@ -43,42 +75,55 @@ export async function watchFile(
   signal: AbortSignal,
   timings: FileWatchTimings,
 ): Promise<void> {
-  let last = known;
-  while (!signal.aborted) {
-    // Watching begins before the look, so that nothing is missed between the two.
-    const round = startRound(dirname(path), timings.poll, signal);
-    try {
-      const now = (await fileState(path)).signature;
-      if (now !== last && !signal.aborted) {
-        last = now;
-        onChange();
-      }
-      await round.over;
-    } finally {
-      round.close();
-    }
-    await sleep(timings.settle, undefined, { signal }).catch(() => {});
-  }
+  const notify = (current: FileSignatures) => {
+    onChange();
+    return current;
+  };
+  await watchFiles(new Map([[path, known]]), notify, signal, timings);
 }
 
-/** `over` resolves when something happens in the folder, after `milliseconds`, or when `signal` aborts. */
-function startRound(folder: string, milliseconds: number, signal: AbortSignal) {
-  let watcher: FSWatcher | undefined;
+/** The signatures of files that have not changed for `settle` milliseconds, or keep changing. */
+async function settled(last: FileSignatures, signal: AbortSignal, { settle }: FileWatchTimings) {
+  let current = await signaturesOf(last.keys());
+  for (let check = 0; check < maxSettleChecks && !signal.aborted; check++) {
+    await sleep(settle, undefined, { signal }).catch(() => {});
+    const previous = current;
+    current = await signaturesOf(last.keys());
+    if (isSame(current, previous)) break;
+  }
+  return current;
+}
+
+async function signaturesOf(paths: Iterable<string>): Promise<FileSignatures> {
+  const states = await Promise.all(
+    [...paths].map(async (path) => [path, (await fileState(path)).signature] as const),
+  );
+  return new Map(states);
+}
+
+function isSame(one: FileSignatures, other: FileSignatures): boolean {
+  return one.size === other.size && [...one].every(([path, signature]) => other.get(path) === signature);
+}
+
+/** `over` resolves on an event in a folder of the files, after `milliseconds`, or when `signal` aborts. */
+function startRound(paths: Iterable<string>, milliseconds: number, signal: AbortSignal) {
+  const watchers: FSWatcher[] = [];
   let timer: NodeJS.Timeout | undefined;
   let end = () => {};
   const over = new Promise<void>((resolve) => {
     end = resolve;
     timer = setTimeout(resolve, milliseconds);
     signal.addEventListener("abort", end);
-    try {
-      watcher = watch(folder, end);
-      watcher.on("error", end);
-    } catch {
-      // No such folder, or no watches left: the timer looks after it.
+    for (const folder of new Set([...paths].map((path) => dirname(path)))) {
+      try {
+        watchers.push(watch(folder, end).on("error", end));
+      } catch {
+        // The folder does not exist, or the system allows no more watches: the timer covers it.
+      }
     }
   });
   const close = () => {
-    watcher?.close();
+    for (const watcher of watchers) watcher.close();
     clearTimeout(timer);
     signal.removeEventListener("abort", end);
   };

@@ -125,7 +125,7 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
         const client = swarm.client(node);
         const told = async () => ({
           metric: (await client.ownMetric(`app_metrics_proxy_${metric}_total`, label)) > 0,
-          log: /another SSHPASS.*"level":"warn"/.test(await swarm.log(node, service)),
+          log: /^(?=.*another SSHPASS).*"level":"warn"/m.test(await swarm.log(node, service)),
           targets: (await client.get("/targets")).body.includes("another SSHPASS"),
           page: (await client.get("/")).body.includes("another SSHPASS"),
         });
