@@ -1,7 +1,7 @@
 // The ranks of the house, low to high. A file imports only from a lower rank or from its own folder.
 // Rooms that share a rank never import one another.
 const ranks = [
-  ["bounded-map", "memory-budget"],
+  ["backoff", "bounded-map", "memory-budget"],
   ["model", "exposition", "address", "errors", "logging", "telemetry", "files"],
   ["config", "deadline"],
   ["discovery", "cache", "fetch"],

@@ -1,6 +1,6 @@
+import { Backoff } from "../backoff.js";
 import type { PeerStatus } from "../model/replication-status.js";
 import { compareVersions, noVersion, type Version } from "../model/version.js";
-import { Backoff } from "./backoff.js";
 import type { FrameChannel } from "./frame-channel.js";
 import { type FailureReason, PeerError } from "./peer-error.js";
 import type { KnownPeer } from "./peers.js";
@@ -34,7 +34,7 @@ interface Connection {
 export class Peer {
   readonly #options: PeerOptions;
   #known: KnownPeer;
-  readonly #backoff = new Backoff();
+  readonly #backoff = new Backoff({ first: 1000, longest: longestPunishmentMs, jitter: 0.2 });
   #connection: Connection | undefined;
   #bytes = { in: 0, out: 0 };
   #node: string | undefined;

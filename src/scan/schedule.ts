@@ -1,5 +1,7 @@
-/** Containers that never had metrics are asked at least this often, in seconds. */
-const longestBackoff = 300;
+import { backoffDelay } from "../backoff.js";
+
+/** Seconds after which a target that never had metrics is scraped again at the latest. */
+const longestRetry = 300;
 
 /**
  * When the next cycle begins. Cycles begin at the whole multiples of the interval since the epoch, so any whole
@@ -20,15 +22,16 @@ export function cronPattern(moment: number): string {
 }
 
 /**
- * When to ask a target without metrics again: after one interval, two, four, … up to five minutes.
+ * When to scrape a target without metrics again: after one interval, two, four, and so on, up to five minutes.
  *
- * @param failures how often it was asked in vain, at least 1.
+ * @param failures consecutive scrapes without metrics, at least 1.
  * @param interval seconds between cycles.
- * @returns seconds. Half an interval less than said, as cycles do not begin on the dot.
+ * @returns seconds, shortened by half an interval because cycles do not start to the millisecond.
  */
-export function backoff(failures: number, interval: number): number {
-  const wait = Math.min(interval * 2 ** Math.min(failures - 1, 30), Math.max(longestBackoff, interval));
-  return wait - interval / 2;
+export function retryDelay(failures: number, interval: number): number {
+  return (
+    backoffDelay(failures, { first: interval, longest: Math.max(longestRetry, interval) }) - interval / 2
+  );
 }
 
 /**

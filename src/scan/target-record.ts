@@ -3,7 +3,7 @@ import type { Scrape } from "../model/scrape.js";
 import type { HttpFetch, Target } from "../model/target.js";
 import type { TargetState, TargetStatus } from "../model/target-status.js";
 import type { Probed } from "./probe.js";
-import { backoff } from "./schedule.js";
+import { retryDelay } from "./schedule.js";
 
 /** What the scanner remembers of one target. It only keeps the books; asking and storing is done by others. */
 export class TargetRecord {
@@ -105,7 +105,7 @@ export class TargetRecord {
     if (asked) this.winner = undefined;
     this.#failures++;
     if (this.hasMetrics || !asked) this.#nextAt = 0;
-    else if (monotonic >= this.#nextAt) this.#nextAt = monotonic + backoff(++this.#turns, interval) * 1000;
+    else if (monotonic >= this.#nextAt) this.#nextAt = monotonic + retryDelay(++this.#turns, interval) * 1000;
     this.#lastScrape = at;
     this.#lastDuration = duration;
     this.#reason = error.message;

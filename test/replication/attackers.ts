@@ -6,7 +6,7 @@ import ssh2 from "ssh2";
 import { archive, archiveOfSize, tenGigabytes } from "./bad-archives.js";
 import { frame, goodGzip, goodMetadata, message, startRawPeer, tarOf } from "./raw-peer.js";
 import { type EvilClient, startEvilClient } from "./ssh/evil-client.js";
-import { logIn } from "./ssh/strangers.js";
+import { logIn } from "./ssh/unauthenticated-client.js";
 
 const mebibyte = 1024 * 1024;
 

@@ -15,22 +15,13 @@ import type { PeerList } from "../../src/replication/peers.js";
 import { Replicator } from "../../src/replication/replicator.js";
 import type { ConnectionLimits } from "../../src/replication/ssh/connection-guard.js";
 import type { RefusalReason } from "../../src/replication/ssh/failures.js";
-import { deriveKeys, type SharedKeys } from "../../src/replication/ssh/keys.js";
 import { type SshServer, startSshServer } from "../../src/replication/ssh/server.js";
 import type { ConnectionTimings } from "../../src/replication/ssh/server-connection.js";
 import { createStatusCommand } from "../../src/replication/status-command.js";
 import { entryFor } from "../support/entries.js";
+import { keysFor, testSecret } from "./ssh/test-server.js";
 
-export const testSecret = "correct horse battery";
-
-const derived = new Map<string, Promise<SharedKeys>>();
-
-/** Deriving takes a moment by intent: once a secret will do. */
-export function keysFor(secret = testSecret): Promise<SharedKeys> {
-  const keys = derived.get(secret) ?? deriveKeys(secret);
-  derived.set(secret, keys);
-  return keys;
-}
+export { keysFor, testSecret };
 
 /** A proxy without discovery and HTTP: a cache, an SSH server on loopback, and a replicator. */
 export interface TestProxy {

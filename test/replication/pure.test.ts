@@ -2,9 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
-import ssh2 from "ssh2";
 import { describe, expect, it } from "vitest";
-import { Backoff } from "../../src/replication/backoff.js";
 import { batchesOf, decodeBatch, encodeBatch } from "../../src/replication/batch.js";
 import { checkGzip } from "../../src/replication/check-gzip.js";
 import { Claims } from "../../src/replication/claims.js";
@@ -13,11 +11,8 @@ import { encodeFrames, type Frame, FrameDecoder } from "../../src/replication/fr
 import { defaultLimits } from "../../src/replication/limits.js";
 import { encodeMessage, inflateMessage, type Message, parseMessage } from "../../src/replication/messages.js";
 import { readSequences, writeSequences } from "../../src/replication/sequence-list.js";
-import { deriveKeys } from "../../src/replication/ssh/keys.js";
-import { PasswordGuard } from "../../src/replication/ssh/password-guard.js";
 import { createStaticPeers } from "../../src/replication/static-peers.js";
 import { entryFor, manualClock } from "../support/entries.js";
-import { keysFor } from "./proxies.js";
 
 describe("frames", () => {
   const frameOf = fc.record({
@@ -200,52 +195,6 @@ describe("a batch", () => {
   });
 });
 
-describe("the keys", () => {
-  it("are the same for the same secret, others for another, and of one purpose each", async () => {
-    const [keys, again, other] = await Promise.all([
-      keysFor(),
-      deriveKeys("correct horse battery"),
-      keysFor("another secret"),
-    ]);
-    expect(again).toEqual(keys);
-    expect(other.host.publicKey).not.toEqual(keys.host.publicKey);
-    expect(keys.client.publicKey).not.toEqual(keys.host.publicKey);
-  });
-
-  it("are read by ssh2, and do not change from release to release", async () => {
-    const { host, client } = await keysFor();
-    for (const key of [host, client]) {
-      const parsed = ssh2.utils.parseKey(key.privateKey) as ssh2.ParsedKey;
-      expect(parsed.getPublicSSH()).toEqual(key.publicKey);
-      expect(parsed.verify("data", parsed.sign("data"))).toBe(true);
-    }
-    // Two releases of one swarm must understand each other during an update.
-    expect(host.publicKey.toString("base64")).toMatchInlineSnapshot(
-      `"AAAAC3NzaC1lZDI1NTE5AAAAIGClqCIZ/ApZA1xqMbIgFMZarD4usEa81jo7tzd94zQ8"`,
-    );
-  });
-});
-
-describe("the guard of the password", () => {
-  it("lets nobody guess fast, from one address or from many, and forgives with time", () => {
-    const clock = manualClock();
-    const guard = new PasswordGuard("right", clock);
-    const [one, other] = ["192.0.2.1", "192.0.2.2"];
-    expect(guard.accepts("right", one)).toBe(true);
-    for (let attempt = 0; attempt < 5; attempt++) expect(guard.accepts("wrong", one)).toBe(false);
-    expect(guard.accepts("right", one)).toBe(false);
-    expect(guard.accepts("right", other)).toBe(true);
-    for (let address = 0; address < 40; address++) guard.accepts("wrong", `198.51.100.${address}`);
-    expect(guard.accepts("right", "203.0.113.1")).toBe(false);
-    // Who was right before is not kept out by those who guess elsewhere.
-    expect(guard.accepts("right", other)).toBe(true);
-    expect(guard.accepts({ oldPassword: "right", newPassword: "x" }, other)).toBe(false);
-    clock.advance(60);
-    expect(guard.accepts("right", one)).toBe(true);
-    expect(guard.accepts("right", other)).toBe(true);
-  });
-});
-
 describe("claims", () => {
   it("let one peer at a time send an origin's news, the origin itself before all, and not for ever", () => {
     const clock = manualClock();
@@ -278,23 +227,5 @@ describe("PEERS", () => {
       { host: "fd00::1", port: 22 },
       { host: "fd00::2", port: 2222 },
     ]);
-  });
-});
-
-describe("waiting after failures", () => {
-  it("grows up to the longest time, a little less at random, and begins anew after a success", () => {
-    const backoff = new Backoff(() => 0);
-    const waits = [1, 2, 3, 4, 5, 6].map(() => {
-      backoff.failed(0, 10_000);
-      return backoff.wait(0);
-    });
-    expect(waits).toEqual([1000, 2000, 4000, 8000, 10_000, 10_000]);
-    expect(backoff.wait(9_999)).toBe(1);
-    expect(backoff.wait(10_001)).toBe(0);
-    backoff.succeeded();
-    expect(backoff.wait(0)).toBe(0);
-    const early = new Backoff(() => 0.999);
-    early.failed(0, 10_000);
-    expect(early.wait(0)).toBeCloseTo(800, -1);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { systemClock } from "../../src/model/clock.js";
 import { startCron } from "../../src/scan/cron.js";
-import { backoff, cronPattern, nextCycle } from "../../src/scan/schedule.js";
+import { cronPattern, nextCycle, retryDelay } from "../../src/scan/schedule.js";
 
 describe("the schedule", () => {
   it.each([1, 7, 10, 25, 60, 90, 3600])("has a cycle every %i s, over hours and days", (interval) => {
@@ -17,9 +17,9 @@ describe("the schedule", () => {
   });
 
   it("asks what has no metrics after one, two, four … intervals, five minutes at most", () => {
-    expect([1, 2, 3, 4].map((failures) => backoff(failures, 10))).toEqual([5, 15, 35, 75]);
-    expect(backoff(50, 10)).toBe(295);
-    expect(backoff(1, 3600)).toBe(1800);
+    expect([1, 2, 3, 4].map((failures) => retryDelay(failures, 10))).toEqual([5, 15, 35, 75]);
+    expect(retryDelay(50, 10)).toBe(295);
+    expect(retryDelay(1, 3600)).toBe(1800);
   });
 });
 

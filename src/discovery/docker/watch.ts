@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type Dockerode from "dockerode";
+import { backoffDelay } from "../../backoff.js";
 import { describeError } from "../../errors.js";
 import type { Logger } from "../../logging.js";
 import { type EngineEvent, eventFilters, readEvent } from "./events.js";
@@ -43,7 +44,7 @@ export async function watchEvents(
   logger: Logger,
   timings: WatchTimings,
 ): Promise<void> {
-  let delay = timings.retryFirst;
+  let failures = 0;
   let lastSeen: number | undefined;
   let refused = false;
 
@@ -56,9 +57,9 @@ export async function watchEvents(
       if (signal.aborted) return;
       noteFailure(error);
     }
-    if (performance.now() - openedAt > timings.retryMost) delay = timings.retryFirst;
+    failures = performance.now() - openedAt > timings.retryMost ? 1 : failures + 1;
+    const delay = backoffDelay(failures, { first: timings.retryFirst, longest: timings.retryMost });
     await sleep(delay, undefined, { signal }).catch(() => {});
-    delay = Math.min(delay * 2, timings.retryMost);
   }
 
   async function followOnce(): Promise<void> {

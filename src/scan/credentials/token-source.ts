@@ -1,3 +1,4 @@
+import { backoffDelay } from "../../backoff.js";
 import type { Clock } from "../../model/clock.js";
 import { type Token, TokenError } from "./token-request.js";
 
@@ -95,7 +96,7 @@ export class TokenSource {
       return value;
     } catch (error) {
       this.#failures++;
-      this.#retryAt = this.#now() + Math.min(firstWait * 2 ** (this.#failures - 1), longestWait);
+      this.#retryAt = this.#now() + backoffDelay(this.#failures, { first: firstWait, longest: longestWait });
       const problem = (error as Error).message;
       if (this.#problem === undefined) this.options.tell(problem);
       this.#problem = problem;

@@ -2,9 +2,9 @@ import { connect, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import { onTestFinished } from "vitest";
 import { sshAlgorithms } from "../../../src/replication/ssh/connection.js";
-import { keysFor } from "../proxies.js";
+import { keysFor } from "./test-server.js";
 
-/** What ssh2 keeps to itself: the messages of the protocol, to be sent at will. */
+/** Private functions of ssh2 that send single protocol messages. */
 export interface RawProtocol {
   rekey(): void;
   ping(): void;
@@ -16,22 +16,22 @@ export interface RawProtocol {
   channelWindowAdjust(recipient: number, amount: number): void;
 }
 
-/** A client that knows the secret, and means no good. */
+/** A hostile client that knows the secret. */
 export interface EvilClient {
   readonly client: ssh2.Client;
   readonly socket: Socket;
   readonly protocol: RawProtocol;
   /** Resolves when the server has ended the connection. */
   readonly closed: Promise<void>;
-  /** From now on it reads nothing. */
+  /** Stops reading. */
   deaf(): void;
   exec(command: string): Promise<ssh2.ClientChannel>;
 }
 
 /**
- * Logs in to a proxy with the shared key. It is ended when the test is done.
+ * Logs in with the shared key. Disconnects when the test ends.
  *
- * @param from the address of loopback that it calls from.
+ * @param from the loopback address to connect from.
  */
 export async function startEvilClient(
   server: { readonly port: number },
@@ -53,7 +53,7 @@ export async function startEvilClient(
       privateKey: keys.client.privateKey,
       authHandler: ["publickey"],
       algorithms: sshAlgorithms,
-      // What only OpenSSH has is asked for, too.
+      // Allows requests that only OpenSSH's server supports.
       strictVendor: false,
     });
   });

@@ -1,14 +1,15 @@
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { limitSocket } from "../../../src/replication/ssh/socket-limits.js";
+import { closed } from "./unauthenticated-client.js";
 
-/** Both ends of a connection, the near one as a server has it. */
+/** Both ends of a connection; `near` is paused, as ssh2 gets it. */
 async function connection(): Promise<{ readonly near: Socket; readonly far: Socket }> {
   const server = createServer({ pauseOnConnect: true });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const arrived = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
   const far = connect((server.address() as AddressInfo).port, "127.0.0.1");
-  const near = await arrived;
+  const near = await accepted;
   for (const socket of [near, far]) {
     socket.on("error", () => undefined);
     onTestFinished(() => void socket.destroy());
@@ -17,63 +18,62 @@ async function connection(): Promise<{ readonly near: Socket; readonly far: Sock
   return { near, far };
 }
 
-const closed = (socket: Socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()));
-
-function watch(near: Socket, mayReceive = () => true): string[] {
-  const told: string[] = [];
+/** Returns the limits that were exceeded. */
+function limit(near: Socket, mayReceive = () => true): string[] {
+  const exceeded: string[] = [];
   limitSocket({
     socket: near,
     mayReceive,
     channels: () => [],
-    onExceeded: (what) => {
-      told.push(what);
+    onExceeded: (limit) => {
+      exceeded.push(limit);
       near.destroy();
     },
   });
   near.resume();
-  return told;
+  return exceeded;
 }
 
-describe("the watch over a socket", () => {
-  it("ends it where the other end asks on and on and reads no answer, with little in memory", async () => {
+describe("limitSocket()", () => {
+  it("ends a connection whose other end sends requests and reads no replies", async () => {
     const { near, far } = await connection();
-    const answer = Buffer.alloc(64 * 1024);
+    const reply = Buffer.alloc(64 * 1024);
     let most = 0;
     near.on("data", () => {
-      near.write(answer);
+      near.write(reply);
       most = Math.max(most, near.writableLength);
     });
-    const told = watch(near);
+    const exceeded = limit(near);
     far.pause();
-    const asking = setInterval(() => far.write("?"), 1);
-    onTestFinished(() => clearInterval(asking));
+    const requests = setInterval(() => far.write("?"), 1);
+    onTestFinished(() => clearInterval(requests));
     await closed(near);
-    expect(told).toEqual(["too many unread replies"]);
+    expect(exceeded).toEqual(["too many unread replies"]);
     expect(most).toBeLessThan(8 * 1024 * 1024);
   });
 
-  it("does so once, where it sends what it may not", async () => {
+  it("reports a limit once", async () => {
     const { near, far } = await connection();
     let received = 0;
     near.on("data", (chunk) => {
       received += chunk.length;
     });
-    const told = watch(near, () => received < 1000);
+    const exceeded = limit(near, () => received < 1000);
     far.write(Buffer.alloc(100));
     far.write(Buffer.alloc(1_000_000));
     await closed(near);
-    expect(told).toHaveLength(1);
+    expect(exceeded).toHaveLength(1);
   });
 
-  it("does not wait for who was sent away and goes on sending", async () => {
+  it("closes a half-closed connection although the other end keeps sending", async () => {
     const { near, far } = await connection();
-    const told = watch(near);
+    const exceeded = limit(near);
     near.end();
     far.removeAllListeners("end");
     far.allowHalfOpen = true;
     const sending = setInterval(() => far.write("x"), 20);
     onTestFinished(() => clearInterval(sending));
     await closed(near);
-    expect(told).toEqual([]);
+    expect(exceeded).toEqual([]);
   });
 });

@@ -3,10 +3,11 @@ import { connect, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import { onTestFinished } from "vitest";
 import { sshAlgorithms } from "../../../src/replication/ssh/connection.js";
-import type { TestProxy } from "../proxies.js";
 
-/** A TCP connection to a proxy's SSH port. It is gone when the test is done. */
-export function dial({ server }: Pick<TestProxy, "server">): Socket & { readonly received: Buffer[] } {
+/** A TCP connection to an SSH port, destroyed when the test ends. */
+export function dial({ server }: { readonly server: { readonly port: number } }): Socket & {
+  readonly received: Buffer[];
+} {
   const socket = connect(server.port, "127.0.0.1");
   socket.on("error", () => undefined);
   const received: Buffer[] = [];
@@ -19,7 +20,7 @@ export function dial({ server }: Pick<TestProxy, "server">): Socket & { readonly
 export const closed = (socket: Socket) =>
   socket.closed ? Promise.resolve() : new Promise<void>((resolve) => socket.once("close", () => resolve()));
 
-/** What comes of an attempt to log in: `ready`, or the error. */
+/** Tries to log in. Resolves with `ready`, `closed` or the error message. */
 export function logIn(port: number, settings: ssh2.ConnectConfig): Promise<string> {
   return new Promise((resolve) => {
     const client = new ssh2.Client();
@@ -34,10 +35,10 @@ export function logIn(port: number, settings: ssh2.ConnectConfig): Promise<strin
 }
 
 /**
- * Has a client of a test's own connect.
+ * Connects a client.
  *
- * @param attempt what it does once it is asked who it is.
- * @returns resolves when its connection is closed.
+ * @param attempt called when the server requests authentication.
+ * @returns resolves when the connection is closed.
  */
 export function connectClient(port: number, client: ssh2.Client, attempt: () => void): Promise<void> {
   client.on("error", () => undefined);
@@ -56,8 +57,8 @@ function connectTo(port: number, client: ssh2.Client, settings: ssh2.ConnectConf
   });
 }
 
-/** A key that nobody knows. */
-export function strangersKey(): string {
+/** A random private key. */
+export function randomKey(): string {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   return privateKey.export({ type: "pkcs1", format: "pem" }).toString();
 }

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { type Logger, silentLogger } from "../../../src/logging.js";
-import { startProxy } from "../proxies.js";
+import { type Logger, silentLogger } from "../../src/logging.js";
+import { startProxy } from "./proxies.js";
 
 /** A logger that keeps its warnings. */
 function warningsLogger(): Logger & { readonly warnings: string[] } {
