@@ -15,13 +15,14 @@ import { clockTeller } from "./daemon/tell-clocks.js";
 import { nameClashTeller } from "./daemon/tell-name-clashes.js";
 import { userAgentOf } from "./daemon/user-agent.js";
 import { DiscoveryError } from "./errors.js";
+import { MemoryBudget } from "./memory-budget.js";
 import { systemClock } from "./model/clock.js";
 import { clockOffsets } from "./model/clock-offset.js";
 import { targetStates } from "./model/target-status.js";
 import { startCron } from "./scan/cron.js";
 import { startHttpServer } from "./server/http-server.js";
 import { watchWebConfig } from "./server/listener/web-config-reload.js";
-import { PreparedAnswers } from "./server/responses/prepared-responses.js";
+import { PreparedResponses } from "./server/responses/prepared-responses.js";
 
 /** The proxy at work. */
 export interface Daemon {
@@ -59,7 +60,8 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const restored = cache.restore(await store.load(), lastIdentity?.origin);
   if (restored > 0) logger.info("serving what the cache on disk still has fresh", { entries: restored });
 
-  const answers = new PreparedAnswers(cache, logger);
+  const memory = new MemoryBudget(config.memoryMaxBytes);
+  const responses = new PreparedResponses(cache, memory, logger);
   const tellNameClashes = nameClashTeller(logger);
   const tellClocks = clockTeller(logger);
   let scanned = false;
@@ -69,7 +71,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
     cache: () => ({ ...cache.totals, diskFailing: store.failing }),
     services: () => serviceFigures(cache.fresh()),
     nameClashes: () => findNameClashes(cache.fresh()).length,
-    mergeConflicts: async () => (await answers.leftOut()).length,
+    mergeConflicts: () => responses.omissions().length,
   });
   telemetry.observeOrigins(() => originFigures(cache, clock));
   const replicating = new Replicating({
@@ -83,7 +85,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
   const server = await startHttpServer(config.listen, {
     version,
     cache,
-    answers,
+    responses,
     clock,
     logger,
     telemetry,

@@ -41,7 +41,7 @@ export interface FigureSources {
   /** Short names that several services answer to. */
   nameClashes(): number;
   /** Metric families that the merged answers of the moment had to leave out. */
-  mergeConflicts(): Promise<number>;
+  mergeConflicts(): number;
 }
 
 /** The proxy's own metrics. */
@@ -206,8 +206,8 @@ function observeServices(registers: Registry[], sources: FigureSources): void {
     name: `${prefix}merge_conflicts`,
     help: "Metric families of single replicas that the merged answers of the moment had to leave out.",
     registers,
-    async collect() {
-      this.set(await sources.mergeConflicts());
+    collect() {
+      this.set(sources.mergeConflicts());
     },
   });
 }

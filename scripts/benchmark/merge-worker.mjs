@@ -1,6 +1,7 @@
 // Merges the replicas of one service as the server does, with texts that are new at each run.
 import { gzipSync } from "node:zlib";
-import { PreparedAnswers } from "../../dist/server/responses/prepared-responses.js";
+import { MemoryBudget } from "../../dist/memory-budget.js";
+import { PreparedResponses } from "../../dist/server/responses/prepared-responses.js";
 import { exposition } from "./exposition.mjs";
 import { contentType } from "./targets.mjs";
 import { answerRuns } from "./worker.mjs";
@@ -14,7 +15,10 @@ const moments = [0, 1].map((moment) =>
 );
 let run = 0;
 let current = [];
-const answers = new PreparedAnswers({ holds: (entry) => current.includes(entry), wasScraped: () => true });
+const responses = new PreparedResponses(
+  { holds: (scrape) => current.includes(scrape), wasScraped: () => true },
+  new MemoryBudget(512 * 1024 * 1024),
+);
 
 answerRuns(async () => {
   current = moments[run++ % 2].map((text, replica) => ({
@@ -24,9 +28,9 @@ answerRuns(async () => {
     replica: String(replica),
     contentType,
   }));
-  const first = await cost(() => answers.get(current, "text"));
-  const packing = await cost(async () => (await answers.get(current, "text")).body(true));
-  const again = await cost(async () => (await answers.get(current, "text")).body(true));
+  const first = await cost(() => responses.get(current, "text"));
+  const packing = await cost(async () => (await responses.get(current, "text")).body(true));
+  const again = await cost(async () => (await responses.get(current, "text")).body(true));
   return { first, packing, again };
 });
 

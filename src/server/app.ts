@@ -11,14 +11,14 @@ import { relayRoute } from "./routes/relay.js";
 import { serviceMetricsRoutes } from "./routes/service-metrics.js";
 import { targetsRoute } from "./routes/targets.js";
 
-/** The HTTP face: one route a file, in front of them what holds for all. */
+/** The Express app: all routes, and the handling of unknown paths and errors. */
 export function createApp(context: ServerContext): Express {
   const app = express();
   app.disable("x-powered-by");
   app.disable("etag");
   app.enable("strict routing");
   app.enable("case sensitive routing");
-  // The busiest first. Its paths have two segments or more and begin with a name, which `-` cannot be.
+  // The busiest routes first. Their paths begin with a service name, which cannot be `-`.
   for (const addRoutes of [
     serviceMetricsRoutes,
     federateRoutes,
@@ -32,23 +32,23 @@ export function createApp(context: ServerContext): Express {
     addRoutes(app, context);
   }
   app.use((_request: Request, response: Response) => {
-    sendText(response, 404, "not found; / lists what there is");
+    sendText(response, 404, "not found; see / for available paths");
   });
   app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
     const status = statusOf(error);
     if (status === 500) {
-      context.logger.error("a request failed", {
+      context.logger.error("request failed", {
         url: request.url.slice(0, 500),
         error: describeError(error),
       });
     }
     if (response.headersSent) response.destroy();
-    else sendText(response, status, status === 500 ? "internal error; the log says more" : "bad request");
+    else sendText(response, status, status === 500 ? "internal error; see the log" : "bad request");
   });
   return app;
 }
 
-/** Express marks what the client did wrong, such as a path that cannot be decoded, with a status of its own. */
+/** Express sets a 4xx status on errors that the client caused, such as a path that cannot be decoded. */
 function statusOf(error: unknown): number {
   const status = typeof error === "object" && error !== null && "status" in error ? error.status : undefined;
   return typeof status === "number" && status >= 400 && status < 500 ? status : 500;

@@ -6,14 +6,14 @@ import type { ReplicationView } from "../model/replication-status.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
 import type { Relay } from "./relay/relay.js";
-import type { PreparedAnswers } from "./responses/prepared-responses.js";
+import type { PreparedResponses } from "./responses/prepared-responses.js";
 
-/** What the routes answer from. */
+/** What the routes read from. */
 export interface ServerContext {
   readonly version: string;
   readonly cache: Cache;
-  /** What was made of the cache's entries. */
-  readonly answers: PreparedAnswers;
+  /** Responses made of the cached scrapes. */
+  readonly responses: PreparedResponses;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
@@ -21,16 +21,16 @@ export interface ServerContext {
   readonly node: () => string;
   readonly targets: () => readonly TargetStatus[];
   readonly providers: () => readonly ProviderStatus[];
-  /** `host:port` under which others reach this node, where it was told. */
+  /** ADVERTISE_ADDRESS: the `host:port` at which others reach this node. */
   readonly advertiseAddress?: string;
-  /** Replication with other nodes, or why there is none. */
+  /** State of the replication, or why there is none. */
   readonly replication: () => ReplicationView;
-  /** What is still to be done before the answers are whole, in words; empty once all of it is. */
+  /** What has to finish before responses are complete; empty when ready. */
   readonly notReady: () => readonly string[];
-  /** Seconds that a client may take to read an answer of `/federate`; 120 unless told. */
+  /** Seconds a client may take to read a response of `/federate`; 120 by default. */
   readonly federateSeconds?: number;
-  /** Absent where it is off. */
+  /** Absent where the relay is off. */
   readonly relay?: Relay;
-  /** Who may use the server, until HttpServer.use says otherwise; everybody, unless given. */
+  /** Access rules until HttpServer.use replaces them; open to everyone by default. */
   readonly access?: Access;
 }

@@ -18,7 +18,7 @@ describe("the relay of a configuration", () => {
     ["https://10.0.0.9:443", "https://10.0.0.9/"],
   ])("never asks the engine at DOCKER_HOST=%s", async (host, target) => {
     const relay = relayFor({ RELAY_ALLOW: "0.0.0.0/0:* [::/0]:*", DOCKER_HOST: host });
-    const asked = relay!.enter().ask({
+    const asked = relay!.acquire().fetch({
       targets: [target],
       accept: undefined,
       timeout: undefined,

@@ -8,13 +8,14 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import { prometheusConfig } from "../../src/cli/prometheus-config.js";
 import { silentLogger } from "../../src/logging.js";
+import { MemoryBudget } from "../../src/memory-budget.js";
 import { systemClock } from "../../src/model/clock.js";
 import type { Target } from "../../src/model/target.js";
 import type { TargetStatus } from "../../src/model/target-status.js";
 import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
 import { Scanner } from "../../src/scan/scanner.js";
 import { type HttpServer, startHttpServer } from "../../src/server/http-server.js";
-import { PreparedAnswers } from "../../src/server/responses/prepared-responses.js";
+import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { describeUnless } from "../support/describe-unless.js";
 import { fakeProvider } from "../support/fake-provider.js";
@@ -100,7 +101,7 @@ class Pair {
       {
         version: "0",
         cache,
-        answers: new PreparedAnswers(cache),
+        responses: new PreparedResponses(cache, new MemoryBudget(64 * 1024 * 1024)),
         clock: systemClock,
         logger: silentLogger,
         telemetry: createTelemetry("0"),

@@ -110,7 +110,7 @@ describe("a pair of proxies over HTTP", () => {
     const { one, two, originTwo } = await startPair();
     await two.stop();
     const told = new RegExp(
-      `^503 nothing fresh for "two": last heard of from node ${originTwo} \\d+ s ago\\n$`,
+      `^503 no fresh metrics for "two": nothing received from node ${originTwo} for \\d+ s\\n$`,
     );
     await expect.poll(() => get(one, "/two/metrics"), { timeout: 20_000 }).toMatch(told);
     expect(await get(one, "/one/metrics")).toBe("200 one 1\n");

@@ -1,9 +1,10 @@
 import type { Duplex } from "node:stream";
 import { deflateRawSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { MemoryBudget } from "../../src/memory-budget.js";
 import type { Renewal, Section } from "../../src/replication/messages.js";
 import type { FailureReason } from "../../src/replication/peer-error.js";
-import { PreparedAnswers } from "../../src/server/responses/prepared-responses.js";
+import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
 import { archive, archiveOfSize, tenGigabytes } from "./bad-archives.js";
 import { served, startProxy } from "./proxies.js";
 import { frame, goodGzip, goodMetadata, message, offerOf, startRawPeer, tarOf } from "./raw-peer.js";
@@ -389,13 +390,13 @@ describe("a peer that holds the secret and sends", () => {
       proxy.talkTo(evil, good);
       await proxy.replicator.cycle();
 
-      const answers = new PreparedAnswers(proxy.cache);
+      const responses = new PreparedResponses(proxy.cache, new MemoryBudget(64 * 1024 * 1024));
       const [first, second] = proxy.cache.named("web");
-      expect(await answers.reader.check(first!)).toBe(true);
-      expect(await answers.reader.check(second!)).toBe(false);
-      const merged = await answers.get([first!, second!], "text");
+      expect(await responses.reader.check(first!)).toBe(true);
+      expect(await responses.reader.check(second!)).toBe(false);
+      const merged = await responses.get([first!, second!], "text");
       expect((await merged.body(false)).toString()).toBe('x{instance="shop_web.1"} 1\n');
-      expect(await answers.leftOut()).toMatchObject([{ instance: "shop_web.2" }]);
+      expect(responses.omissions()).toMatchObject([{ instance: "shop_web.2" }]);
     },
   );
 

@@ -72,14 +72,16 @@ describe("/<name>/metrics", () => {
     clock.advance(31);
     const { status, text } = await get("/web/metrics");
     expect(status).toBe(503);
-    expect(text).toBe('nothing fresh for "web": down: connection refused (last good scrape 31 s ago)\n');
+    expect(text).toBe(
+      'no fresh metrics for "web": down: connection refused (last successful scrape 31 s ago)\n',
+    );
   });
 
   it("is 503 while the target was not scraped yet", async () => {
     const { get } = await setUpServer({ targets: [statusOf({ state: "pending" })] });
     expect(await get("/web/metrics")).toMatchObject({
       status: 503,
-      text: 'nothing fresh for "web": it was not scraped yet\n',
+      text: 'no fresh metrics for "web": not scraped yet\n',
     });
   });
 
@@ -88,11 +90,11 @@ describe("/<name>/metrics", () => {
     put();
     expect(await get("/wbe/metrics")).toMatchObject({
       status: 404,
-      text: 'unknown name: "wbe"; close to it: web\n',
+      text: 'unknown name: "wbe"; similar names: web\n',
     });
-    expect((await get("/shop/metrics")).text).toMatch(/close to it: shop_web, webshop\n$/);
+    expect((await get("/shop/metrics")).text).toMatch(/similar names: shop_web, webshop\n$/);
     expect((await get("/database/metrics")).text).toBe(
-      'unknown name: "database"; /targets lists what is known\n',
+      'unknown name: "database"; see /targets for known names\n',
     );
   });
 
@@ -135,7 +137,7 @@ describe("/<name>/<replica>/metrics", () => {
     put();
     expect(await get("/web/9/metrics")).toMatchObject({
       status: 404,
-      text: 'unknown replica: "web", replica "9"; there is 1, 2\n',
+      text: 'unknown replica: "web", replica "9"; known replicas: 1, 2\n',
     });
     expect((await get("/web/2/metrics")).status).toBe(503);
   });

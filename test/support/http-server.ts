@@ -3,13 +3,14 @@ import { onTestFinished } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import type { Access } from "../../src/config/access.js";
 import { silentLogger } from "../../src/logging.js";
+import { MemoryBudget } from "../../src/memory-budget.js";
 import type { ReplicationView } from "../../src/model/replication-status.js";
 import type { Scrape } from "../../src/model/scrape.js";
 import type { Target } from "../../src/model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
 import { startHttpServer } from "../../src/server/http-server.js";
 import type { Relay } from "../../src/server/relay/relay.js";
-import { PreparedAnswers } from "../../src/server/responses/prepared-responses.js";
+import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { entryFor, manualClock } from "./entries.js";
 import { targetAt } from "./target-server.js";
@@ -37,7 +38,7 @@ export async function setUpServer(
     {
       version: "1.2.3",
       cache,
-      answers: new PreparedAnswers(cache),
+      responses: new PreparedResponses(cache, new MemoryBudget(64 * 1024 * 1024)),
       clock,
       logger: silentLogger,
       telemetry,

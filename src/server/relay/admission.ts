@@ -7,7 +7,6 @@ import {
   type RelayAllow,
 } from "../../config/relay-allow.js";
 import type { Target } from "../../model/target.js";
-import { isDiscovered } from "./discovered.js";
 import { RelayError } from "./relay-error.js";
 import type { RelayTarget } from "./relay-target.js";
 
@@ -17,7 +16,7 @@ export interface EngineAddress {
   readonly port: number;
 }
 
-/** The addresses of a host, each as text; rejects where there are none. */
+/** Resolves a host to addresses in text form; rejects where there are none. */
 export type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
 export interface AdmissionOptions {
@@ -28,12 +27,12 @@ export interface AdmissionOptions {
   readonly resolve: Resolve;
 }
 
-/** More addresses than this of one name are not looked at. */
+/** Further addresses of a name are ignored. */
 const maxAddresses = 16;
 
 /**
- * Decides what may be asked: finds the addresses of a target, once, and answers those of them that may be dialled.
- * Nobody asks for the addresses a second time, so a name that leads elsewhere a moment later changes nothing.
+ * Decides which targets may be requested. It resolves a target once and returns the allowed addresses to dial: the
+ * name is not resolved again, so a DNS answer that changes afterwards has no effect.
  */
 export class Admission {
   readonly #options: AdmissionOptions;
@@ -50,8 +49,8 @@ export class Admission {
     const { allow, resolve } = this.#options;
     const { host, port } = target;
     if (dockerPorts.includes(port))
-      throw new RelayError(403, `port ${port} is the Docker engine's: never relayed`);
-    // Before the name is looked up: a client must not make this node ask around for names at will.
+      throw new RelayError(403, `port ${port} belongs to the Docker engine: never relayed`);
+    // Checked before resolving, so that clients cannot make this node resolve arbitrary names.
     if (!allow.targets && !allow.entries.some((entry) => includes(entry, port))) throw notAllowed(target);
     const literal = parseAddress(host) !== undefined;
     const found = literal ? [host] : await resolve(host, signal);
@@ -59,7 +58,7 @@ export class Admission {
     const addresses: string[] = [];
     let refusal: RelayError | undefined;
     for (const address of found.slice(0, maxAddresses)) {
-      const reason = this.#whyNot(target, literal, address, engine);
+      const reason = this.#refusalOf(target, literal, address, engine);
       if (reason === undefined) addresses.push(address);
       else refusal ??= reason;
     }
@@ -67,7 +66,7 @@ export class Admission {
     return addresses;
   }
 
-  #whyNot(
+  #refusalOf(
     target: RelayTarget,
     literal: boolean,
     text: string,
@@ -75,21 +74,18 @@ export class Admission {
   ): RelayError | undefined {
     const { host, port } = target;
     const never = (kind: string) =>
-      new RelayError(403, `${host} ${literal ? "is" : "leads to"} ${kind}: never relayed`);
+      new RelayError(403, `${host} ${literal ? "is" : "resolves to"} ${kind}: never relayed`);
     const address = parseAddress(text);
-    if (address === undefined) return never("something that is no plain address");
+    if (address === undefined) return never("an invalid address");
     const kind = forbiddenKind(address);
     if (kind !== undefined) return never(kind);
-    if (isAmong(engine, address)) return never("the Docker engine");
+    if (isEngine(engine, address)) return never("the Docker engine");
     const allowed = isLoopback(address)
       ? this.#allowsLoopback(target, literal, address)
       : this.#allows(target, literal, address);
     if (allowed) return undefined;
     if (!isLoopback(address)) return notAllowed(target);
-    return new RelayError(
-      403,
-      `${host}:${port} is this machine's loopback, and RELAY_ALLOW does not name that with this port`,
-    );
+    return new RelayError(403, `RELAY_ALLOW does not allow the loopback address of ${host} at port ${port}`);
   }
 
   #allows({ host, port }: RelayTarget, literal: boolean, address: IpAddress): boolean {
@@ -101,7 +97,7 @@ export class Admission {
     return [host, address.toString()].some((place) => isDiscovered(known, place, port));
   }
 
-  /** Loopback must be meant: by a range of nothing else, or by the name `localhost`. */
+  /** Loopback requires an explicit entry: a range within loopback, or the name `localhost`. */
   #allowsLoopback({ host, port }: RelayTarget, literal: boolean, address: IpAddress): boolean {
     return this.#options.allow.entries.some(
       (entry) =>
@@ -111,7 +107,7 @@ export class Admission {
     );
   }
 
-  /** The engine's addresses, where its port is asked. What cannot be told to be another host is taken for it. */
+  /** The engine's addresses, where its port is requested. Refuses the request where they cannot be determined. */
   async #engineAddresses(port: number, host: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const { engine, resolve } = this.#options;
     if (engine?.port !== port) return new Set();
@@ -120,16 +116,20 @@ export class Admission {
     const literal = parseAddress(engine.host);
     if (literal !== undefined) return new Set([literal.toString()]);
     const addresses = await resolve(engine.host, signal).catch((cause) => {
-      throw new RelayError(403, `port ${port} is the Docker engine's, and where that is cannot be told`, {
-        cause,
-      });
+      throw new RelayError(
+        403,
+        `port ${port} belongs to the Docker engine, whose address cannot be resolved`,
+        {
+          cause,
+        },
+      );
     });
     return new Set(addresses.map((text) => parseAddress(text)?.toString() ?? text));
   }
 }
 
-/** Whether an address is one of these. One that listens on all addresses is behind every one of loopback. */
-function isAmong(engine: ReadonlySet<string>, address: IpAddress): boolean {
+/** Whether an address is one of the engine's. An engine on any loopback address may listen on all of them. */
+function isEngine(engine: ReadonlySet<string>, address: IpAddress): boolean {
   if (engine.has(address.toString())) return true;
   if (!isLoopback(address)) return false;
   return [...engine].map(parseAddress).some((other) => other !== undefined && isLoopback(other));
@@ -139,7 +139,7 @@ function includes({ ports }: AllowedRange | AllowedName, port: number): boolean 
   return port >= ports.first && port <= ports.last;
 }
 
-/** A pattern for names does not match an address that the client itself wrote. */
+/** @param literal whether the client sent an address: name patterns never match those. */
 function matches(
   entry: AllowedRange | AllowedName,
   host: string,
@@ -153,4 +153,22 @@ function matches(
 
 function notAllowed({ host, port }: RelayTarget): RelayError {
   return new RelayError(403, `RELAY_ALLOW does not allow ${host} at port ${port}`);
+}
+
+/**
+ * Whether discovery found a target at this host and port: whether a URL of a target has exactly this authority.
+ *
+ * @param host a name or an address without brackets.
+ */
+function isDiscovered(targets: Iterable<Target>, host: string, port: number): boolean {
+  const authority = host.includes(":") ? `[${host}]` : host;
+  const prefixes = ["http", "https"]
+    .map((scheme) => `${scheme}://${authority}:${port}`)
+    .filter((url) => URL.canParse(url))
+    .map((url) => new URL(url).href);
+  for (const { fetch } of targets) {
+    if (fetch.kind !== "http") continue;
+    if (fetch.urls.some((url) => prefixes.some((prefix) => url.startsWith(prefix)))) return true;
+  }
+  return false;
 }

@@ -7,44 +7,47 @@ import { readAnswer, type Scraped } from "../../fetch/read-answer.js";
 import { ScrapeError } from "../../fetch/scrape-error.js";
 import { RelayError } from "./relay-error.js";
 
-export interface AskOptions {
-  /** Of the addresses of the URL's host those that may be dialled. */
+export interface FetchOptions {
+  /** The addresses of the URL's host that may be dialled; at least one. */
   readonly addresses: readonly string[];
-  /** All the headers that are sent, beside Host and Connection. */
+  /** All request headers except Host and Connection. */
   readonly headers: Readonly<Record<string, string>>;
-  /** The most that is taken, inflated and on the wire. */
+  /** Maximum size of the response in bytes, inflated and on the wire. */
   readonly maxBytes: number;
-  /** Is told of each piece of the body, and may throw. */
-  readonly received: (bytes: number) => void;
-  /** Seconds after which a connection that does not come about is given up. */
+  /** Called with the size of each chunk of the body. May throw. */
+  readonly onReceived: (bytes: number) => void;
+  /** Timeout of the connection attempt in seconds. */
   readonly connectTimeout: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Asks a target once, over a connection of its own that nothing but the given addresses can get. Redirects are not
+ * Fetches a target once, over a connection of its own that goes to one of the given addresses. Redirects are not
  * followed.
  *
- * @throws RelayError 502, or what `received` throws.
+ * @throws RelayError 502, or what `onReceived` throws.
  */
-export async function askTarget(url: URL, options: AskOptions): Promise<Scraped> {
-  const { headers, maxBytes, received, signal } = options;
+export async function fetchTarget(url: URL, options: FetchOptions): Promise<Scraped> {
+  const { headers, maxBytes, onReceived, signal } = options;
   const client = new Client(url.origin, {
     connect: { lookup: lookupOf(options.addresses), timeout: options.connectTimeout * 1000 },
     maxHeaderSize: maxHeaderBytes,
-    // The whole request has one deadline of its own.
+    // `signal` limits the whole request.
     headersTimeout: 0,
     bodyTimeout: 0,
   });
   try {
     const path = url.pathname + url.search;
-    const { statusCode, body, ...answer } = await client.request({ path, method: "GET", headers, signal });
-    // Whoever reads the body gets its errors; nobody else may be surprised by them.
+    const { statusCode, body, ...response } = await client.request({ path, method: "GET", headers, signal });
+    // The reader gets the body's errors; without a listener they would end the process.
     body.on("error", () => undefined);
     if (statusCode >= 300 && statusCode < 400)
-      throw new RelayError(502, `${url.host} answered with status ${statusCode}; redirects are not followed`);
-    if (statusCode !== 200) throw new RelayError(502, `${url.host} answered with status ${statusCode}`);
-    return await readAnswer({ headers: answer.headers, body: counted(body, received) }, maxBytes);
+      throw new RelayError(
+        502,
+        `${url.host} responded with status ${statusCode}; redirects are not followed`,
+      );
+    if (statusCode !== 200) throw new RelayError(502, `${url.host} responded with status ${statusCode}`);
+    return await readAnswer({ headers: response.headers, body: counted(body, onReceived) }, maxBytes);
   } catch (error) {
     if (error instanceof RelayError || error instanceof DeadlineError) throw error;
     const reason = error instanceof ScrapeError ? error.message : connectionReason(error);
@@ -54,14 +57,14 @@ export async function askTarget(url: URL, options: AskOptions): Promise<Scraped>
   }
 }
 
-async function* counted(body: AsyncIterable<Buffer>, received: (bytes: number) => void) {
-  for await (const piece of body) {
-    received(piece.length);
-    yield piece;
+async function* counted(body: AsyncIterable<Buffer>, onReceived: (bytes: number) => void) {
+  for await (const chunk of body) {
+    onReceived(chunk.length);
+    yield chunk;
   }
 }
 
-/** In the place of a lookup: whatever it is asked for, these are the addresses. */
+/** Replaces DNS: returns these addresses for every host. */
 function lookupOf(addresses: readonly string[]): LookupFunction {
   const found: LookupAddress[] = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
   return (_host, { all }, done) => {

@@ -1,10 +1,9 @@
 import { AppError } from "../../errors.js";
 
-/** Why the relay has no exposition to give; the message is for the client, in one line. */
+/** Why the relay sends no exposition. The message is the response to the client, in one line. */
 export class RelayError extends AppError {
   /**
-   * @param status 400 a bad target, 403 one that may not be asked, 502 one that gives nothing good, 503 too much to
-   * do, 504 too late.
+   * @param status 400: invalid request, 403: target not allowed, 502: target failed, 503: overloaded, 504: timeout.
    */
   constructor(
     readonly status: 400 | 403 | 502 | 503 | 504,

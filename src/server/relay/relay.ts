@@ -1,25 +1,25 @@
 import { DeadlineError, withDeadline } from "../../deadline.js";
+import { acceptHeader } from "../../exposition/format.js";
 import { connectionReason } from "../../fetch/connection-reason.js";
 import type { Scraped } from "../../fetch/read-answer.js";
+import { MemoryBudget } from "../../memory-budget.js";
 import { Admission, type AdmissionOptions } from "./admission.js";
-import { ByteBudget } from "./byte-budget.js";
-import { askTarget } from "./fetch-target.js";
+import { fetchTarget } from "./fetch-target.js";
 import { RelayError } from "./relay-error.js";
 import { type RelayTarget, readRelayTarget } from "./relay-target.js";
-import { acceptOf, timeoutOf } from "./request-headers.js";
 
 export interface RelayOptions extends AdmissionOptions {
-  /** The most that one target may answer with, inflated and on the wire. */
+  /** Maximum size of one response in bytes, inflated and on the wire. */
   readonly maxBytes: number;
-  /** Seconds for a client that does not say how long it waits. */
+  /** Timeout in seconds for clients that send none. */
   readonly timeout: number;
-  /** Seconds that a client may take to read an answer; 30 unless told. */
+  /** Seconds a client may take to read a response; 30 by default. */
   readonly sendTimeout?: number;
   /** Such as `app-metrics-proxy/1.2.3`. */
   readonly userAgent: string;
 }
 
-/** What a client asks of the relay. */
+/** What a client sends to the relay. */
 export interface RelayRequest {
   /** All values of the parameter `target`. */
   readonly targets: readonly string[];
@@ -27,102 +27,141 @@ export interface RelayRequest {
   /** X-Prometheus-Scrape-Timeout-Seconds. */
   readonly timeout: string | undefined;
   readonly userAgent: string | undefined;
-  /** Aborts when the client is gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
 }
 
-/** One of the places for requests under way. */
-export interface RelayPlace {
+/** One of a limited number of concurrent requests. */
+export interface RelaySlot {
   /** @throws RelayError */
-  ask(request: RelayRequest): Promise<Scraped>;
-  /** Frees the place and the memory of the answer. May be called twice. */
-  leave(): void;
+  fetch(request: RelayRequest): Promise<Scraped>;
+  /** Frees the slot and the memory of its response. May be called repeatedly. */
+  release(): void;
 }
 
-/** Requests under way at one time, those included that are being answered. */
-const maxUnderWay = 64;
-/** How many answers of the largest size all of them together may hold. */
-const largestAnswers = 2;
-const ownMark = " (relay)";
+/** Concurrent requests, including those whose response is being sent. */
+const maxRequests = 64;
+/** How many responses of the maximum size fit into memory at a time. */
+const maxLargestResponses = 2;
+const userAgentSuffix = " (relay)";
+
+/** By how many seconds the relay's timeout is shorter than the client's. */
+const timeoutMargin = 0.5;
+/** The longest timeout in seconds that a client can request. */
+const maxTimeout = 60;
+const maxAcceptLength = 1024;
 
 /**
- * Asks targets that clients name, within RELAY_ALLOW, and hands on what is a whole and valid exposition. Nothing of
- * the client reaches a target but the formats that it takes and the time that it has.
+ * Fetches targets that clients name, within RELAY_ALLOW, and returns complete, valid expositions. Of the client's
+ * request a target sees only the accepted formats and the timeout.
  */
 export class Relay {
-  /** Seconds that a client may take to read an answer. */
+  /** Seconds a client may take to read a response. */
   readonly sendTimeout: number;
   readonly #options: RelayOptions;
   readonly #admission: Admission;
-  readonly #budget: ByteBudget;
-  #underWay = 0;
+  readonly #memory: MemoryBudget;
+  #requests = 0;
 
   constructor(options: RelayOptions) {
     this.sendTimeout = options.sendTimeout ?? 30;
     this.#options = options;
     this.#admission = new Admission(options);
-    this.#budget = new ByteBudget(largestAnswers * options.maxBytes);
+    this.#memory = new MemoryBudget(maxLargestResponses * options.maxBytes);
   }
 
-  /** @throws RelayError 503 where all places are taken. */
-  enter(): RelayPlace {
-    if (this.#underWay >= maxUnderWay)
-      throw new RelayError(503, `${maxUnderWay} relayed requests are under way; try again`);
-    this.#underWay++;
-    const share = this.#budget.share();
-    let inside = true;
+  /** @throws RelayError 503 where all slots are taken. */
+  acquire(): RelaySlot {
+    if (this.#requests >= maxRequests) {
+      throw new RelayError(503, `too many concurrent requests (limit ${maxRequests}); try again`);
+    }
+    this.#requests++;
+    let taken = 0;
+    let released = false;
+    const onReceived = (bytes: number): void => {
+      if (released) return;
+      if (!this.#memory.take(bytes)) {
+        throw new RelayError(503, "too many bytes are being relayed; try again");
+      }
+      taken += bytes;
+    };
     return {
-      ask: (request) => this.#ask(request, share.take),
-      leave: () => {
-        if (!inside) return;
-        inside = false;
-        this.#underWay--;
-        share.giveBack();
+      fetch: (request) => this.#fetch(request, onReceived),
+      release: () => {
+        if (released) return;
+        released = true;
+        this.#requests--;
+        this.#memory.give(taken);
       },
     };
   }
 
-  async #ask(request: RelayRequest, received: (bytes: number) => void): Promise<Scraped> {
-    // A target that is this relay, or another that leads back, would keep asking itself.
-    if (request.userAgent?.startsWith("app-metrics-proxy/") && request.userAgent.endsWith(ownMark))
-      throw new RelayError(403, "a relay is not asked through a relay");
+  async #fetch(request: RelayRequest, onReceived: (bytes: number) => void): Promise<Scraped> {
+    // A target that is this relay, or a relay that leads back to it, would cause an endless loop.
+    if (request.userAgent?.startsWith("app-metrics-proxy/") && request.userAgent.endsWith(userAgentSuffix))
+      throw new RelayError(403, "a relay cannot be requested through another relay");
     const target = readRelayTarget(request.targets);
     const timeout = timeoutOf(request.timeout, this.#options.timeout);
     try {
       return await withDeadline(timeout * 1000, request.signal, (signal) =>
-        this.#askWithin(target, timeout, acceptOf(request.accept), received, signal),
+        this.#fetchAdmitted(target, timeout, acceptOf(request.accept), onReceived, signal),
       );
     } catch (error) {
       if (!(error instanceof DeadlineError)) throw error;
-      throw new RelayError(504, `${target.url.host}: no complete answer within ${timeout} s`, {
+      throw new RelayError(504, `${target.url.host}: no complete response within ${timeout} s`, {
         cause: error,
       });
     }
   }
 
-  async #askWithin(
+  async #fetchAdmitted(
     target: RelayTarget,
     timeout: number,
     accept: string,
-    received: (bytes: number) => void,
+    onReceived: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<Scraped> {
     const addresses = await this.#admission.admit(target, signal).catch((cause) => {
       if (cause instanceof RelayError || signal.aborted) throw cause;
       throw new RelayError(502, `${target.host}: ${connectionReason(cause)}`, { cause });
     });
-    return askTarget(target.url, {
+    return fetchTarget(target.url, {
       addresses,
       headers: {
         accept,
         "accept-encoding": "gzip",
-        "user-agent": `${this.#options.userAgent}${ownMark}`,
+        "user-agent": `${this.#options.userAgent}${userAgentSuffix}`,
         "x-prometheus-scrape-timeout-seconds": String(timeout),
       },
       maxBytes: this.#options.maxBytes,
-      received,
+      onReceived,
       connectTimeout: timeout,
       signal,
     });
   }
+}
+
+/**
+ * The timeout of a request in seconds: half a second less than the client's (half of it, where that is under a
+ * second), at most a minute.
+ *
+ * @param header X-Prometheus-Scrape-Timeout-Seconds; without it, the timeout is `fallback`.
+ * @throws RelayError 400
+ */
+function timeoutOf(header: string | undefined, fallback: number): number {
+  if (header === undefined) return fallback;
+  const requested = /^\d{1,9}(\.\d{1,9})?$/.test(header) ? Number(header) : 0;
+  if (requested === 0)
+    throw new RelayError(400, "X-Prometheus-Scrape-Timeout-Seconds is not a number of seconds above 0");
+  return Math.min(Math.max(requested - timeoutMargin, requested / 2), maxTimeout);
+}
+
+/** The client's Accept header, without protobuf, which the relay cannot validate. */
+function acceptOf(header: string | undefined): string {
+  if (header === undefined || header.length > maxAcceptLength || !/^[\x20-\x7e]+$/.test(header))
+    return acceptHeader;
+  const ranges = header
+    .split(",")
+    .filter((range) => !/^\s*application\/vnd\.google\.protobuf\b/i.test(range));
+  return ranges.length === 0 ? acceptHeader : ranges.join(",").trim();
 }

@@ -3,29 +3,29 @@ import pLimit from "p-limit";
 import type { Resolve } from "./admission.js";
 import { RelayError } from "./relay-error.js";
 
-/** A lookup holds one of the process's four threads until it ends, and cannot be called off: two are left free. */
-const atOnce = 2;
+/** A lookup blocks one of the process's four threads and cannot be cancelled: two threads stay free. */
+const maxLookups = 2;
 /**
- * As many may wait as requests may be under way. One that was given up waits on, and without a limit clients with no
- * patience could pile them up behind names that take long.
+ * As many as there are concurrent requests. A lookup stays in the queue after its request has timed out: without a
+ * limit, clients with a short timeout could queue any number of lookups of slow names.
  */
-const mostWaiting = 64;
+const maxQueued = 64;
 
-/** As `lookup` of node:dns/promises answers. */
+/** The signature of `lookup` from node:dns/promises. */
 type Lookup = (
   host: string,
   options: { all: true; order: "verbatim" },
 ) => Promise<readonly { readonly address: string }[]>;
 
 /**
- * Looks names up as every program of the machine does: its hosts file first, then DNS; in the order that they say.
- * What it answers with rejects with a RelayError 503 where too many wait.
+ * Returns a resolver that works like any program on the machine: hosts file first, then DNS, in the order of the
+ * result. It rejects with a RelayError 503 when its queue is full.
  */
 export function createSystemResolver(lookUp: Lookup = lookup): Resolve {
-  const limit = pLimit(atOnce);
+  const limit = pLimit(maxLookups);
   return async (host, signal) => {
-    if (limit.pendingCount >= mostWaiting)
-      throw new RelayError(503, "too many names are being looked up; try again");
+    if (limit.pendingCount >= maxQueued)
+      throw new RelayError(503, "too many host names are being resolved; try again");
     return await limit(async () => {
       signal.throwIfAborted();
       const found = await lookUp(host, { all: true, order: "verbatim" });

@@ -1,55 +1,65 @@
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { AppError } from "../../errors.js";
-import { formatOfContentType } from "../../exposition/format.js";
+import { type Format, formatOfContentType } from "../../exposition/format.js";
 import { createValidator, type Validator } from "../../exposition/validator.js";
 import type { Scrape } from "../../model/scrape.js";
 
-/** The bytes of an entry are not what is said of them; the message goes on from "what is cached". */
-export class DamagedEntryError extends AppError {}
+/** A scrape does not match its metadata. The message completes "cached scrape …". */
+export class DamagedScrapeError extends AppError {}
 
-/**
- * Checks that an entry is what is said of it: one gzip stream that inflates to exactly the said size, and a valid
- * exposition of its format with the said number of samples.
- *
- * @param text what it inflated to.
- * @param gzipBytesRead how many of its bytes that took.
- * @throws DamagedEntryError
- */
-export function checkInflated(entry: Scrape, text: Buffer, gzipBytesRead: number): void {
-  const validator = validatorFor(entry);
-  validator.push(text);
-  judge(entry, validator, text.length, gzipBytesRead);
+/** The format of a scrape. */
+export function formatOf({ contentType }: Pick<Scrape, "contentType">): Format {
+  return formatOfContentType(contentType) ?? "text";
 }
 
 /**
- * The same, piece by piece: memory stays small, and what inflates to more than it says is not read on.
+ * Checks a scrape against its metadata: one gzip stream that inflates to exactly the stated size, and a valid
+ * exposition of its format with the stated number of samples.
  *
- * @throws DamagedEntryError, or zlib's errors.
+ * @param text the inflated scrape.
+ * @param gzipBytesRead how many bytes of the scrape the inflation consumed.
+ * @throws DamagedScrapeError
  */
-export async function checkInPieces(entry: Scrape): Promise<void> {
-  const validator = validatorFor(entry);
+export function checkInflated(scrape: Scrape, text: Buffer, gzipBytesRead: number): void {
+  const validator = createValidator(formatOf(scrape));
+  validator.push(text);
+  requireMatch(scrape, validator, text.length, gzipBytesRead);
+}
+
+/**
+ * The same check in chunks. Uses little memory, and stops when the scrape inflates to more than its stated size.
+ *
+ * @throws DamagedScrapeError, or zlib's errors.
+ */
+export async function checkInChunks(scrape: Scrape): Promise<void> {
+  const validator = createValidator(formatOf(scrape));
   const gunzip = createGunzip();
   let inflated = 0;
-  await pipeline([entry.gzip], gunzip, async (pieces: AsyncIterable<Buffer>) => {
-    for await (const piece of pieces) {
-      inflated += piece.length;
-      if (inflated > entry.size) throw new DamagedEntryError("inflates to more than it says");
-      if (!validator.push(piece)) return;
+  await pipeline([scrape.gzip], gunzip, async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) {
+      inflated += chunk.length;
+      if (inflated > scrape.size) throw new DamagedScrapeError("inflates to more than its stated size");
+      if (!validator.push(chunk)) return;
     }
   });
-  judge(entry, validator, inflated, gunzip.bytesWritten);
+  requireMatch(scrape, validator, inflated, gunzip.bytesWritten);
 }
 
-function validatorFor({ contentType }: Scrape): Validator {
-  return createValidator(formatOfContentType(contentType) ?? "text");
-}
-
-function judge({ size, samples, gzip }: Scrape, validator: Validator, inflated: number, read: number): void {
+function requireMatch(
+  { size, samples, gzip }: Scrape,
+  validator: Validator,
+  inflated: number,
+  gzipBytesRead: number,
+): void {
   const verdict = validator.end();
   if (!verdict.ok) {
-    throw new DamagedEntryError(`is no valid exposition: line ${verdict.line}: ${verdict.reason}`);
+    throw new DamagedScrapeError(`is not a valid exposition: line ${verdict.line}: ${verdict.reason}`);
   }
-  if (inflated !== size || read !== gzip.length) throw new DamagedEntryError("is not as long as it says");
-  if (verdict.samples !== samples) throw new DamagedEntryError("has not as many samples as it says");
+  if (inflated !== size || gzipBytesRead !== gzip.length) {
+    throw new DamagedScrapeError("does not have its stated size");
+  }
+  if (verdict.samples !== samples) {
+    throw new DamagedScrapeError("does not have its stated number of samples");
+  }
 }

@@ -1,6 +1,7 @@
+import { BoundedMap } from "../../bounded-map.js";
 import type { Format } from "../../exposition/format.js";
 
-/** How gladly a client takes each format: a weight from 0 (not at all) to 1, as in RFC 9110 12.5.1. */
+/** How strongly a client prefers each format: a weight from 0 (not accepted) to 1 (RFC 9110 12.5.1). */
 export type FormatWeights = Readonly<Record<Format, number>>;
 
 const mediaTypes: Readonly<Record<Format, { readonly type: string; readonly versions: readonly string[] }>> =
@@ -9,30 +10,23 @@ const mediaTypes: Readonly<Record<Format, { readonly type: string; readonly vers
     openmetrics: { type: "application/openmetrics-text", versions: ["1.0.0", "0.0.1"] },
   };
 
-/** Clients say the same with every request: what they said is read once. This many of them are remembered. */
+/** Clients repeat the same header with every request: this many distinct ones are remembered. */
 const maxRemembered = 100;
 
-/** Longer headers are no scraper's; what is behind this length does not count. */
+/** No scraper sends a longer header; the rest is ignored. */
 const maxAcceptLength = 4096;
 
-/** Reads Accept headers, remembering those that it has read. */
+/** Returns a function that parses Accept headers and remembers recent results. */
 export function acceptReader(): (header: string | undefined) => FormatWeights {
-  const remembered = new Map<string | undefined, FormatWeights>();
-  return (header) => {
-    const known = remembered.get(header);
-    if (known !== undefined) return known;
-    const weights = readAccept(header);
-    if (remembered.size >= maxRemembered) remembered.clear();
-    remembered.set(header, weights);
-    return weights;
-  };
+  const remembered = new BoundedMap<string | undefined, FormatWeights>(maxRemembered);
+  return (header) => remembered.getOrCreate(header, () => readAccept(header));
 }
 
 /**
- * What a client's Accept says of the two formats. Without the header, or with one that names neither, both are
- * welcome: a client that asks for HTML or JSON is a person or a tool that wants to see what there is.
+ * The weights of both formats in an Accept header. Without the header, or where it lists neither, both are accepted: a
+ * client that requests HTML or JSON is a person or a tool that explores.
  *
- * A range with a version that we do not speak (such as text/plain;version=1.0.0) does not count.
+ * A range with an unsupported version (such as text/plain;version=1.0.0) is ignored.
  */
 export function readAccept(header: string | undefined): FormatWeights {
   const ranges = header === undefined ? [] : header.slice(0, maxAcceptLength).split(",").map(readRange);
@@ -41,8 +35,8 @@ export function readAccept(header: string | undefined): FormatWeights {
 }
 
 /**
- * The format to answer in. OpenMetrics only where all sources are that, as text says less and cannot be made into
- * it faithfully; else text, which every scraper reads.
+ * The format of a response. OpenMetrics requires that every source is OpenMetrics, because text lacks information
+ * for a faithful conversion; else text, which every scraper accepts.
  */
 export function chooseFormat(weights: FormatWeights, sources: Iterable<Format>): Format {
   for (const source of sources) if (source === "text") return "text";
@@ -65,7 +59,7 @@ function readRange(text: string): Range {
   return { type, version: parameter("version"), weight: weight >= 0 && weight <= 1 ? weight : 0 };
 }
 
-/** The weight of the most specific range that takes the format; of several versions the most welcome one. */
+/** The weight of the most specific range that matches the format; the highest one of several versions. */
 function weightOf(format: Format, ranges: readonly Range[]): number {
   const { type, versions } = mediaTypes[format];
   const exact = ranges.filter(

@@ -1,148 +1,237 @@
 import { promisify } from "node:util";
 import { constants, gunzip, gzip } from "node:zlib";
-import pLimit, { type LimitFunction } from "p-limit";
+import pLimit from "p-limit";
 import { toText } from "../../exposition/convert.js";
-import { contentTypes, type Format, formatOfContentType } from "../../exposition/format.js";
+import { contentTypes, type Format } from "../../exposition/format.js";
 import { merge } from "../../exposition/merge.js";
+import type { Source } from "../../exposition/source.js";
 import type { Logger } from "../../logging.js";
+import type { MemoryBudget } from "../../memory-budget.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
-import { EntryReader, type LeftOut, type ReadCache } from "./scrape-reader.js";
-import { inTurns } from "./time-slices.js";
+import { formatOf } from "./check-scrape.js";
+import { type Omission, type ReadCache, ScrapeReader } from "./scrape-reader.js";
+import { runInSlices, TimeSlices } from "./time-slices.js";
 
-export type { LeftOut } from "./scrape-reader.js";
-
-/** An answer made of entries, ready to be sent. */
-export interface PreparedAnswer {
-  readonly contentType: string;
-  /** How many of the entries could be read: with none of them there is nothing to send. */
-  readonly sources: number;
-  readonly leftOut: readonly LeftOut[];
-  /** The body for a client that takes gzip, or for one that does not. Made once for each. */
-  body(gzipped: boolean): Promise<Buffer>;
-}
-
-/** Answers that would need more inflated bytes than this are not made: the replicas have paths of their own. */
+/** Responses that need more inflated bytes than this are not merged: each replica has its own path. */
 const maxMergeBytes = 256 * 1024 * 1024;
 
-/** Answers that are made at a time: each may take three times its own memory. */
-const madeAtOnce = 2;
+/** Each merge takes up to three times the size of its scrapes. */
+const maxConcurrentMerges = 2;
+/** Responses made of one scrape. They have a limit of their own, so as not to wait for merges. */
+const maxConcurrentSingles = 4;
 
 const inflateAsync = promisify(gunzip);
-const deflateAsync = promisify(gzip);
+const compressAsync = promisify(gzip);
 
-/** The format that an entry is kept in. */
-export function formatOf(entry: Scrape): Format {
-  return formatOfContentType(entry.contentType) ?? "text";
+/** Whether scrapes are too large to be merged into one response. */
+export function tooLargeToMerge(scrapes: readonly Scrape[]): boolean {
+  return scrapes.reduce((sum, { size }) => sum + size, 0) > maxMergeBytes;
 }
 
-/** Whether entries are too much to be merged into one answer. */
-export function tooMuchToMerge(entries: readonly Scrape[]): boolean {
-  return entries.reduce((sum, entry) => sum + entry.size, 0) > maxMergeBytes;
+/** A response made of scrapes. */
+export class PreparedResponse {
+  /** Runs when `bytes` has changed. */
+  onResize: () => void = () => undefined;
+  #plain: Buffer | undefined;
+  #gzip: Promise<Buffer> | undefined;
+  #inflating: Promise<Buffer> | undefined;
+  readonly #plainLength: number;
+  #bytes: number;
+
+  constructor(
+    readonly contentType: string,
+    plain: Buffer,
+    /** How many of the scrapes could be read. With 0 there is nothing to send. */
+    readonly sources: number,
+    readonly omissions: readonly Omission[] = [],
+  ) {
+    this.#plain = plain;
+    this.#plainLength = plain.length;
+    this.#bytes = plain.length;
+  }
+
+  /** How much memory the body takes, in bytes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The body. The plain one is kept until the first client accepts gzip, then only the compressed one. */
+  body(gzipped: boolean): Promise<Buffer> {
+    if (gzipped) {
+      this.#gzip ??= this.#compress();
+      return this.#gzip;
+    }
+    if (this.#plain !== undefined) return Promise.resolve(this.#plain);
+    this.#inflating ??= this.#inflate().finally(() => {
+      this.#inflating = undefined;
+    });
+    return this.#inflating;
+  }
+
+  async #compress(): Promise<Buffer> {
+    const compressed = await compressAsync(this.#plain!, { level: constants.Z_BEST_SPEED });
+    this.#plain = undefined;
+    this.#bytes = compressed.length;
+    this.onResize();
+    return compressed;
+  }
+
+  async #inflate(): Promise<Buffer> {
+    return await inflateAsync(await this.#gzip!, { maxOutputLength: Math.max(this.#plainLength, 1) });
+  }
+}
+
+interface Kept {
+  readonly scrapes: readonly Scrape[];
+  readonly response: PreparedResponse;
+  readonly bytes: number;
+}
+
+interface Pending {
+  readonly scrapes: readonly Scrape[];
+  readonly response: Promise<PreparedResponse>;
 }
 
 /**
- * Merges and converts entries, and keeps what that made until one of them changes, so that no work is done twice
- * for the same entries.
+ * Merges and converts scrapes, and keeps the responses until a scrape changes, so that no work is done twice. Their
+ * bodies count against the memory budget: the least recently used response is evicted first, and one that does not
+ * fit is served without being kept.
  */
-export class PreparedAnswers {
-  readonly #answers = new Map<
-    string,
-    { readonly entries: readonly Scrape[]; readonly answer: Promise<PreparedAnswer> }
-  >();
+export class PreparedResponses {
+  /** Inflates scrapes and knows the damaged ones. */
+  readonly reader: ScrapeReader;
   readonly #cache: ReadCache;
-  readonly #atWork = pLimit(madeAtOnce);
-  /** Inflates entries, and knows those that could not be. */
-  readonly reader: EntryReader;
+  readonly #memory: MemoryBudget;
+  /** The least recently used first. */
+  readonly #kept = new Map<string, Kept>();
+  readonly #pending = new Map<string, Pending>();
+  readonly #omissions = new Map<
+    string,
+    Pick<Kept, "scrapes"> & { readonly omissions: readonly Omission[] }
+  >();
+  readonly #merges = pLimit(maxConcurrentMerges);
+  readonly #singles = pLimit(maxConcurrentSingles);
+  #additionsUntilPruning = 0;
 
-  /** @param cache answers made of what it does not hold any more are let go. */
-  constructor(cache: ReadCache, logger?: Logger) {
+  /** Registers itself as an evictor of `memory`. @param cache responses made of scrapes that it has replaced are dropped. */
+  constructor(cache: ReadCache, memory: MemoryBudget, logger?: Logger) {
     this.#cache = cache;
-    this.reader = new EntryReader(cache, logger);
+    this.#memory = memory;
+    this.reader = new ScrapeReader(cache, logger);
+    memory.addEvictor((bytesNeeded) => this.#evict(bytesNeeded));
   }
 
-  /** An answer in `format` made of one entry or several, without those that are damaged. */
-  async get(entries: readonly Scrape[], format: Format): Promise<PreparedAnswer> {
-    const key = [format, ...entries.map(({ origin, id }) => `${origin} ${id}`)].join("\n");
-    const known = this.#answers.get(key);
-    // An entry whose times were renewed still has the exposition of its predecessor.
-    if (known?.entries.every(({ gzip }, index) => gzip === entries[index]!.gzip)) return await known.answer;
-    this.#forgetOutdated();
-    const answer = prepare(entries, format, this.reader, this.#atWork);
-    this.#answers.set(key, { entries, answer });
+  /**
+   * A response in `format` made of one scrape or several, without the damaged ones.
+   *
+   * @throws RangeError for OpenMetrics made of a scrape in the text format.
+   */
+  async get(scrapes: readonly Scrape[], format: Format): Promise<PreparedResponse> {
+    const key = [format, ...scrapes.map(({ origin, id }) => `${origin} ${id}`)].join("\n");
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && haveSameBytes(kept.scrapes, scrapes)) {
+      this.#kept.delete(key);
+      this.#kept.set(key, kept);
+      return kept.response;
+    }
+    const current = this.#pending.get(key);
+    if (current !== undefined && haveSameBytes(current.scrapes, scrapes)) return await current.response;
+    const limit = scrapes.length > 1 ? this.#merges : this.#singles;
+    const pending = { scrapes, response: limit(() => this.#prepare(scrapes, format)) };
+    this.#pending.set(key, pending);
     try {
-      return await answer;
-    } catch (error) {
-      this.#answers.delete(key);
-      throw error;
+      const response = await pending.response;
+      if (this.#pending.get(key) === pending) this.#add(key, scrapes, response);
+      return response;
+    } finally {
+      // A newer one for the same key may have begun in the meantime.
+      if (this.#pending.get(key) === pending) this.#pending.delete(key);
     }
   }
 
-  /** What the answers of the moment have to leave out: families that contradict, and sources that are damaged. */
-  async leftOut(): Promise<LeftOut[]> {
-    this.#forgetOutdated();
-    const answers = await Promise.allSettled([...this.#answers.values()].map(({ answer }) => answer));
-    // An answer that could not be made was told to who asked for it.
-    const made = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value.leftOut : []));
-    return [...this.reader.unreadable(), ...made];
+  /** What current responses omit: conflicting metric families and damaged scrapes. */
+  omissions(): Omission[] {
+    this.#prune();
+    const ofResponses = [...this.#omissions.values()].flatMap(({ omissions }) => omissions);
+    return [...this.reader.omissions(), ...ofResponses];
   }
 
-  #forgetOutdated(): void {
-    for (const [key, { entries }] of this.#answers) {
-      if (!entries.every((entry) => this.#cache.holds(entry))) this.#answers.delete(key);
+  async #prepare(scrapes: readonly Scrape[], format: Format): Promise<PreparedResponse> {
+    const slices = new TimeSlices();
+    await slices.yield();
+    const sources: (Source & { readonly scrape: Scrape })[] = [];
+    // One after the other: inflating all at once would block the event loop.
+    for (const scrape of scrapes) {
+      const bytes = await this.reader.read(scrape);
+      if (bytes !== undefined) {
+        const labels = [["instance", instanceOf(scrape)]] as const;
+        sources.push({ scrape, bytes, format: formatOf(scrape), labels });
+      }
+      if (slices.over) await slices.yield();
     }
+    const [only] = sources;
+    if (only === undefined) return new PreparedResponse(contentTypes[format], Buffer.alloc(0), 0);
+    if (scrapes.length === 1) {
+      if (only.format === format) return new PreparedResponse(only.scrape.contentType, only.bytes, 1);
+      return new PreparedResponse(contentTypes[format], await runInSlices(toText(only.bytes)), 1);
+    }
+    const { bytes, conflicts } = await runInSlices(merge(sources, format));
+    const omissions = conflicts.map(({ source, family, reason }) => ({
+      instance: instanceOf(sources[source]!.scrape),
+      family,
+      reason,
+    }));
+    return new PreparedResponse(contentTypes[format], bytes, sources.length, omissions);
+  }
+
+  #add(key: string, scrapes: readonly Scrape[], response: PreparedResponse): void {
+    this.#omissions.delete(key);
+    if (response.omissions.length > 0) {
+      this.#omissions.set(key, { scrapes, omissions: response.omissions });
+    }
+    this.#keep(key, scrapes, response);
+    // Not every time: that would be quadratic.
+    if (--this.#additionsUntilPruning <= 0) this.#prune();
+  }
+
+  #keep(key: string, scrapes: readonly Scrape[], response: PreparedResponse): void {
+    this.#drop(key);
+    const kept = { scrapes, response, bytes: response.bytes };
+    if (this.#memory.take(kept.bytes)) this.#kept.set(key, kept);
+    response.onResize = () => {
+      if ((this.#kept.get(key) ?? kept) === kept) this.#keep(key, scrapes, response);
+    };
+  }
+
+  #drop(key: string): void {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return;
+    this.#kept.delete(key);
+    this.#memory.give(kept.bytes);
+  }
+
+  #evict(bytesNeeded: number): number {
+    let freed = 0;
+    for (const [key, { bytes }] of this.#kept) {
+      if (freed >= bytesNeeded) break;
+      this.#kept.delete(key);
+      freed += bytes;
+    }
+    return freed;
+  }
+
+  /** Drops what is made of scrapes that the cache has replaced. */
+  #prune(): void {
+    const outdated = ({ scrapes }: Pick<Kept, "scrapes">) =>
+      !scrapes.every((scrape) => this.#cache.holds(scrape));
+    for (const [key, kept] of this.#kept) if (outdated(kept)) this.#drop(key);
+    for (const [key, one] of this.#omissions) if (outdated(one)) this.#omissions.delete(key);
+    this.#additionsUntilPruning = this.#kept.size + this.#omissions.size;
   }
 }
 
-async function prepare(
-  entries: readonly Scrape[],
-  format: Format,
-  reader: EntryReader,
-  atWork: LimitFunction,
-): Promise<PreparedAnswer> {
-  const contentType = contentTypes[format];
-  const [only, ...more] = entries;
-  if (only !== undefined && more.length === 0) {
-    const bytes = await reader.read(only);
-    if (bytes === undefined) return answerOf(contentType, Buffer.alloc(0), 0, []);
-    if (formatOf(only) === format) return answerOf(only.contentType, bytes, 1, []);
-    return answerOf(contentType, await atWork(() => inTurns(toText(bytes))), 1, []);
-  }
-  const read = await Promise.all(entries.map(async (entry) => ({ entry, bytes: await reader.read(entry) })));
-  const sources = read.flatMap(({ entry, bytes }) =>
-    bytes === undefined
-      ? []
-      : [{ entry, bytes, format: formatOf(entry), labels: [["instance", instanceOf(entry)]] as const }],
-  );
-  const { bytes, conflicts } = await atWork(() => inTurns(merge(sources, format)));
-  const leftOut = conflicts.map(({ source, family, reason }) => ({
-    instance: instanceOf(sources[source]!.entry),
-    family,
-    reason,
-  }));
-  return answerOf(contentType, bytes, sources.length, leftOut);
-}
-
-/** Holds the plain body until the packed one is asked for, then that: nearly every client takes gzip. */
-function answerOf(
-  contentType: string,
-  bytes: Buffer,
-  sources: number,
-  leftOut: readonly LeftOut[],
-): PreparedAnswer {
-  const limit = { maxOutputLength: Math.max(bytes.length, 1) };
-  let plain: Buffer | undefined = bytes;
-  let packed: Promise<Buffer> | undefined;
-  return {
-    contentType,
-    sources,
-    leftOut,
-    async body(gzipped) {
-      if (!gzipped) return plain ?? (await inflateAsync(await packed!, limit));
-      packed ??= deflateAsync(plain!, { level: constants.Z_BEST_SPEED });
-      const body = await packed;
-      plain = undefined;
-      return body;
-    },
-  };
+/** Whether a response made of `some` serves for `others` too, which have the same ids: only their times may differ. */
+function haveSameBytes(some: readonly Scrape[], others: readonly Scrape[]): boolean {
+  return some.every(({ gzip }, index) => gzip === others[index]!.gzip);
 }

@@ -5,36 +5,36 @@ import { inflateAtOnce } from "../../fetch/inflate-at-once.js";
 import { type Logger, silentLogger } from "../../logging.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
-import { checkInflated, checkInPieces, DamagedEntryError } from "./check-scrape.js";
+import { checkInChunks, checkInflated, DamagedScrapeError } from "./check-scrape.js";
 
-/** Something that an answer had to leave out. */
-export interface LeftOut {
+/** Something that a response had to omit. */
+export interface Omission {
   readonly instance: string;
-  /** The metric family; absent where the whole source had to go. */
+  /** The metric family; absent where the whole scrape is omitted. */
   readonly family?: string;
   readonly reason: string;
 }
 
-/** What is inflated in one go; larger entries go through the thread pool. */
-const wholeInflatedBytes = 1024 * 1024;
+/** Up to this size a scrape is inflated on the main thread; larger ones use the thread pool. */
+const maxInlineBytes = 1024 * 1024;
 const inflateAsync = promisify(gunzip);
 
-/** What a reader needs to know of the cache. */
+/** What a reader needs to know about the cache. */
 export interface ReadCache {
-  /** Whether the exposition of an entry is still the newest of its target. */
-  holds(entry: Scrape): boolean;
-  /** Whether this process has scraped it itself: then it has been checked. */
-  wasScraped(entry: Scrape): boolean;
+  /** Whether the cache holds these bytes as the newest scrape of their target. */
+  holds(scrape: Scrape): boolean;
+  /** Whether this process made the scrape itself, and so has checked it. */
+  wasScraped(scrape: Scrape): boolean;
 }
 
 /**
- * Inflates entries for answers, and checks what other nodes have sent, and what the disk has kept, before its first
- * use, once each. One that is damaged costs nobody else theirs: it is left out, told once in the log, and named for
- * as long as it is the newest of its target.
+ * Inflates scrapes for responses. Scrapes from other nodes or from disk are checked once, before their first use. A
+ * damaged scrape is omitted, logged once, and listed until its target is scraped again; other scrapes are not
+ * affected.
  */
-export class EntryReader {
-  readonly #unreadable = new Map<Scrape["gzip"], { readonly entry: Scrape; readonly reason: string }>();
-  /** The bytes that were found good here. */
+export class ScrapeReader {
+  readonly #damaged = new Map<Scrape["gzip"], { readonly scrape: Scrape; readonly reason: string }>();
+  /** Bytes that passed the check. */
   readonly #checked = new WeakSet<Scrape["gzip"]>();
   readonly #cache: ReadCache;
   readonly #logger: Logger;
@@ -44,77 +44,76 @@ export class EntryReader {
     this.#logger = logger;
   }
 
-  /** The inflated bytes of an entry; undefined where it is damaged. */
-  async read(entry: Scrape): Promise<Buffer | undefined> {
-    const { gzip, size } = entry;
-    return this.#attempt(entry, async () => {
+  /** The inflated bytes of a scrape; undefined where it is damaged. */
+  async read(scrape: Scrape): Promise<Buffer | undefined> {
+    const { gzip, size } = scrape;
+    return this.#attempt(scrape, async () => {
       const maxOutputLength = Math.max(size, 1);
-      if (size > wholeInflatedBytes) {
-        if (!this.isChecked(entry)) await checkInPieces(entry);
+      if (size > maxInlineBytes) {
+        if (!this.isChecked(scrape)) await checkInChunks(scrape);
         return await inflateAsync(gzip, { maxOutputLength });
       }
       const { bytes, bytesRead } = inflateAtOnce(gzip, maxOutputLength, size);
-      if (!this.isChecked(entry)) checkInflated(entry, bytes, bytesRead);
+      if (!this.isChecked(scrape)) checkInflated(scrape, bytes, bytesRead);
       return bytes;
     });
   }
 
-  /** Whether an entry may be sent as it is, without a look at it. */
-  isChecked(entry: Scrape): boolean {
-    return this.#cache.wasScraped(entry) || this.#checked.has(entry.gzip);
+  /** Whether the bytes of a scrape are known to be good, and can be sent unread. */
+  isChecked(scrape: Scrape): boolean {
+    return this.#cache.wasScraped(scrape) || this.#checked.has(scrape.gzip);
   }
 
-  /** Whether an entry may be sent as it is; it is looked at where nobody has. */
-  async check(entry: Scrape): Promise<boolean> {
-    if (this.isChecked(entry)) return true;
-    if (entry.size <= wholeInflatedBytes) return (await this.read(entry)) !== undefined;
-    return (await this.#attempt(entry, () => checkInPieces(entry).then(() => true))) ?? false;
+  /** Whether the bytes of a scrape are good. Checks them unless that was done before. */
+  async check(scrape: Scrape): Promise<boolean> {
+    if (this.isChecked(scrape)) return true;
+    if (scrape.size <= maxInlineBytes) return (await this.read(scrape)) !== undefined;
+    return (await this.#attempt(scrape, () => checkInChunks(scrape).then(() => true))) ?? false;
   }
 
-  /** The sources that are left out at the moment. */
-  unreadable(): LeftOut[] {
-    this.#forgetOutdated();
-    return [...this.#unreadable.values()].map(({ entry, reason }) => ({
-      instance: instanceOf(entry),
+  /** The damaged scrapes that are still the newest of their targets. */
+  omissions(): Omission[] {
+    this.#forgetReplaced();
+    return [...this.#damaged.values()].map(({ scrape, reason }) => ({
+      instance: instanceOf(scrape),
       reason,
     }));
   }
 
-  /** Why an entry could not be read, in words. */
+  /** Why a scrape could not be read; undefined where it could, or was not read yet. */
   reasonFor({ gzip }: Scrape): string | undefined {
-    return this.#unreadable.get(gzip)?.reason;
+    return this.#damaged.get(gzip)?.reason;
   }
 
-  /** Does something that shows whether an entry is good; undefined where it is not. */
-  async #attempt<T>(entry: Scrape, work: () => Promise<T>): Promise<T | undefined> {
-    if (this.#unreadable.has(entry.gzip)) return undefined;
+  /** Runs work that fails for a damaged scrape; undefined where it does. */
+  async #attempt<T>(scrape: Scrape, work: () => Promise<T>): Promise<T | undefined> {
+    if (this.#damaged.has(scrape.gzip)) return undefined;
     try {
       const result = await work();
-      this.#checked.add(entry.gzip);
+      this.#checked.add(scrape.gzip);
       return result;
     } catch (error) {
       const fault =
-        error instanceof DamagedEntryError ? error.message : `cannot be inflated: ${describeError(error)}`;
-      this.#note(entry, `what is cached ${fault}`);
+        error instanceof DamagedScrapeError ? error.message : `cannot be inflated: ${describeError(error)}`;
+      this.#report(scrape, `cached scrape ${fault}`);
       return undefined;
     }
   }
 
-  #note(entry: Scrape, reason: string): void {
-    if (this.#unreadable.has(entry.gzip)) return;
-    this.#forgetOutdated();
-    this.#unreadable.set(entry.gzip, { entry, reason });
-    const { origin } = entry;
-    this.#logger.error("a cached exposition is damaged and left out until the next scrape", {
-      instance: instanceOf(entry),
-      origin,
+  #report(scrape: Scrape, reason: string): void {
+    if (this.#damaged.has(scrape.gzip)) return;
+    this.#forgetReplaced();
+    this.#damaged.set(scrape.gzip, { scrape, reason });
+    this.#logger.error("cached scrape is damaged and omitted until the next scrape", {
+      instance: instanceOf(scrape),
+      origin: scrape.origin,
       reason,
     });
   }
 
-  #forgetOutdated(): void {
-    for (const [gzip, { entry }] of this.#unreadable) {
-      if (!this.#cache.holds(entry)) this.#unreadable.delete(gzip);
+  #forgetReplaced(): void {
+    for (const [gzip, { scrape }] of this.#damaged) {
+      if (!this.#cache.holds(scrape)) this.#damaged.delete(gzip);
     }
   }
 }

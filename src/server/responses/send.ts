@@ -1,24 +1,24 @@
-import type { Response } from "express";
+import type { ServerResponse } from "node:http";
 
-/** Answers with a short text in one line, as a person with curl wants to read it. */
-export function sendText(response: Response, status: number, text: string): void {
+/** Sends one line of plain text. */
+export function sendText(response: ServerResponse, status: number, text: string): void {
   response.statusCode = status;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
   response.end(`${text}\n`);
 }
 
-/** An exposition as it goes out. */
+/** An exposition, ready to be sent. */
 export interface ExpositionBody {
   readonly contentType: string;
-  /** Seconds since the scrape; of several sources the oldest counts. */
+  /** Seconds since the scrape, or since the oldest of several. */
   readonly age: number;
   readonly gzipped: boolean;
   readonly body: Buffer;
 }
 
-/** Answers with a whole exposition. */
+/** Sends a whole exposition. */
 export function sendExposition(
-  response: Response,
+  response: ServerResponse,
   { contentType, age, gzipped, body }: ExpositionBody,
 ): void {
   response.statusCode = 200;
@@ -31,10 +31,10 @@ export function sendExposition(
 }
 
 /**
- * Whether a client takes gzip, by its Accept-Encoding (RFC 9110 12.5.3): the coding's own weight, else that of `*`.
- * Without the header we do not send gzip, though we might: plain curl prints what it gets.
+ * Whether a client accepts gzip, according to its Accept-Encoding (RFC 9110 12.5.3): the weight of gzip itself, else
+ * that of `*`. A client that sends no such header gets no gzip, although the RFC allows it: curl would print it.
  */
-export function takesGzip(header: string | string[] | undefined): boolean {
+export function acceptsGzip(header: string | string[] | undefined): boolean {
   if (header === undefined) return false;
   if (header === "gzip") return true;
   let wildcard = false;

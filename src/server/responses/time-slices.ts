@@ -1,20 +1,34 @@
-import { setImmediate as yieldToOthers } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Steps } from "../../exposition/steps.js";
 
-/** Milliseconds after which other work has its turn. */
-const turnMs = 5;
+const sliceMs = 5;
+
+/** Divides long work into slices of 5 ms, so that other work can run in between. */
+export class TimeSlices {
+  #end = performance.now() + sliceMs;
+
+  /** Whether the work should yield now. */
+  get over(): boolean {
+    return performance.now() >= this.#end;
+  }
+
+  /** Lets other work run, then begins the next slice. */
+  async yield(): Promise<void> {
+    await nextTurn();
+    this.#end = performance.now() + sliceMs;
+  }
+}
 
 /**
- * Does a work step by step, so that it holds nobody up: a hostile exposition of some megabytes takes seconds.
+ * Runs work step by step and yields between slices: a hostile exposition of a few megabytes takes seconds.
  *
- * @returns what the work makes; rejects with what it throws.
+ * @returns what the work returns; rejects with what it throws.
  */
-export async function inTurns<T>(steps: Steps<T>): Promise<T> {
-  for (let begun = performance.now(); ; ) {
+export async function runInSlices<T>(steps: Steps<T>): Promise<T> {
+  const slices = new TimeSlices();
+  for (;;) {
     const { done, value } = steps.next();
     if (done) return value;
-    if (performance.now() - begun < turnMs) continue;
-    await yieldToOthers();
-    begun = performance.now();
+    if (slices.over) await slices.yield();
   }
 }

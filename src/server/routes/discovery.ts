@@ -8,19 +8,19 @@ import { sendText } from "../responses/send.js";
 
 const prefix = "__meta_app_metrics_proxy_";
 
-/** One element of Prometheus' http_sd. */
+/** One element of Prometheus' http_sd format. */
 export interface HttpSdGroup {
   readonly targets: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }
 
 /**
- * `/discovery`: one target a replica, for Prometheus' http_sd_configs. The list is whole or, with 503, not there
- * at all, as Prometheus then keeps the one that it has.
+ * `/discovery`: one target per replica, for Prometheus' http_sd_configs. The list is complete or else 503, because
+ * Prometheus then keeps its last list.
  *
- * A replica is to be scraped at the node that scrapes it: at that node's ADVERTISE_ADDRESS. This node's own, without
- * that setting, at the host that the request was sent to; that of a node that has told no address through this node,
- * which holds its metrics too: so nothing is lost, though lists of several nodes then name it under several addresses.
+ * A replica is to be scraped at the ADVERTISE_ADDRESS of its node. Without that setting, replicas of this node are
+ * listed with the host of the request. So are replicas of a node that published no address, because this node has
+ * their metrics, too: then nothing is missed, but the lists of different nodes differ in the address.
  */
 export function discoveryRoute(router: IRouter, context: ServerContext): void {
   router.get("/discovery", (request: Request, response: Response) => {
@@ -30,13 +30,9 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
     if (missing.length > 0) {
       sendText(response, 503, `not ready: ${missing.join("; ")}`);
     } else if (failing !== undefined) {
-      sendText(
-        response,
-        503,
-        `the list of targets cannot be had: ${failing.name}: ${failing.failing?.reason}`,
-      );
+      sendText(response, 503, `target list unavailable: ${failing.name}: ${failing.failing?.reason}`);
     } else if (address === undefined) {
-      sendText(response, 400, "no address to give out: set ADVERTISE_ADDRESS, or send a Host header");
+      sendText(response, 400, "no address to list: set ADVERTISE_ADDRESS or send a Host header");
     } else {
       response.setHeader("Content-Type", "application/json; charset=utf-8");
       response.end(JSON.stringify(groupsOf(context, address)));
@@ -44,18 +40,18 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
   });
 }
 
-/** Each replica once: what this node has a target for is its own, whoever scraped it last. */
+/** Each replica once. A replica that this node has a target for is its own, even if another node scraped it last. */
 function groupsOf({ cache, node, targets }: ServerContext, address: string): HttpSdGroup[] {
   const own = targets().filter(hasMetrics);
-  // As the other nodes call it, so that their lists say the same.
+  // The name under which this node publishes, so that all nodes list the same.
   const name = cache.holdings.own ?? node();
   const listed = new Set(own.map(({ target }) => instanceKeyOf(target)));
-  const others = cache.fresh().filter((entry) => !cache.isOwn(entry) && !listed.has(instanceKeyOf(entry)));
+  const others = cache.fresh().filter((scrape) => !cache.isOwn(scrape) && !listed.has(instanceKeyOf(scrape)));
   return [
     ...own.map((status) => groupOfTarget(status, address, name)),
-    ...others.map((entry) => {
-      const told = cache.holdings.get(entry.origin)?.advertise;
-      return groupOfEntry(entry, told !== undefined && isAddress(told) ? told : address);
+    ...others.map((scrape) => {
+      const advertised = cache.holdings.get(scrape.origin)?.advertise;
+      return groupOfScrape(scrape, advertised !== undefined && isAddress(advertised) ? advertised : address);
     }),
   ];
 }
@@ -73,9 +69,9 @@ function groupOfTarget({ target, state }: TargetStatus, address: string, node: s
   return { targets: [address], labels };
 }
 
-/** Of another node's target no more is known than what its entry says; a fresh one was up a moment ago. */
-function groupOfEntry(entry: Scrape, address: string): HttpSdGroup {
-  return { targets: [address], labels: { ...commonLabels(entry, entry.origin), [`${prefix}state`]: "up" } };
+/** A fresh scrape of another node: its target was up a moment ago, and has no further metadata here. */
+function groupOfScrape(scrape: Scrape, address: string): HttpSdGroup {
+  return { targets: [address], labels: { ...commonLabels(scrape, scrape.origin), [`${prefix}state`]: "up" } };
 }
 
 function commonLabels(identity: Identity, node: string): Record<string, string> {
@@ -90,7 +86,7 @@ function commonLabels(identity: Identity, node: string): Record<string, string> 
   };
 }
 
-/** The host that the request was sent to, if it is one that Prometheus can be told. */
+/** The Host header of the request, if it is a valid target address. */
 function hostOf(request: Request): string | undefined {
   const host = request.headers.host;
   return host !== undefined && isAddress(host) ? host : undefined;

@@ -9,22 +9,22 @@ import { clockOffsets, tellsTheTime } from "../../model/clock-offset.js";
 import { onePerInstance, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
-import { firstUnknown, nothingFor } from "../responses/explain-missing.js";
-import { formatOf } from "../responses/prepared-responses.js";
-import { sendText, takesGzip } from "../responses/send.js";
-import { inTurns } from "../responses/time-slices.js";
+import { formatOf } from "../responses/check-scrape.js";
+import { explainMissing, firstUnknown } from "../responses/explain-missing.js";
+import { acceptsGzip, sendText } from "../responses/send.js";
+import { runInSlices } from "../responses/time-slices.js";
 
 const maxNames = 1000;
-/** Seconds for an answer: what it is made of is held until it is read, though the cache has newer by then. */
+/** Seconds a client may take: until then the response holds its scrapes, although the cache has newer ones. */
 const defaultSeconds = 120;
-/** The most origins that one header names; `/targets` names them all. */
-const maxOriginsTold = 50;
+/** The maximum number of origins in the header X-Clock-Offset; `/targets` lists them all. */
+const maxOriginsInHeader = 50;
 
 /**
- * `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the time of its scrape, which is
- * that of the origin's clock: so all nodes answer the same for the same entry. Where that clock differs from this
- * node's by more than 5 s, its samples come without that time, and the header X-Clock-Offset names the origin with
- * the seconds that it is ahead: `n2=7200.0, n3=-31.4`. A source that is damaged is left out.
+ * `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the timestamp of its scrape. The
+ * timestamp is taken from the origin's clock, so that all nodes send the same for the same scrape. Where that clock is
+ * off by more than 5 s, the samples have no timestamp, and the header X-Clock-Offset lists the origin with the seconds
+ * by which it is ahead: `n2=7200.0, n3=-31.4`. Damaged scrapes are omitted.
  */
 export function federateRoutes(router: IRouter, context: ServerContext): void {
   const { cache } = context;
@@ -32,100 +32,100 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
   router.get("/federate", async (request, response) => {
     const names = namesIn(request.url);
     if (names.length > maxNames) {
-      sendText(response, 400, `name is given as ?name=a&name=b, with ${maxNames} names at most`);
+      sendText(response, 400, `at most ${maxNames} names are allowed: ?name=a&name=b`);
     } else if (names.length === 0) {
       await stream(context, request, response, cache.fresh());
     } else {
-      await answerFor(context, request, response, names);
+      await respondFor(context, request, response, names);
     }
   });
 
   router.get("/:name/federate", async (request, response) => {
-    await answerFor(context, request, response, [request.params.name]);
+    await respondFor(context, request, response, [request.params.name]);
   });
 }
 
-/** Every value of the parameter `name`, each once. The parser that Express has leaves out what is behind 1,000 others. */
+/** All distinct values of the parameter `name`. Not Express' parser, which ignores everything after 1,000 parameters. */
 function namesIn(url: string): string[] {
   const query = url.indexOf("?");
   return query < 0 ? [] : [...new Set(new URLSearchParams(url.slice(query)).getAll("name"))];
 }
 
 /**
- * Answers for all of the names, each entry once; an unknown name is an error, as it is nowhere else to be seen. What
- * may have been meant is looked for once, as that takes a while: there may be many names.
+ * Sends the scrapes of all names, each once. An unknown name is an error, because nothing else would reveal it. With
+ * many names the search for similar ones is slow, so it is done for one name only.
  */
-async function answerFor(
+async function respondFor(
   context: ServerContext,
   request: Request,
   response: Response,
   names: readonly string[],
 ): Promise<void> {
-  const named = names.map((name) => ({ name, entries: context.cache.named(name) }));
-  const entries = named.flatMap((one) => one.entries);
-  const missing = named.filter((one) => one.entries.length === 0).map(({ name }) => name);
+  const named = names.map((name) => ({ name, scrapes: context.cache.named(name) }));
+  const scrapes = named.flatMap((one) => one.scrapes);
+  const missing = named.filter((one) => one.scrapes.length === 0).map(({ name }) => name);
   const unknown = missing.length === 0 ? undefined : firstUnknown(context, missing);
-  const refused = unknown ?? (entries.length === 0 ? missing[0] : undefined);
-  if (refused !== undefined) sendText(response, ...nothingFor(context, refused, undefined));
-  else await stream(context, request, response, onePerInstance(entries));
+  const explained = unknown ?? (scrapes.length === 0 ? missing[0] : undefined);
+  if (explained !== undefined) sendText(response, ...explainMissing(context, explained, undefined));
+  else await stream(context, request, response, onePerInstance(scrapes));
 }
 
 /**
- * Sends entry by entry, as fast as the client reads, so that memory does not grow with the answer. A client that does
- * not take it in time is cut off.
+ * Sends one scrape after the other as fast as the client reads, so that memory does not grow with the response. A
+ * client that is too slow is disconnected.
  */
 async function stream(
   context: ServerContext,
   request: Request,
   response: Response,
-  entries: readonly Scrape[],
+  scrapes: readonly Scrape[],
 ): Promise<void> {
-  const untimed = new Set(entries.filter((entry) => !tellsTheTime(entry, context.clock)));
-  const gzipped = takesGzip(request.headers["accept-encoding"]);
+  const untimed = new Set(scrapes.filter((scrape) => !tellsTheTime(scrape, context.clock)));
+  const gzipped = acceptsGzip(request.headers["accept-encoding"]);
   response.statusCode = 200;
   response.setHeader("Content-Type", contentTypes.text);
   response.setHeader("Vary", "Accept-Encoding");
   if (gzipped) response.setHeader("Content-Encoding", "gzip");
-  if (untimed.size > 0) response.setHeader("X-Clock-Offset", tellOffsets(untimed, context.clock));
+  if (untimed.size > 0) response.setHeader("X-Clock-Offset", formatOffsets(untimed, context.clock));
   if (request.method === "HEAD") {
     response.end();
     return;
   }
-  const body = Readable.from(federated(context, entries, untimed), { objectMode: false });
-  const cut = setTimeout(() => response.destroy(), (context.federateSeconds ?? defaultSeconds) * 1000);
+  const body = Readable.from(federated(context, scrapes, untimed), { objectMode: false });
+  const timeout = setTimeout(() => response.destroy(), (context.federateSeconds ?? defaultSeconds) * 1000);
   try {
     if (gzipped) await pipeline(body, createGzip({ level: constants.Z_BEST_SPEED }), response);
     else await pipeline(body, response);
   } catch (error) {
-    // A client that leaves before the end is nobody's fault.
+    // Not an error where the client has disconnected.
     if (!response.destroyed || !request.socket.destroyed) throw error;
   } finally {
-    clearTimeout(cut);
+    clearTimeout(timeout);
   }
 }
 
 async function* federated(
-  { answers }: ServerContext,
-  entries: readonly Scrape[],
+  { responses }: ServerContext,
+  scrapes: readonly Scrape[],
   untimed: ReadonlySet<Scrape>,
 ): AsyncGenerator<Buffer> {
   const federation = new Federation();
-  for (const entry of entries) {
-    const bytes = await answers.reader.read(entry);
+  for (const scrape of scrapes) {
+    const bytes = await responses.reader.read(scrape);
     if (bytes === undefined) continue;
     const source = {
       bytes,
-      format: formatOf(entry),
-      labels: [["job", entry.job] as const, ["instance", instanceOf(entry)] as const],
-      ...(untimed.has(entry) ? {} : { timestamp: entry.scrapedAt }),
+      format: formatOf(scrape),
+      labels: [["job", scrape.job] as const, ["instance", instanceOf(scrape)] as const],
+      ...(untimed.has(scrape) ? {} : { timestamp: scrape.scrapedAt }),
     };
-    yield await inTurns(federation.add(source));
+    yield await runInSlices(federation.add(source));
   }
 }
 
-function tellOffsets(entries: Iterable<Scrape>, clock: Clock): string {
-  return [...clockOffsets(entries, clock)]
-    .slice(0, maxOriginsTold)
+function formatOffsets(scrapes: Iterable<Scrape>, clock: Clock): string {
+  return [...clockOffsets(scrapes, clock)]
+    .slice(0, maxOriginsInHeader)
     .map(([origin, offset]) => `${encodeURIComponent(origin)}=${offset.toFixed(1)}`)
     .join(", ");
 }

@@ -3,8 +3,8 @@ import type { ServerContext } from "../context.js";
 import { sendText } from "../responses/send.js";
 
 /**
- * `/-/healthy`: the process answers. `/-/ready`: the first scan is done and, where there are other nodes, the first
- * attempt to exchange with them; else 503 with what is missing.
+ * `/-/healthy`: the process is running. `/-/ready`: the first scan and, where there are other nodes, the first
+ * exchange with them have finished; else 503 with what is missing.
  */
 export function healthRoutes(router: IRouter, { notReady }: ServerContext): void {
   router.get("/-/healthy", (_request, response) => sendText(response, 200, "healthy"));

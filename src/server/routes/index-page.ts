@@ -1,9 +1,9 @@
 import type { IRouter } from "express";
+import { clockOffsets, clockTolerance } from "../../model/clock-offset.js";
+import type { PeerStatus } from "../../model/replication-status.js";
 import type { ServerContext } from "../context.js";
-import { escapeHtml } from "../html.js";
-import { otherNodesSection } from "../other-nodes-section.js";
 
-/** `/`: a plain page of links, and how it stands with other nodes. */
+/** `/`: a plain page of links, with the state of the other nodes. */
 export function indexPageRoute(router: IRouter, context: ServerContext): void {
   const { version, node, cache } = context;
   router.get("/", (_request, response) => {
@@ -26,11 +26,54 @@ export function indexPageRoute(router: IRouter, context: ServerContext): void {
 </ul>
 <h2>Services</h2>
 <ul>
-${services.length === 0 ? "<li>none with metrics yet</li>" : services.join("\n")}
+${services.length === 0 ? "<li>no metrics yet</li>" : services.join("\n")}
 </ul>
-${otherNodesSection(context)}
+${otherNodes(context)}
 </body>
 </html>
 `);
   });
+}
+
+/** The sections on peers and origins, with their problems. `/targets` has the details. */
+function otherNodes({ replication, cache, clock }: ServerContext): string {
+  const view = replication();
+  if (view.status === undefined) return section("Other nodes", [`no replication: ${view.reason}`]);
+  const { peers, origins, origin, listFailing, cutOff, sharedNames, manager } = view.status;
+  const offsets = clockOffsets(cache.others(), clock);
+  const problems = [
+    ...(listFailing === undefined ? [] : [`peer list: ${listFailing.reason}`]),
+    ...sharedNames.map((name) => `several nodes share the hostname ${name}: each needs its own`),
+    ...cutOff.map(({ node, error }) => `disconnected ${node}: ${error}`),
+  ];
+  const noPeers = manager ? "none" : "none: this node waits for connections from managers";
+  return [
+    ...(problems.length === 0 ? [] : [section("Problems with other nodes", problems)]),
+    section("Peers", peers.length === 0 ? [noPeers] : peers.map(peerLine)),
+    section(
+      "Origins",
+      origins.map(({ origin: name, entries, silentFor }) => {
+        const lastUpdate = name === origin ? "this node" : `last update ${silentFor} s ago`;
+        const offset = offsets.get(name) ?? 0;
+        const clockLine = Math.abs(offset) > clockTolerance ? `, clock off by ${offset.toFixed(1)} s` : "";
+        return `${name}: ${entries} scrapes, ${lastUpdate}${clockLine}`;
+      }),
+    ),
+  ].join("\n");
+}
+
+function peerLine({ title, node, state, lastError }: PeerStatus): string {
+  const name = node === undefined || node === title ? title : `${title} (${node})`;
+  return `${name}: ${state}${lastError === undefined ? "" : `: ${lastError}`}`;
+}
+
+function section(title: string, lines: readonly string[]): string {
+  return `<h2>${escapeHtml(title)}</h2>
+<ul>
+${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join("\n")}
+</ul>`;
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

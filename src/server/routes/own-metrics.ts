@@ -1,7 +1,7 @@
 import type { IRouter } from "express";
 import type { ServerContext } from "../context.js";
 
-/** `/metrics`: the proxy's own metrics. */
+/** `/metrics`: the metrics of the proxy itself. */
 export function ownMetricsRoute(router: IRouter, { telemetry }: ServerContext): void {
   router.get("/metrics", async (_request, response) => {
     const { text, contentType } = await telemetry.expose();

@@ -6,29 +6,29 @@ import type { Scraped } from "../../fetch/read-answer.js";
 import type { ServerContext } from "../context.js";
 import type { Relay } from "../relay/relay.js";
 import { RelayError } from "../relay/relay-error.js";
-import { sendText, takesGzip } from "../responses/send.js";
+import { acceptsGzip, sendText } from "../responses/send.js";
 
-/** What is inflated in one go. */
-const wholeInflatedBytes = 1024 * 1024;
+/** Up to this size a body is inflated on the main thread. */
+const maxInlineBytes = 1024 * 1024;
 
 /**
- * `/relay?target=http://host:port/path`: the exposition of the target as it is now, past the cache, in the
- * multi-target pattern of Prometheus.
+ * `/relay?target=http://host:port/path`: scrapes the target now, without the cache (Prometheus' multi-target exporter
+ * pattern).
  */
 export function relayRoute(router: IRouter, { relay, telemetry, logger }: ServerContext): void {
   router.get("/relay", async (request: Request, response: Response) => {
     if (relay === undefined) {
-      sendText(response, 404, "the relay is off: the setting RELAY_ALLOW turns it on");
+      sendText(response, 404, "the relay is disabled; set RELAY_ALLOW to enable it");
       return;
     }
     const ended = measure(response, telemetry);
     try {
-      await answer(relay, request, response, ended);
+      await respond(relay, request, response, ended);
     } catch (error) {
       if (response.destroyed || response.headersSent) response.destroy();
       else if (error instanceof RelayError) {
-        // Prometheus shows the status only.
-        logger.debug("a request at the relay was refused or failed", {
+        // Logged because Prometheus shows only the status.
+        logger.debug("relay request failed", {
           status: error.status,
           reason: error.message,
         });
@@ -37,10 +37,10 @@ export function relayRoute(router: IRouter, { relay, telemetry, logger }: Server
     }
   });
 
-  async function answer(relay: Relay, request: Request, response: Response, ended: AbortSignal) {
-    const place = relay.enter();
-    ended.addEventListener("abort", () => place.leave(), { once: true });
-    const scraped = await place.ask({
+  async function respond(relay: Relay, request: Request, response: Response, ended: AbortSignal) {
+    const slot = relay.acquire();
+    ended.addEventListener("abort", () => slot.release(), { once: true });
+    const scraped = await slot.fetch({
       targets: targetsOf(request.url),
       accept: request.headers.accept,
       timeout: headerText(request, "x-prometheus-scrape-timeout-seconds"),
@@ -48,13 +48,13 @@ export function relayRoute(router: IRouter, { relay, telemetry, logger }: Server
       signal: ended,
     });
     telemetry.relaySize.observe(scraped.size);
-    const cut = setTimeout(() => response.destroy(), relay.sendTimeout * 1000).unref();
-    ended.addEventListener("abort", () => clearTimeout(cut), { once: true });
-    await send(response, scraped, takesGzip(request.headers["accept-encoding"]));
+    const timeout = setTimeout(() => response.destroy(), relay.sendTimeout * 1000).unref();
+    ended.addEventListener("abort", () => clearTimeout(timeout), { once: true });
+    await send(response, scraped, acceptsGzip(request.headers["accept-encoding"]));
   }
 }
 
-/** Counts a request when it is over. @returns a signal that aborts then, or when the client leaves. */
+/** Records the metrics of a request. @returns a signal that aborts when it ends or the client disconnects. */
 function measure(response: Response, telemetry: ServerContext["telemetry"]): AbortSignal {
   const begun = performance.now();
   const ended = new AbortController();
@@ -77,12 +77,12 @@ async function send(response: Response, scraped: Scraped, gzipped: boolean): Pro
   if (gzipped) response.setHeader("Content-Encoding", "gzip");
   if (response.req.method === "HEAD") response.end();
   else if (gzipped) response.end(gzip);
-  else if (size <= wholeInflatedBytes) response.end(gunzipSync(gzip, { maxOutputLength: Math.max(size, 1) }));
-  // Piece by piece, so that the answers of all clients together stay as small as they were kept.
+  else if (size <= maxInlineBytes) response.end(gunzipSync(gzip, { maxOutputLength: Math.max(size, 1) }));
+  // In chunks, so that only the compressed bodies are in memory, however many clients there are.
   else await pipeline(Readable.from([gzip]), createGunzip(), response);
 }
 
-/** Every value of the parameter `target`; others do not count. */
+/** All values of the parameter `target`. */
 function targetsOf(url: string): string[] {
   const query = url.indexOf("?");
   return query < 0 ? [] : new URLSearchParams(url.slice(query)).getAll("target");

@@ -73,7 +73,7 @@ describe("what is never admitted, whatever the list says,", () => {
     });
     for (const name of ["a", "b", "c"])
       expect(await admit(everything, `http://${name}.test/`, { resolve })).toMatch(
-        /leads to .*never relayed$/,
+        /resolves to .*never relayed$/,
       );
   });
 
@@ -96,7 +96,7 @@ describe("what is never admitted, whatever the list says,", () => {
   it("is any host at the engine's port while nobody knows where the engine is", async () => {
     const engine = { host: "engine.test", port: 1234 };
     expect(await admit(everything, "http://10.0.0.9:1234/", { engine })).toMatch(
-      /where that is cannot be told$/,
+      /whose address cannot be resolved$/,
     );
     expect(await admit(everything, "http://10.0.0.9:1235/", { engine })).toEqual(["10.0.0.9"]);
   });
@@ -130,7 +130,9 @@ describe("loopback", () => {
     ["targets", "http://127.0.0.1:9100/"],
   ])("is not admitted by %s: %s", async (allow, url) => {
     const targets = () => [targetAt("http://127.0.0.1:9100/metrics")];
-    expect(await admit(allow, url, { resolve, targets })).toMatch(/loopback, and RELAY_ALLOW does not name/);
+    expect(await admit(allow, url, { resolve, targets })).toMatch(
+      /^RELAY_ALLOW does not allow the loopback address/,
+    );
   });
 
   it("is never meant by an address that only wraps it", async () => {

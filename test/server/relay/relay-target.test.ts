@@ -47,9 +47,9 @@ describe("the parameter target", () => {
   });
 
   it("is there once", () => {
-    expect(refusalOf().message).toMatch(/^needs one parameter target/);
-    expect(refusalOf("").message).toMatch(/^needs one parameter target/);
-    expect(refusalOf("http://a/", "http://b/").message).toMatch(/^needs one parameter target/);
+    expect(refusalOf().message).toMatch(/^one parameter target is required/);
+    expect(refusalOf("").message).toMatch(/^one parameter target is required/);
+    expect(refusalOf("http://a/", "http://b/").message).toMatch(/^one parameter target is required/);
   });
 
   it.each([
@@ -93,16 +93,16 @@ describe("the parameter target", () => {
     ["http://node:9100/%7F", "encoded control"],
     ["http://no%0d%0ade:9100/", "encoded control"],
     ["http://node:0/", "port 0"],
-    ["http://node:65536/", "no valid URL"],
-    ["http://node:9100:80/", "no valid URL"],
+    ["http://node:65536/", "not a valid URL"],
+    ["http://node:9100:80/", "not a valid URL"],
     ["http://no de/", "space"],
-    ["http://no%20de/", "no valid URL"],
-    ["http://no%2fde/", "no valid URL"],
-    ["http://256.0.0.1/", "no valid URL"],
-    ["http://1.2.3.4.5/", "no valid URL"],
-    ["http://[::1/", "no valid URL"],
-    ["http://[::1%25lo]/", "no valid URL"],
-    ["http://[v1.x]/", "no valid URL"],
+    ["http://no%20de/", "not a valid URL"],
+    ["http://no%2fde/", "not a valid URL"],
+    ["http://256.0.0.1/", "not a valid URL"],
+    ["http://1.2.3.4.5/", "not a valid URL"],
+    ["http://[::1/", "not a valid URL"],
+    ["http://[::1%25lo]/", "not a valid URL"],
+    ["http://[v1.x]/", "not a valid URL"],
     [`http://node/${"x".repeat(2048)}`, "longer than 2048"],
   ])("is refused where it is %j: %s", (text, reason) => {
     const { status, message } = refusalOf(text);

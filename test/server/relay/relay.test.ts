@@ -26,7 +26,7 @@ describe("a target cannot keep the relay:", () => {
     const { status, text } = await ask(url, brief);
     // A flood of 1xx answers is a fault to the HTTP client, before the time is over.
     expect([502, 504]).toContain(status);
-    if (status === 504) expect(text).toMatch(/^127\.0\.0\.1:\d+: no complete answer within 0\.4 s\n$/);
+    if (status === 504) expect(text).toMatch(/^127\.0\.0\.1:\d+: no complete response within 0\.4 s\n$/);
     await expect.poll(() => closed).toBe(true);
   });
 
@@ -34,7 +34,7 @@ describe("a target cannot keep the relay:", () => {
     const { ask } = await setUpRelay({ allow: "slow.test:*", resolve: () => new Promise(() => undefined) });
     expect(await ask("http://slow.test:9100/metrics", brief)).toMatchObject({
       status: 504,
-      text: "slow.test:9100: no complete answer within 0.4 s\n",
+      text: "slow.test:9100: no complete response within 0.4 s\n",
     });
   });
 
@@ -80,7 +80,7 @@ describe("a target cannot keep the relay:", () => {
     const { ask, metric } = await setUpRelay({ maxBytes: half.length + 10, timeout: 3 });
     const answers = await Promise.all([1, 2, 3].map(() => ask(target.url)));
     expect(answers.map(({ status }) => status).sort()).toEqual([503, 504, 504]);
-    expect(answers.find(({ status }) => status === 503)?.text).toMatch(/too much is under way/);
+    expect(answers.find(({ status }) => status === 503)?.text).toMatch(/too many bytes are being relayed/);
     await expect.poll(() => metric("requests_in_flight")).toBe(0);
     // What they held is given back.
     const well = await startTarget(answerWith(half));
@@ -102,7 +102,7 @@ describe("a client cannot keep the relay:", () => {
     expect(await metric("requests_in_flight")).toBe(64);
     expect(await ask(target.url)).toMatchObject({
       status: 503,
-      text: "64 relayed requests are under way; try again\n",
+      text: "too many concurrent requests (limit 64); try again\n",
     });
     for (const release of held) release();
     expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([200]));
@@ -148,7 +148,7 @@ describe("redirects are not followed:", () => {
       const { status, text, headers } = await ask(target.url);
       expect({ status, text }).toEqual({
         status: 502,
-        text: `127.0.0.1:${target.port} answered with status ${code}; redirects are not followed\n`,
+        text: `127.0.0.1:${target.port} responded with status ${code}; redirects are not followed\n`,
       });
       expect(headers["location"]).toBeUndefined();
       expect(target.requests).toEqual(["GET /metrics"]);

@@ -15,7 +15,7 @@ describe("looking names up", () => {
         refusals.add(`${error.status} ${error.message}`),
       );
     }
-    await expect.poll(() => [...refusals]).toEqual(["503 too many names are being looked up; try again"]);
+    await expect.poll(() => [...refusals]).toEqual(["503 too many host names are being resolved; try again"]);
     expect(asked).toEqual(["slow0.test", "slow1.test"]);
   });
 

@@ -8,20 +8,20 @@ const cut = (gzip: Buffer) => Buffer.concat([gzip.subarray(0, -9), gzip.subarray
 
 /** What another node says that it has scraped, and has not. */
 const faults: [what: string, reason: RegExp, fields: Partial<Scrape> & { text?: string }][] = [
-  ["a web page", /no valid exposition: line 1/, { text: "<html>\n" }],
-  ["a text that ends in the middle of a sample", /no valid exposition: line 2/, { text: 'a 1\nb{c="d' }],
+  ["a web page", /not a valid exposition: line 1/, { text: "<html>\n" }],
+  ["a text that ends in the middle of a sample", /not a valid exposition: line 2/, { text: 'a 1\nb{c="d' }],
   ["text for OpenMetrics", /# EOF/, { contentType: "application/openmetrics-text; version=1.0.0" }],
-  ["more samples than it says", /not as many samples/, { text: "a 1\nb 1\n" }],
-  ["less than it says", /not as long/, { size: 6 }],
+  ["more samples than it says", /does not have its stated number of samples/, { text: "a 1\nb 1\n" }],
+  ["less than it says", /does not have its stated size/, { size: 6 }],
   ["more than it says", /./, { size: 3 }],
   [
     "bytes behind the gzip stream",
-    /not as long/,
+    /does not have its stated size/,
     { gzip: Buffer.concat([gzipSync("a 1\n"), Buffer.alloc(9)]), size: 4 },
   ],
   ["a gzip stream that is cut", /./, { gzip: cut(gzipSync("a 1\n")), size: 4 }],
-  ["a web page of megabytes", /no valid exposition/, { text: `${long}<html>\n` }],
-  ["megabytes more than it says", /inflates to more/, { text: long, size: 1_100_000 }],
+  ["a web page of megabytes", /not a valid exposition/, { text: `${long}<html>\n` }],
+  ["megabytes more than it says", /inflates to more than its stated size/, { text: long, size: 1_100_000 }],
 ];
 
 describe.each(faults)("another node's entry that is %s", (_, reason, fields) => {

@@ -27,12 +27,12 @@ describe("a name whose only entries are another node's and stale", () => {
       ]) {
         expect(await get(path!)).toMatchObject({
           status: 503,
-          text: `nothing fresh for ${asked}: last heard of from node n2 47 s ago\n`,
+          text: `no fresh metrics for ${asked}: nothing received from node n2 for 47 s\n`,
         });
       }
       expect(await get("/web/7/metrics")).toMatchObject({
         status: 404,
-        text: 'unknown replica: "web", replica "7"; there is 2\n',
+        text: 'unknown replica: "web", replica "7"; known replicas: 2\n',
       });
     },
   );
@@ -44,7 +44,7 @@ describe("a name whose only entries are another node's and stale", () => {
     cache.holdings.drop(entry);
     expect(await get("/web/metrics")).toMatchObject({
       status: 503,
-      text: 'nothing fresh for "web": node n2, which scrapes it, has had nothing newer for 31 s: ask it for the reason\n',
+      text: 'no fresh metrics for "web": node n2 has published no new scrape for 31 s: see /targets on n2\n',
     });
   });
 
@@ -77,7 +77,7 @@ describe("a name whose only entries are another node's and stale", () => {
     take("n2", { replica: "2" });
     clock.advance(40);
     expect((await get("/web/metrics")).text).toBe(
-      'nothing fresh for "web": down: connection refused; last heard of from node n2 40 s ago\n',
+      'no fresh metrics for "web": down: connection refused; nothing received from node n2 for 40 s\n',
     );
   });
 });

@@ -15,7 +15,7 @@ describe("a source whose cached bytes are damaged", () => {
     const targets = await get("/targets");
     expect(targets.status).toBe(200);
     expect(JSON.parse(targets.text).mergeConflicts).toEqual([
-      { instance: "shop_web.2", reason: "what is cached cannot be inflated: incorrect header check" },
+      { instance: "shop_web.2", reason: "cached scrape cannot be inflated: incorrect header check" },
     ]);
   });
 
@@ -34,7 +34,7 @@ describe("a source whose cached bytes are damaged", () => {
     put(damaged);
     expect(await get("/web/metrics")).toMatchObject({
       status: 503,
-      text: "nothing to serve until the next scrape: shop_web.2: what is cached cannot be inflated: incorrect header check\n",
+      text: "nothing to serve until the next scrape: shop_web.2: cached scrape cannot be inflated: incorrect header check\n",
     });
     expect((await get("/targets")).status).toBe(200);
     expect((await get("/federate")).status).toBe(200);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { toText } from "../../../src/exposition/convert.js";
 import { Federation } from "../../../src/exposition/federate.js";
 import { merge } from "../../../src/exposition/merge.js";
-import { inTurns } from "../../../src/server/responses/time-slices.js";
+import { runInSlices } from "../../../src/server/responses/time-slices.js";
 import { setUpServer } from "../../support/http-server.js";
 
 /** No two of its lines are alike: what was learned of one helps with no other. */
@@ -17,7 +17,7 @@ describe("while a hostile exposition", () => {
     ["is converted", () => toText(Buffer.from(`${hostile}# EOF\n`))],
   ])("%s, others have their turn", async (_, work) => {
     let done = false;
-    const made = inTurns<unknown>(work()).finally(() => {
+    const made = runInSlices<unknown>(work()).finally(() => {
       done = true;
     });
     let turns = 0;
@@ -42,5 +42,5 @@ describe("while a hostile exposition", () => {
 
 it("what goes wrong in a step is told to who waits for the work", async () => {
   const mixed = merge([source, { ...source, format: "openmetrics" }], "openmetrics");
-  await expect(inTurns(mixed)).rejects.toThrow(RangeError);
+  await expect(runInSlices(mixed)).rejects.toThrow(RangeError);
 });

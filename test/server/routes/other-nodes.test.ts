@@ -141,9 +141,9 @@ describe("the status page on other nodes", () => {
     for (const line of [
       "10.0.0.2:22 (n2): connected",
       "10.0.0.3:22: failing: &#60;b&#62;it is away",
-      "several nodes are called twin: each needs a hostname of its own",
-      "node1: 3 entries, this node",
-      "n2: 2 entries, heard of 5 s ago",
+      "several nodes share the hostname twin: each needs its own",
+      "node1: 3 scrapes, this node",
+      "n2: 2 scrapes, last update 5 s ago",
     ]) {
       expect(text).toContain(`<li>${line}</li>`);
     }
@@ -153,7 +153,9 @@ describe("the status page on other nodes", () => {
     const alone = await setUpServer({ replication: { status: undefined, reason: "SSHPASS is not set" } });
     expect((await alone.get("/")).text).toContain("<li>no replication: SSHPASS is not set</li>");
     const worker = await setUpServer(replicating({ manager: false }));
-    expect((await worker.get("/")).text).toContain("<li>none: this node waits for the managers to call</li>");
+    expect((await worker.get("/")).text).toContain(
+      "<li>none: this node waits for connections from managers</li>",
+    );
   });
 });
 

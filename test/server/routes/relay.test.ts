@@ -18,7 +18,7 @@ describe("/relay", () => {
     const { get } = await setUpServer();
     expect(await get("/relay?target=http://127.0.0.1:9100/metrics")).toMatchObject({
       status: 404,
-      text: "the relay is off: the setting RELAY_ALLOW turns it on\n",
+      text: "the relay is disabled; set RELAY_ALLOW to enable it\n",
     });
   });
 
@@ -52,7 +52,7 @@ describe("/relay", () => {
     const { get } = await setUpRelay();
     expect(await get(`/relay${query}`)).toMatchObject({
       status: 400,
-      text: "needs one parameter target, such as /relay?target=http://host:9100/metrics\n",
+      text: "one parameter target is required: /relay?target=http://host:9100/metrics\n",
     });
   });
 
@@ -155,7 +155,7 @@ it.each(["0", "-1", "5s", "1e3", "NaN", ""])("a time-out of %j is refused or pas
   const { ask } = await setUpRelay();
   const { status, text } = await ask(target.url, { "x-prometheus-scrape-timeout-seconds": told });
   expect(status).toBe(400);
-  expect(text).toBe("X-Prometheus-Scrape-Timeout-Seconds is no number of seconds above 0\n");
+  expect(text).toBe("X-Prometheus-Scrape-Timeout-Seconds is not a number of seconds above 0\n");
 });
 
 describe("the relay hands on", () => {
@@ -239,8 +239,8 @@ describe("the relay hands on", () => {
 
 describe("502, with the reason in one line, is a target that", () => {
   const cases: [string, Parameters<typeof startTarget>[0], RegExp][] = [
-    ["answers with another status", answerWith("up 1\n", textType, 500), /answered with status 500$/],
-    ["has nothing there", answerWith("up 1\n", textType, 204), /answered with status 204$/],
+    ["answers with another status", answerWith("up 1\n", textType, 500), /responded with status 500$/],
+    ["has nothing there", answerWith("up 1\n", textType, 204), /responded with status 204$/],
     ["answers with a page", answerWith("<html></html>", "text/html"), /not a valid exposition: line 1/],
     ["answers with JSON", answerWith('{"secret":1}', "application/json"), /not a valid exposition: line 1/],
     ["ends in the middle of a line", answerWith("up 1\nup_"), /not a valid exposition: line 2/],
