@@ -1,26 +1,28 @@
-/** Bytes that are written one behind the other into memory that grows. */
+import { viewOf } from "./bytes.js";
+
+/** A growing buffer that bytes are appended to. */
 export class ByteSink {
   bytes: Buffer;
-  /** How many bytes were written. May be set back, to take back what was written last. */
+  /** Number of bytes written. May be set to a lower value to undo the most recent writes. */
   length = 0;
   private view: DataView;
 
-  /** `capacity`: how many bytes it is likely to take. */
+  /** @param capacity expected number of bytes. */
   constructor(capacity: number) {
     this.bytes = allocate(capacity);
     this.view = viewOf(this.bytes);
   }
 
-  /** Makes it empty, with other memory: what was written stays with those who have it. */
+  /** Starts again with a new, empty buffer. References to the old buffer stay valid. */
   renew(capacity: number): void {
     this.bytes = allocate(capacity);
     this.view = viewOf(this.bytes);
     this.length = 0;
   }
 
-  /** Makes room for `count` more bytes. To be called before `copy`. */
+  /** Ensures space for `count` more bytes. Required before `copy`. */
   reserve(count: number): void {
-    // A copy may write seven bytes more.
+    // A copy may write up to seven bytes more.
     const wanted = this.length + count + 8;
     if (wanted <= this.bytes.length) return;
     const grown = allocate(Math.max(2 * this.bytes.length, wanted));
@@ -30,9 +32,11 @@ export class ByteSink {
   }
 
   /**
-   * Adds what lies between `start` and `end`, for which there is room. Lines are so short that calling a native copy
-   * takes longer than eight bytes at once do. They go over as floats: no bits of a float are changed but those of
-   * some that are NaN, and no eight bytes of UTF-8 are one (0xff is not in it, and 0x7f not behind 0xf0 and above).
+   * Appends the bytes from `start` to `end`; the space must have been reserved.
+   *
+   * For short lines, copying eight bytes at a time is faster than calling a native copy. They are copied as floats.
+   * That changes bits only in some NaNs, and no eight bytes of UTF-8 form one (0xff does not occur in it, and 0x7f does
+   * not follow 0xf0 or above).
    */
   copy(from: DataView, start: number, end: number): void {
     const { view } = this;
@@ -46,7 +50,7 @@ export class ByteSink {
     }
   }
 
-  /** Adds a byte string. */
+  /** Appends a byte string. */
   write(text: string): void {
     this.reserve(text.length);
     this.length += this.bytes.write(text, this.length, "latin1");
@@ -55,9 +59,4 @@ export class ByteSink {
 
 function allocate(capacity: number): Buffer {
   return Buffer.allocUnsafeSlow(Math.max(Math.ceil(capacity), 1024));
-}
-
-/** A view of the same memory. */
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -2,21 +2,21 @@ import type { Format } from "./format.js";
 import type { Metadata, MetadataLine } from "./metadata.js";
 import type { MetricType, TypeOf } from "./metric-type.js";
 
-/** What a source says of a family of the answer, whose format may be another one. */
+/** What a source declares about a family, after conversion to the output format. */
 export interface Declaration {
-  /** Undefined where it says none. */
+  /** Undefined if the source declares none. */
   readonly type: MetricType | undefined;
-  /** Its HELP and UNIT; what comes later shows up here. */
+  /** HELP and UNIT. Later lines of the source update it. */
   readonly metadata: Metadata;
-  /** It was made up for samples that have no family of their own in the source: no sample, no family. */
+  /** Created by the conversion for samples without a family of their own in the source; omitted without samples. */
   readonly derived: boolean;
 }
 
-/** The families that one source declares, in terms of the answer's format. */
+/** The families that one source declares, converted to the output format. */
 export class Declarations {
-  /** By the name of the family. */
+  /** By family name. */
   readonly families = new Map<string, Declaration>();
-  /** Their types. */
+  /** The types of the families. */
   readonly types: TypeOf = { get: (family) => this.families.get(family)?.type };
   private readonly metadata = new Map<string, Metadata>();
 
@@ -25,20 +25,20 @@ export class Declarations {
     private readonly into: Format,
   ) {}
 
-  /** Adds what a line says; what was said first holds. Answers the name of the family that it is about. */
-  add({ family, says }: MetadataLine): string {
+  /** Adds a metadata line. Of several lines of one kind, the first counts. Returns the name of the family. */
+  add({ family, metadata: line }: MetadataLine): string {
     const metadata = this.metadata.get(family) ?? {};
     this.metadata.set(family, metadata);
-    const typeIsNew = metadata.type === undefined && says.type !== undefined;
-    metadata.type ??= says.type;
-    metadata.help ??= says.help;
-    metadata.unit ??= says.unit;
+    const typeIsNew = metadata.type === undefined && line.type !== undefined;
+    metadata.type ??= line.type;
+    metadata.help ??= line.help;
+    metadata.unit ??= line.unit;
     const families = this.convert(family, metadata.type);
     if (typeIsNew && this.families.get(family)?.metadata === metadata) this.families.delete(family);
     for (const [index, { name, type }] of families.entries()) {
       const known = this.families.get(name);
       const derived = index > 0;
-      // A family that was made up gives way to one that is the source's own.
+      // A family that the source declares replaces a derived one.
       if (known === undefined || (known.derived && !derived))
         this.families.set(name, { type, metadata, derived });
     }
@@ -56,8 +56,8 @@ interface Family {
 }
 
 /**
- * The families in the text format that one in OpenMetrics becomes, as Prometheus' Python client does it: samples
- * keep their names; those that the text format's type does not know are gauges of their own.
+ * Converts an OpenMetrics family to families of the text format, like Prometheus' Python client: samples keep their
+ * names; those that the type does not include in the text format become gauges.
  */
 function textFamilies(name: string, type: MetricType): readonly Family[] {
   const gauge = (suffix: string): Family => ({ name: name + suffix, type: "gauge" });

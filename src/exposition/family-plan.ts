@@ -3,27 +3,28 @@ import type { LabelledSource } from "./labelled-source.js";
 import { labelBits, type MetricType, ownerBySuffix, type Part, partsOf, writeType } from "./metric-type.js";
 import { fromByteString } from "./quoted.js";
 
-/** Where the samples of one name go that one source has. */
+/** The family for the samples of one name in one source. */
 export interface Place {
-  /** The family. */
   readonly family: string;
-  /** Why they are left out of it; undefined where they are not. */
-  readonly misfit: string | undefined;
+  /** Why the samples are left out; undefined if they are not. */
+  readonly conflict: string | undefined;
 }
 
 /**
- * Tells which families an answer has, and which samples belong to which.
+ * Decides which families the merged exposition has, and which samples belong to which family.
  *
- * The first source with a type for a family says what it is; a type that the source's own samples contradict does
- * not count. Another source's family of another type is left out. Samples without type join the family if they
- * could be part of it, and are left out if not; where nobody knows a type, each name is a family of its own. A
- * name with a suffix belongs to the family that has such samples, whatever else is said of it: `x_count` is part
- * of the histogram `x`.
+ * - The first source that declares a type for a family decides. A type that the source's own samples contradict does
+ *   not count.
+ * - A family that has another type in another source is left out there.
+ * - Samples without a type join the family if they can be part of it, else they are left out. If no source declares a
+ *   type, each name is a family of its own.
+ * - A name with a suffix belongs to the family with such samples, whatever else is declared: `x_count` is part of the
+ *   histogram `x`.
  */
 export class FamilyPlan {
   /** The type of each family that has one. */
   readonly types = new Map<string, MetricType>();
-  /** Of each source the types that hold. */
+  /** The valid types of each source. */
   private readonly sourceTypes: readonly ReadonlyMap<string, MetricType>[];
 
   constructor(
@@ -31,21 +32,21 @@ export class FamilyPlan {
     private readonly format: Format,
   ) {
     this.sourceTypes = sources.map((source) => source.types());
-    // What has samples goes first.
+    // Families with samples take precedence.
     this.decideTypes((index, family, type) => sources[index]!.hasSamples(family, type));
     this.decideTypes(() => true);
-    // An owner's name is shorter than what it owns.
+    // The name of an owner is shorter than the names that it owns.
     for (const family of [...this.types.keys()].sort((one, other) => one.length - other.length)) {
       if (this.isOwned(family)) this.types.delete(family);
     }
   }
 
-  /** Whether samples of that name belong to a family of another name. */
+  /** Whether samples with this name belong to a family with another name. */
   isOwned(family: string): boolean {
     return ownerBySuffix(family, this.types, this.format) !== undefined;
   }
 
-  /** Where the samples of that name go that the source with this index has. */
+  /** Finds the family for the samples with this name in the source with this index. */
   place(index: number, name: string): Place {
     const { format, types } = this;
     const ownTypes = this.sourceTypes[index]!;
@@ -53,16 +54,19 @@ export class FamilyPlan {
     const ownType = ownTypes.get(ownFamily);
     const decided = types.get(ownFamily);
     if (ownType !== undefined && decided !== undefined && decided !== ownType) {
-      return { family: ownFamily, misfit: this.misfit(`type ${this.word(ownType)}`, decided) };
+      return { family: ownFamily, conflict: this.conflict(`type ${this.typeName(ownType)}`, decided) };
     }
     const owner = ownerBySuffix(name, types, format);
     const family = owner?.family ?? name;
     const type = types.get(family);
-    if (type === undefined) return { family, misfit: undefined };
+    if (type === undefined) return { family, conflict: undefined };
     const part = owner?.part ?? partsOf(type, format).find(({ suffix }) => suffix === "");
-    if (part === undefined) return { family, misfit: this.misfit(`samples called ${name}`, type) };
-    if (this.sources[index]!.has(name, part.label)) return { family, misfit: undefined };
-    return { family, misfit: this.misfit(`samples called ${name} without ${labelOf(part, family)}`, type) };
+    if (part === undefined) return { family, conflict: this.conflict(`samples named ${name}`, type) };
+    if (this.sources[index]!.has(name, part.label)) return { family, conflict: undefined };
+    return {
+      family,
+      conflict: this.conflict(`samples named ${name} without label ${labelOf(part, family)}`, type),
+    };
   }
 
   private decideTypes(counts: (index: number, family: string, type: MetricType) => boolean): void {
@@ -73,11 +77,11 @@ export class FamilyPlan {
     }
   }
 
-  private misfit(what: string, type: MetricType): string {
-    return fromByteString(`${what}, but ${this.word(type)} in the first source`);
+  private conflict(what: string, type: MetricType): string {
+    return fromByteString(`${what}, but ${this.typeName(type)} in the first source`);
   }
 
-  private word(type: MetricType): string {
+  private typeName(type: MetricType): string {
     return writeType(type, this.format);
   }
 }

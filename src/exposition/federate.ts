@@ -1,48 +1,73 @@
 import { ByteSink } from "./byte-sink.js";
 import { Declarations } from "./declarations.js";
-import { FederatedFamilies } from "./federated-families.js";
-import { PutLabels } from "./put-labels.js";
-import { SampleCopier } from "./sample-copier.js";
-import type { Source } from "./source.js";
-import type { Steps } from "./steps.js";
+import { writeMetadata } from "./metadata.js";
+import { type MetricType, ownerBySuffix } from "./metric-type.js";
+import { SampleCopier, type Steps } from "./sample-copier.js";
+import { AddedLabels, type Source } from "./source.js";
 
-/** A source, and when it was read. */
+/** A source and the time when it was scraped. */
 export interface FederatedSource extends Source {
-  /** Milliseconds since the epoch, a whole number: for all samples that have no timestamp of their own. */
+  /** Milliseconds since the Unix epoch, a whole number. Added to samples without a timestamp. */
   readonly timestamp?: number;
 }
 
 /**
- * One answer in text 0.0.4 over many sources, made one source at a time: it remembers no more than the names of
- * families and metrics, so that memory does not grow with the answer.
+ * Produces one exposition in text format 0.0.4 from many sources, one source at a time. It remembers only the names of
+ * families and metrics, so memory does not grow with the output.
  *
- * Every sample of every source is in it. HELP and TYPE are said before the first sample of a family and never
- * again, not even where another source has another type: Prometheus needs no more, and strict parsers take it.
+ * The output contains every sample of every source. HELP and TYPE precede the first sample of a family and are not
+ * repeated, even if a later source declares another type. That satisfies Prometheus and strict parsers.
  */
 export class Federation {
   private readonly sink = new ByteSink(0);
   private readonly copier = new SampleCopier(this.sink, false);
   private readonly families = new FederatedFamilies();
-  /** How many bytes came out for each that went in, the last time. */
+  /** Output bytes per input byte of the previous source. */
   private growth = 1.5;
 
-  /** The lines of one source. They are the caller's; each call makes new ones. One source comes after the other. */
+  /** Converts the next source. The caller owns the returned bytes. Finish one source before starting the next. */
   *add({ bytes, format, labels, timestamp }: FederatedSource): Steps<Buffer> {
     const { families, sink } = this;
     const declarations = new Declarations(format, "text");
     sink.renew(1.02 * this.growth * bytes.length);
     yield* this.copier.copy(
-      { bytes, format, into: "text", put: new PutLabels(labels), timestamp },
+      { bytes, format, into: "text", added: new AddedLabels(labels), timestamp },
       {
         metadata: (line) => declarations.add(line),
         enter: ({ name }) => {
-          const header = families.introduce(name, declarations);
-          if (header !== "") sink.write(header);
+          const metadata = families.introduce(name, declarations);
+          if (metadata !== "") sink.write(metadata);
         },
         sample: () => undefined,
       },
     );
     if (bytes.length > 0) this.growth = sink.length / bytes.length;
     return sink.bytes.subarray(0, sink.length);
+  }
+}
+
+/** The families of the output so far, as a strict parser of the text format sees them. */
+class FederatedFamilies {
+  /** By name; unknown if no type was declared before the first sample. */
+  private readonly types = new Map<string, MetricType>();
+  /** Names of the samples so far. */
+  private readonly metrics = new Set<string>();
+
+  /** Returns the HELP and TYPE lines to write before samples with this name; empty if the family has been introduced. */
+  introduce(name: string, { families, types }: Declarations): string {
+    if (this.metrics.has(name)) return "";
+    this.metrics.add(name);
+    const family = ownerBySuffix(name, types, "text")?.family ?? name;
+    const metadata = this.declare(family, families.get(family)?.type, families.get(family)?.metadata.help);
+    // If the family could not be declared, parsers treat these samples as a family of their own.
+    this.declare(name, undefined, undefined);
+    return metadata;
+  }
+
+  private declare(family: string, type: MetricType | undefined, help: string | undefined): string {
+    // Parsers treat the name `x_count` as part of the histogram `x`, also in HELP and TYPE.
+    if (this.types.has(family) || ownerBySuffix(family, this.types, "text")) return "";
+    this.types.set(family, type ?? "unknown");
+    return writeMetadata(family, { type, help }, "text");
   }
 }

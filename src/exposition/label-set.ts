@@ -15,53 +15,54 @@ import {
 } from "./bytes.js";
 import { FAULT, INCOMPLETE } from "./record-scanner.js";
 
-/** Where the formats differ in what may stand between braces. */
+/** Differences between the formats in label sets. */
 export interface LabelDialect {
-  /** Spaces and tabs may stand between all parts, and a comma between two labels may be missing. */
+  /** Spaces and tabs are allowed between all parts, and commas between labels are optional. */
   readonly loose: boolean;
-  /** A line feed may stand in quotes as it is. */
+  /** Unescaped line feeds are allowed within quotes. */
   readonly lineFeedInQuotes: boolean;
-  /** A NUL may stand in quotes. */
+  /** NUL is allowed within quotes. */
   readonly nulInQuotes: boolean;
-  /** The labels are a series' own: one may be the metric's name in quotes, and none may be there twice. */
+  /** The labels belong to a series, not to an exemplar: they may include the quoted metric name and must be unique. */
   readonly series: boolean;
 }
 
-/** More labels than this in one set are refused: telling whether one is there twice takes memory. */
+/** Maximum number of labels in a set. The check for duplicates needs memory for each. */
 export const maxLabels = 65_536;
 
-/** With up to so many labels each is compared with each, which beats a set of strings. */
+/** Up to this number of labels, comparing all pairs is faster than a set of strings. */
 const fewLabels = 16;
 
-/** Reads what stands between `{` and `}`. One is made for each dialect and used for every set. */
+/** Scans label sets between `{` and `}`. One instance per dialect is reused for all sets. */
 export class LabelSetScanner {
-  /** See RecordScanner. */
+  /** Whether the bytes are known to be valid UTF-8. */
   knownUtf8 = true;
+  /** See RecordScanner. */
   reason = "";
-  /** The line feeds that were seen in quotes. */
+  /** Number of line feeds within quotes. */
   lineFeeds = 0;
-  /** Whether the last set held the metric's name, in quotes. */
+  /** Whether the last set contained the quoted metric name. */
   named = false;
-  /** How many labels with a value the last set had; an empty value is as good as no label. */
+  /** Number of labels in the last set, without those that have an empty value. */
   count = 0;
   /**
-   * Whether all is plain in the last set: every label has a value, and between no quotes is there an escape, a
-   * line feed or a NUL.
+   * Whether the last set is plain: every label has a value, and no quoted string contains an escape, a line feed or a
+   * NUL.
    */
   plain = true;
-  /** Where the name and the value of each label begin and end, without quotes: four numbers a label. */
+  /** Start and end of the name and of the value of each label, without quotes: four numbers per label. */
   bounds = new Int32Array(4 * fewLabels);
-  /** Whether one of those names has an escape in it. */
+  /** Whether any of these names contains an escape. */
   private escapedName = false;
-  /** Whether the quoted string that was read last has an escape in it. */
+  /** Whether the last quoted string contains an escape. */
   private escaped = false;
 
   constructor(private readonly dialect: LabelDialect) {}
 
   /**
-   * Reads the set that begins at `start`, behind its `{`. The bytes before `end` are whole lines.
+   * Scans the set whose `{` is just before `start`. The bytes before `end` are complete lines.
    *
-   * Answers the position behind its `}`, or FAULT, or INCOMPLETE.
+   * @returns the position after its `}`, FAULT or INCOMPLETE.
    */
   scan(bytes: Buffer, start: number, end: number): number {
     const { loose } = this.dialect;
@@ -92,7 +93,7 @@ export class LabelSetScanner {
       if (loose) pos = skipBlanks(bytes, pos);
 
       if (quoted && this.dialect.series && (bytes[pos] === COMMA || bytes[pos] === BRACE_CLOSE)) {
-        if (this.named) return this.fault("the metric has a second name");
+        if (this.named) return this.fault("second metric name");
         if (nameStart === nameEnd) return this.fault("empty metric name");
         this.named = true;
         if (bytes[pos] === COMMA) pos++;
@@ -100,28 +101,28 @@ export class LabelSetScanner {
       }
 
       if (nameStart === nameEnd) return this.fault("empty label name");
-      if (bytes[pos] !== EQUALS) return this.fault("a label without =");
+      if (bytes[pos] !== EQUALS) return this.fault("label without =");
       pos++;
       if (loose) pos = skipBlanks(bytes, pos);
-      if (bytes[pos] !== QUOTE) return this.fault("a label value without quotes");
+      if (bytes[pos] !== QUOTE) return this.fault("label value without quotes");
       const valueStart = pos + 1;
       pos = this.scanQuoted(bytes, valueStart, end);
       if (pos < 0) return pos;
       if (this.dialect.series) {
-        if (isMetricNameLabel(bytes, nameStart, nameEnd)) return this.fault("a label is called __name__");
+        if (isMetricNameLabel(bytes, nameStart, nameEnd)) return this.fault("label named __name__");
         if (valueStart === pos - 1) this.plain = false;
         else if (!this.remember(nameStart, nameEnd, valueStart, pos - 1, escapedName)) return FAULT;
       }
       if (loose) pos = skipBlanks(bytes, pos);
       if (bytes[pos] === COMMA) pos++;
       else if (bytes[pos] === BRACE_CLOSE) break;
-      else if (!loose) return this.fault("neither comma nor closing brace after a label");
+      else if (!loose) return this.fault("missing comma or closing brace after a label");
     }
-    if (this.count > 1 && this.hasDuplicate(bytes)) return this.fault("a label is there twice");
+    if (this.count > 1 && this.hasDuplicate(bytes)) return this.fault("duplicate label");
     return pos + 1;
   }
 
-  /** Answers the position behind the closing quote of the string that begins at `start`. */
+  /** Returns the position after the closing quote of the string that starts at `start`. */
   private scanQuoted(bytes: Buffer, start: number, end: number): number {
     let pos = start;
     this.escaped = false;
@@ -132,21 +133,22 @@ export class LabelSetScanner {
       this.plain = false;
       if (byte === BACKSLASH) {
         this.escaped = true;
-        // What follows does not end the string. A NUL is passed over as if it were not there.
+        // The escaped character does not end the string. A NUL is skipped.
         do pos++;
         while (this.dialect.nulInQuotes && bytes[pos] === NUL);
-        if (bytes[pos] === LINE_FEED) return this.fault("a backslash at the end of a line");
+        if (bytes[pos] === LINE_FEED) return this.fault("backslash at the end of a line");
       }
       if (bytes[pos] === LINE_FEED) {
-        if (!this.dialect.lineFeedInQuotes) return this.fault("a quote is not closed");
+        if (!this.dialect.lineFeedInQuotes) return this.fault("unterminated quoted string");
         this.lineFeeds++;
         if (pos + 1 === end) return INCOMPLETE;
       } else if (bytes[pos] === NUL && !this.dialect.nulInQuotes) {
-        return this.fault("a NUL byte in quotes");
+        return this.fault("NUL byte in a quoted string");
       }
       pos++;
     }
-    if (!this.knownUtf8 && !isUtf8(bytes.subarray(start, pos))) return this.fault("not UTF-8 in quotes");
+    if (!this.knownUtf8 && !isUtf8(bytes.subarray(start, pos)))
+      return this.fault("invalid UTF-8 in a quoted string");
     return pos + 1;
   }
 
@@ -212,7 +214,7 @@ export class LabelSetScanner {
 }
 
 function noLabelName(byte: number): string {
-  return byte === LINE_FEED ? "a brace is not closed" : "not a label name";
+  return byte === LINE_FEED ? "unclosed brace" : "invalid label name";
 }
 
 function isMetricNameLabel(bytes: Buffer, start: number, end: number): boolean {

@@ -7,30 +7,30 @@ import { type MetricType, partsOf } from "./metric-type.js";
 import type { CopyListener } from "./sample-copier.js";
 import type { SampleShape } from "./sample-shape.js";
 
-/** How a source uses the name of a metric. */
+/** A metric name in a source. */
 export interface NameUse {
   readonly name: string;
-  /** The labels that all samples of that name have, as labelBits. */
+  /** The labels of labelBits that all its samples have. */
   bits: number;
 }
 
-/** Samples of one name that follow each other. */
+/** Consecutive samples with the same name. */
 export interface Run {
   readonly use: NameUse;
-  /** Where they are in the sink. */
+  /** Position in the sink. */
   readonly start: number;
   end: number;
   samples: number;
   hasExemplars: boolean;
 }
 
-/** What was found in one source while its samples were copied into a sink. */
+/** Metadata and samples found in a source while its samples are copied into a sink. */
 export class LabelledSource implements CopyListener {
-  /** Names of families and of samples, in the order in which they came first. */
+  /** Names of families and samples, in order of first appearance. */
   readonly names = new Set<string>();
   readonly uses = new Map<string, NameUse>();
   readonly runs: Run[] = [];
-  /** For each name with series that were there before the first of them, as it would have been written. */
+  /** The first duplicate series of each name that has duplicates. */
   readonly duplicates = new Map<string, string>();
   readonly declarations: Declarations;
   private run: Run | undefined;
@@ -75,7 +75,7 @@ export class LabelledSource implements CopyListener {
     if (hasExemplar) run.hasExemplars = true;
   }
 
-  /** The types that it declares of families whose samples are as the type asks; unknown is none. */
+  /** The declared types that the samples do not contradict, by family. Type unknown counts as undeclared. */
   types(): Map<string, MetricType> {
     const types = new Map<string, MetricType>();
     for (const [family, { type }] of this.declarations.families) {
@@ -84,12 +84,12 @@ export class LabelledSource implements CopyListener {
     return types;
   }
 
-  /** Whether all samples of that name have these labels, as labelBits. */
+  /** Whether all samples with this name have these labels, as labelBits. */
   has(name: string, labels: number): boolean {
     return ((this.uses.get(name)?.bits ?? 0) & labels) === labels;
   }
 
-  /** Whether there is a sample of such a family. */
+  /** Whether the source has samples of this family. */
   hasSamples(family: string, type: MetricType): boolean {
     return partsOf(type, this.into).some(({ suffix }) => this.uses.has(family + suffix));
   }

@@ -4,45 +4,45 @@ import { FamilyPlan } from "./family-plan.js";
 import type { Format } from "./format.js";
 import { LabelledSource } from "./labelled-source.js";
 import { MergedFamily } from "./merged-family.js";
-import { PutLabels } from "./put-labels.js";
 import { fromByteString } from "./quoted.js";
-import { SampleCopier } from "./sample-copier.js";
-import type { Source } from "./source.js";
-import type { Steps } from "./steps.js";
+import { SampleCopier, type Steps } from "./sample-copier.js";
+import { AddedLabels, type Source } from "./source.js";
 
-/** Something that a source has and that is not in the answer. */
+export type { Steps } from "./sample-copier.js";
+
+/** Samples of a source that the merged exposition does not contain. */
 export interface Conflict {
-  /** The index of the source. */
+  /** Index of the source. */
   readonly source: number;
   readonly family: string;
-  /** Why, in words for people. */
+  /** The cause, for log messages. */
   readonly reason: string;
 }
 
-/** One exposition made of several. */
+/** The result of a merge. */
 export interface Merged {
-  /** It is valid for Prometheus, and for parsers that are stricter. */
+  /** Valid for Prometheus and for stricter parsers. */
   readonly bytes: Buffer;
   readonly samples: number;
-  /** What was left out; at most one of a kind for each source and family. */
+  /** What was left out; one entry per source, family and reason. */
   readonly conflicts: readonly Conflict[];
 }
 
 /**
- * Makes one exposition of several: each family in one piece, said once, each sample with the labels of its source.
- * The same sources in the same order make the same answer: families come in the order in which they came first,
- * their samples in the order of the sources.
+ * Merges expositions: each family is contiguous, with its metadata once, and each sample has the labels of its source.
+ * Families are in order of first appearance, their samples in the order of the sources, so the same input produces the
+ * same output.
  *
- * Left out, and told, are families whose type contradicts that of a source before (see FamilyPlan), and series that
- * are there already. All else is kept: a sample that one parser takes and another does not is spelled anew.
+ * Families whose type contradicts an earlier source (see FamilyPlan) and duplicate series are left out and reported as
+ * conflicts. Every other sample is kept. A sample that strict parsers would reject is rewritten.
  *
- * The memory that it takes is about three times that of the answer.
+ * Needs about three times as much memory as the result.
  *
- * @throws RangeError where a source in the text format is to become OpenMetrics: text does not say enough.
+ * @throws RangeError if a source in the text format is to become OpenMetrics: the text format lacks information for it.
  */
 export function* merge(sources: readonly Source[], into: Format): Steps<Merged> {
   if (into === "openmetrics" && sources.some(({ format }) => format === "text")) {
-    throw new RangeError("an exposition in the text format cannot become OpenMetrics");
+    throw new RangeError("cannot convert the text format to OpenMetrics");
   }
   const sink = new ByteSink(1.5 * sources.reduce((sum, { bytes }) => sum + bytes.length, 0));
   const labelled = yield* copyAll(sources, into, sink);
@@ -69,13 +69,13 @@ function* copyAll(sources: readonly Source[], into: Format, sink: ByteSink): Ste
   for (const [index, { bytes, format, labels }] of sources.entries()) {
     finder.begin(index);
     const source = new LabelledSource(format, into, sink, finder);
-    yield* copier.copy({ bytes, format, into, put: new PutLabels(labels) }, source);
+    yield* copier.copy({ bytes, format, into, added: new AddedLabels(labels) }, source);
     labelled.push(source);
   }
   return labelled;
 }
 
-/** Adds what one source has to the families. */
+/** Adds the samples and metadata of one source to the families. */
 function* gather(
   index: number,
   source: LabelledSource,
@@ -92,10 +92,12 @@ function* gather(
     }
     return found;
   };
-  const told = new Set<string>();
-  const tell = (name: string, reason: string): void => {
-    if (!told.has(name + reason)) conflicts.push({ source: index, family: fromByteString(name), reason });
-    told.add(name + reason);
+  const reported = new Set<string>();
+  const report = (name: string, reason: string): void => {
+    if (!reported.has(name + reason)) {
+      conflicts.push({ source: index, family: fromByteString(name), reason });
+    }
+    reported.add(name + reason);
   };
 
   const places = new Map([...source.uses.keys()].map((name) => [name, plan.place(index, name)]));
@@ -105,15 +107,15 @@ function* gather(
     if (declaration && !declaration.derived && !plan.isOwned(name)) family(name);
     const place = places.get(name);
     if (place === undefined) continue;
-    if (place.misfit !== undefined) tell(place.family, place.misfit);
+    if (place.conflict !== undefined) report(place.family, place.conflict);
     else family(place.family);
     const duplicate = source.duplicates.get(name);
-    if (duplicate !== undefined) tell(place.family, `a series that is there already: ${duplicate}`);
+    if (duplicate !== undefined) report(place.family, `duplicate series: ${duplicate}`);
   }
   for (const [name, declaration] of source.declarations.families) families.get(name)?.describe(declaration);
   for (const run of source.runs) {
     yield;
     const place = places.get(run.use.name)!;
-    if (place.misfit === undefined && run.samples > 0) family(place.family).add(run);
+    if (place.conflict === undefined && run.samples > 0) family(place.family).add(run);
   }
 }

@@ -1,37 +1,37 @@
 import type { ByteSink } from "./byte-sink.js";
 import type { Declaration } from "./declarations.js";
-import { mayHaveExemplars, withoutExemplars } from "./exemplars.js";
-import { writeHeader } from "./family-header.js";
 import type { Format } from "./format.js";
 import type { Run } from "./labelled-source.js";
-import type { Metadata } from "./metadata.js";
+import { type Metadata, writeMetadata } from "./metadata.js";
 import type { MetricType } from "./metric-type.js";
+import { SampleTail } from "./sample-tail.js";
+import { readSeries } from "./series.js";
 
-/** A family of an answer, gathered from its sources. */
+/** A family of the merged exposition, with the samples of all sources. */
 export class MergedFamily {
   samples = 0;
-  private readonly said: Metadata = {};
+  private readonly metadata: Metadata = {};
   private readonly pieces: Buffer[] = [];
-  /** The piece that is not cut out yet, as samples of the family may follow it. */
+  /** Bounds of the current piece, which the next samples may extend. */
   private start = 0;
   private end = 0;
 
   constructor(
     private readonly name: string,
-    /** Undefined where no source has one that holds. */
+    /** Undefined if no source declares a valid one. */
     private readonly type: MetricType | undefined,
     private readonly sink: ByteSink,
   ) {}
 
-  /** Takes over what a source says of it, unless another one said it before, or means something else. */
+  /** Adopts help and unit of a source, unless they are known or the source declares another type. */
   describe({ type, metadata }: Declaration): void {
     if (type !== undefined && type !== "unknown" && this.type !== undefined && type !== this.type) return;
-    if (type === "unknown") this.said.type = type;
-    this.said.help ??= metadata.help;
-    this.said.unit ??= metadata.unit;
+    if (type === "unknown") this.metadata.type = type;
+    this.metadata.help ??= metadata.help;
+    this.metadata.unit ??= metadata.unit;
   }
 
-  /** Takes samples from the sink, which is not written to any more. */
+  /** Adds samples from the sink, which must not change afterwards. */
   add(run: Run): void {
     this.samples += run.samples;
     if (run.hasExemplars && !mayHaveExemplars(run.use.name, this.type)) {
@@ -46,15 +46,35 @@ export class MergedFamily {
     }
   }
 
-  /** All of it, in pieces. */
+  /** Writes metadata and samples. Returns them in pieces. */
   write(format: Format): Buffer[] {
     this.cut();
-    const header = writeHeader(this.name, { ...this.said, type: this.type ?? this.said.type }, format);
-    return [Buffer.from(header, "latin1"), ...this.pieces];
+    const metadata = { ...this.metadata, type: this.type ?? this.metadata.type };
+    return [Buffer.from(writeMetadata(this.name, metadata, format), "latin1"), ...this.pieces];
   }
 
   private cut(): void {
     if (this.end > this.start) this.pieces.push(this.sink.bytes.subarray(this.start, this.end));
     this.start = this.end;
   }
+}
+
+/** Whether OpenMetrics allows exemplars on samples with this name in a family of this type. */
+function mayHaveExemplars(name: string, type: MetricType | undefined): boolean {
+  if (type === "counter") return name.endsWith("_total");
+  return (type === "histogram" || type === "gaugehistogram") && name.endsWith("_bucket");
+}
+
+/** Removes the exemplars from OpenMetrics samples. */
+function withoutExemplars(bytes: Buffer): Buffer {
+  const tail = new SampleTail();
+  const pieces: Buffer[] = [];
+  for (let pos = 0; pos < bytes.length; pos = tail.lineEnd + 1) {
+    tail.read(bytes, readSeries(bytes, pos).end, "openmetrics");
+    pieces.push(
+      bytes.subarray(pos, tail.timeEnd || tail.valueEnd),
+      bytes.subarray(tail.lineEnd, tail.lineEnd + 1),
+    );
+  }
+  return Buffer.concat(pieces);
 }

@@ -11,27 +11,27 @@ const types = [
   "unknown",
 ] as const;
 
-/** The types of OpenMetrics. The text format knows five of them and calls the last one untyped. */
+/** The types of OpenMetrics. The text format has five of them, and its name for unknown is untyped. */
 export type MetricType = (typeof types)[number];
 
-/** The type that a valid TYPE line names. */
+/** Reads the type in a valid TYPE line. */
 export function readType(word: string): MetricType {
   return types.find((type) => type === word) ?? "unknown";
 }
 
-/** The word for it in a TYPE line. */
+/** The name of the type in a TYPE line. */
 export function writeType(type: MetricType, format: Format): string {
   return format === "text" && type === "unknown" ? "untyped" : type;
 }
 
-/** Labels that some samples of a family must have, as bits: `le`, `quantile`, and one called like the family. */
+/** Labels that some samples of a family must have, as bits: `le`, `quantile`, and one with the name of the family. */
 export const labelBits = { le: 1, quantile: 2, own: 4 } as const;
 
-/** One kind of samples that a family of some type has. */
+/** One kind of samples in a family. */
 export interface Part {
-  /** What follows the family's name in the name of the samples. */
+  /** Sample name = family name + suffix. */
   readonly suffix: string;
-  /** The label that each of them has, as in labelBits; 0 for none. */
+  /** The label that each of the samples must have, as in labelBits; 0 for none. */
   readonly label: number;
 }
 
@@ -62,12 +62,12 @@ const openMetricsParts: Readonly<Record<MetricType, readonly Part[]>> = {
   unknown: [plain],
 };
 
-/** The kinds of samples that a family of this type has in this format. */
+/** The kinds of samples in a family of this type. */
 export function partsOf(type: MetricType, format: Format): readonly Part[] {
   return format === "text" ? textParts[type] : openMetricsParts[type];
 }
 
-/** A family that the name of a sample belongs to, and which part of it that is. */
+/** The family that a sample name belongs to, and the part of that family. */
 export interface Owner {
   readonly family: string;
   readonly type: MetricType;
@@ -78,12 +78,12 @@ const suffixes: ReadonlySet<string> = new Set(
   Object.values(openMetricsParts).flatMap((parts) => parts.map(({ suffix }) => suffix)),
 );
 
-/** The types of families. */
+/** Looks up the type of a family. */
 export interface TypeOf {
   get(family: string): MetricType | undefined;
 }
 
-/** The other family, one with a type, whose samples may be called `name`: its own name and a suffix. */
+/** Finds the family with a declared type whose name plus a suffix is `name`. */
 export function ownerBySuffix(name: string, types: TypeOf, format: Format): Owner | undefined {
   const start = name.lastIndexOf("_");
   const suffix = start < 0 ? "" : name.slice(start);

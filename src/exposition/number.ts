@@ -1,24 +1,24 @@
 import { asBuffer, DOT, LOWER_E, MINUS, PLUS, skipDigits, ZERO } from "./bytes.js";
 
 /*
- * Numbers as Prometheus reads them (Go's strconv, without hexadecimal floats and underscores), told valid or
- * not on the bytes alone: on the way that nearly every sample takes nothing is allocated.
+ * Validates numbers as Prometheus reads them (Go's strconv, without hexadecimal floats and underscores). It works on
+ * the bytes: nearly no sample needs an allocation.
  *
- * All of them take the position of the first byte and need a byte behind the number that cannot belong to it,
- * such as the line feed. All answer the position behind the number, or -1 where there is none.
+ * Each function takes the position of the first byte and returns the position after the number, or -1 if there is none.
+ * A byte that cannot be part of a number, such as a line feed, must follow.
  */
 
-/** So many digits, shifted by an exponent of two digits, are far from the largest float64 (about 1.8e308). */
+/** This many digits with a two-digit exponent are far below the largest float64 (about 1.8e308). */
 const safeDigits = 200;
 const safeExponentDigits = 2;
 
-/** A sample's value: a float, or `Inf`, `Infinity`, `NaN` in any case, the infinities with or without sign. */
+/** A sample value: a float, or `Inf`, `Infinity` (both with optional sign) or `NaN` in upper or lower case. */
 export function scanValue(bytes: Uint8Array, start: number): number {
   const end = scanFloat(bytes, start);
   return end >= 0 ? end : scanWord(bytes, start);
 }
 
-/** A finite float: sign, digits with at most one point among them, exponent. One beyond float64 is refused. */
+/** A finite float: optional sign, digits with at most one point, optional exponent. Must not exceed float64. */
 export function scanFloat(bytes: Uint8Array, start: number): number {
   const whole = skipSign(bytes, start);
   let pos = skipDigits(bytes, whole);
@@ -40,7 +40,7 @@ export function scanFloat(bytes: Uint8Array, start: number): number {
   return Number.isFinite(Number(asBuffer(bytes).toString("latin1", start, pos))) ? pos : -1;
 }
 
-/** A time in the text format: milliseconds, digits only, at most 2^63 - 1. */
+/** A timestamp of the text format: milliseconds, only digits, at most 2^63 - 1. */
 export function scanMilliseconds(bytes: Uint8Array, start: number): number {
   let significant = start;
   while (bytes[significant] === ZERO) significant++;

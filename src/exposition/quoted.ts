@@ -1,34 +1,34 @@
 /*
- * Texts within an exposition are handled as strings of bytes (latin1, a character for each byte): they go out as
- * they came in, whatever they say.
+ * Names and texts of an exposition are handled as byte strings (latin1, one character per byte), so that they leave
+ * the proxy exactly as they were received.
  */
 
-/** The bytes of a text, a character for each. */
+/** Converts text to a byte string. */
 export function toByteString(text: string): string {
   return Buffer.from(text).toString("latin1");
 }
 
-/** The text that the bytes are. */
+/** Converts a byte string to text. */
 export function fromByteString(bytes: string): string {
   return Buffer.from(bytes, "latin1").toString();
 }
 
-/** What stands between quotes, as Prometheus reads it: a backslash before anything else stands for itself. */
+/** Unescapes a quoted string like Prometheus: a backslash before any other character is kept. */
 export function unescapeQuoted(text: string): string {
   return text.includes("\\") ? text.replace(/\\([\\"n])/g, (_, character) => unescaped(character)) : text;
 }
 
-/** A text for between quotes, with no more than the three escapes that every parser knows. */
+/** Escapes a quoted string, only with the three escapes that every parser supports. */
 export function escapeQuoted(text: string): string {
   return /[\\"\n]/.test(text) ? text.replace(/[\\"\n]/g, escaped) : text;
 }
 
-/** What HELP says in the text format, where a quote needs no escape. */
+/** Unescapes HELP of the text format, where quotes are not escaped. */
 export function unescapeHelp(text: string): string {
   return text.includes("\\") ? text.replace(/\\([\\n])/g, (_, character) => unescaped(character)) : text;
 }
 
-/** A text for HELP in the text format. */
+/** Escapes HELP for the text format. */
 export function escapeHelp(text: string): string {
   return text.replace(/[\\\n]/g, escaped);
 }

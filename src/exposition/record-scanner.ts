@@ -1,33 +1,32 @@
-/** A scan's answer instead of a position: the bytes are not valid; `reason` tells why. */
+/** Returned by a scan instead of a position: the bytes are invalid; see `reason`. */
 export const FAULT = -1;
-/** A scan's answer instead of a position: a quoted string goes on behind the bytes at hand. */
+/** Returned by a scan instead of a position: a quoted string continues after the available bytes. */
 export const INCOMPLETE = -2;
 
 /**
- * Reads a format record by record. A record is a line; in the text format a line feed inside of quotes does not
- * end it.
+ * Scans a format record by record. A record is a line; in the text format, a line feed within quotes does not end it.
  *
- * It keeps what it learns in its fields instead of answering objects: it runs for each of a million lines.
+ * Results are fields instead of returned objects, because a scan runs once for each of up to a million lines.
  */
 export interface RecordScanner {
-  /** To be called before the first scan of `bytes`, and again after they changed: whether they are UTF-8. */
+  /** To be called before the first scan of `bytes`, and again after they change. `utf8`: whether they are valid UTF-8. */
   begin(bytes: Buffer, utf8: boolean): void;
 
   /**
-   * Reads the record that begins at `start`. The bytes before `end` are whole lines: the last is a line feed.
+   * Scans the record at `start`. The bytes before `end` are complete lines: the last one is a line feed.
    *
-   * Answers the position of the next record, or FAULT, or INCOMPLETE.
+   * @returns the position of the next record, FAULT or INCOMPLETE.
    */
   scan(bytes: Buffer, start: number, end: number): number;
 
-  /** The lines of the record that was read last. */
+  /** Number of lines of the last record. */
   readonly lines: number;
-  /** The samples that were read so far. */
+  /** Number of samples so far. */
   readonly samples: number;
-  /** The text may end here: always, or behind the end that the format demands. */
+  /** Whether the exposition may end here: always in the text format, after `# EOF` in OpenMetrics. */
   readonly complete: boolean;
-  /** Nothing that follows is read any more. */
+  /** Whether everything that follows is ignored. */
   readonly ended: boolean;
-  /** Why the last scan answered FAULT, in plain words. */
+  /** Why the last scan returned FAULT. */
   readonly reason: string;
 }

@@ -1,73 +1,82 @@
-import { type ByteSink, viewOf } from "./byte-sink.js";
-import { HASH, isBlank, LINE_FEED, NUL, skipBlanks } from "./bytes.js";
+import type { ByteSink } from "./byte-sink.js";
+import { HASH, isBlank, LINE_FEED, NUL, skipBlanks, viewOf } from "./bytes.js";
 import type { Format } from "./format.js";
-import type { MetadataLine } from "./metadata.js";
-import { MetadataMemo } from "./metadata-memo.js";
-import { type PutLabels, toInsert } from "./put-labels.js";
-import { Followers, type SampleShape } from "./sample-shape.js";
+import { type MetadataLine, MetadataReader } from "./metadata.js";
+import { Followers, type SampleShape, ShapeMemo } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
 import { type FoundSeries, type Label, readSeries, writeSeries } from "./series.js";
-import { ShapeMemo } from "./shape-memo.js";
-import type { Steps } from "./steps.js";
-import { toMilliseconds } from "./timestamp.js";
+import { type AddedLabels, toInsert } from "./source.js";
+
+/**
+ * Work in steps of a few milliseconds at most, whatever the input, so that the caller can do other work between two
+ * steps. The generator returns the result.
+ */
+export type Steps<T> = Generator<undefined, T>;
 
 const nothing: Buffer = Buffer.alloc(0);
-/** Bytes of a source for one step: some microseconds, or milliseconds where no two lines are alike. */
+/** Bytes of a source per step. They take some microseconds, or milliseconds if no two lines resemble each other. */
 const stepBytes = 4096;
+/** The largest timestamp of the text format. */
+const maxTimestamp = 2n ** 63n - 1n;
 
-/** What a copier tells while it reads a source. */
+/** Receives what a copier finds in a source. */
 export interface CopyListener {
-  /** A line of HELP, TYPE or UNIT. */
+  /** A HELP, TYPE or UNIT line. */
   metadata(line: MetadataLine): void;
-  /** The samples that follow have this shape; they go into the sink from its end on. */
+  /** The next samples have this shape. They will be written from the current end of the sink. */
   enter(shape: SampleShape): void;
-  /** Only where hashes are asked for: a sample was written, from `start` on. `hash` is that of its name and its labels, in any order. */
+  /**
+   * A sample has been written to the sink. Only called if hashes are enabled.
+   *
+   * @param start its position in the sink.
+   * @param hash of its name and labels, whatever their order.
+   */
   sample(start: number, hash: number, hasExemplar: boolean): void;
 }
 
-/** What becomes of the samples of one source. */
+/** How to copy the samples of one source. */
 export interface CopyPlan {
   readonly bytes: Buffer;
   readonly format: Format;
   readonly into: Format;
-  readonly put: PutLabels;
-  /** What a sample without timestamp gets: milliseconds since the epoch. */
+  readonly added: AddedLabels;
+  /** Timestamp for samples without one, in milliseconds since the Unix epoch. */
   readonly timestamp?: number | undefined;
 }
 
 /**
- * Copies the samples of sources into a sink, with labels and timestamps put in, and spelled so that every parser
- * reads them. All else of a source goes to a listener.
+ * Copies samples into a sink, adds labels and timestamps, and rewrites what strict parsers would reject. Metadata goes
+ * to a listener; other comments are dropped.
  *
- * The sources are known to be valid, so there is nothing to check. Most samples take a short way: a shape tells
- * where their labels are, and all of their bytes go over as they are.
+ * Sources must be valid. Most samples take a fast path: their shape states where to add the labels, and all their other
+ * bytes are copied unchanged.
  */
 export class SampleCopier {
-  private readonly memo = new ShapeMemo();
-  private readonly metadata = new MetadataMemo();
+  private readonly shapes = new ShapeMemo();
+  private readonly metadata = new MetadataReader();
   private readonly tail = new SampleTail();
-  /** The shape of the sample before; undefined before the first one of a source. */
+  /** Shape of the previous sample; undefined at the start of a source. */
   private shape: SampleShape | undefined;
-  /** The shapes that are likely to come next, and those that sources are likely to begin with. */
+  /** The shapes that are likely to follow, and those that sources are likely to start with. */
   private followers = new Followers();
   private firstShapes = new Followers();
   private bytes = nothing;
   private view = viewOf(nothing);
   private format: Format = "text";
   private converts = false;
-  private put!: PutLabels;
-  private putNames = "";
-  /** What ends the line of a sample that has no timestamp of its own. */
+  private added!: AddedLabels;
+  private addedNames = "";
+  /** End of the line for samples without a timestamp. */
   private lineEnd = toInsert("\n");
   private stamps = false;
 
-  /** `hashes`: whether the listener wants to know the hashes. */
+  /** @param hashes whether to compute hashes and report each sample to the listener. */
   constructor(
     private readonly sink: ByteSink,
     private readonly hashes: boolean,
   ) {}
 
-  /** Copies all samples of a source, in their order. Only one source is copied at a time. */
+  /** Copies all samples of a source in order. Finish one source before starting the next. */
   *copy(plan: CopyPlan, listener: CopyListener): Steps<void> {
     this.begin(plan);
     const { length } = this.bytes;
@@ -75,33 +84,33 @@ export class SampleCopier {
       pos = this.copyUntil(Math.min(pos + stepBytes, length), pos, listener);
       yield;
     }
-    this.memo.detach();
+    this.shapes.detach();
     this.use(nothing);
   }
 
-  /** Copies what begins before `end`. Answers the position of the next line; -1 where the text ends before it does. */
+  /** Copies the lines that start before `end`. Returns the position of the next line, or -1 after a NUL that ends the text. */
   private copyUntil(end: number, start: number, listener: CopyListener): number {
     const { bytes } = this;
     let pos = start;
     while (pos >= 0 && pos < end) {
-      // All that a series may begin with is above these.
+      // A series starts with a character above these.
       pos = bytes[pos]! <= HASH ? this.readOther(pos, listener) : this.copySample(pos, listener);
     }
     return pos;
   }
 
-  private begin({ bytes, format, into, put, timestamp }: CopyPlan): void {
+  private begin({ bytes, format, into, added, timestamp }: CopyPlan): void {
     const whole = bytes.at(-1) === LINE_FEED || bytes.length === 0;
     this.use(whole ? bytes : Buffer.concat([bytes, Buffer.from("\n")]));
     this.format = format;
     this.converts = format !== into;
-    const putNames = put.names.join();
-    // Shapes know which names are put in: those of other sources are of no use.
-    if (putNames !== this.putNames) this.firstShapes = new Followers();
+    const addedNames = added.names.join();
+    // Shapes depend on the names of the added labels.
+    if (addedNames !== this.addedNames) this.firstShapes = new Followers();
     this.shape = undefined;
     this.followers = this.firstShapes;
-    this.put = put;
-    this.putNames = putNames;
+    this.added = added;
+    this.addedNames = addedNames;
     this.stamps = timestamp !== undefined;
     this.lineEnd = toInsert(timestamp === undefined ? "\n" : ` ${timestamp}\n`);
   }
@@ -111,7 +120,7 @@ export class SampleCopier {
     this.view = viewOf(bytes);
   }
 
-  /** Reads a line that is no sample. Answers the position of the next line; -1 where the text ends before it does. */
+  /** Reads a line that is not a sample. Returns the position of the next line, or -1 after a NUL that ends the text. */
   private readOther(start: number, listener: CopyListener): number {
     const { bytes } = this;
     const pos = skipBlanks(bytes, start);
@@ -126,19 +135,19 @@ export class SampleCopier {
     return lineEnd + 1;
   }
 
-  /** Copies the sample that begins at `start`. Answers the position of the next line. */
+  /** Copies the sample at `start`. Returns the position of the next line. */
   private copySample(start: number, listener: CopyListener): number {
     const { followers, shape } = this;
-    if (this.matches(shape, start)) this.copyAsItIs(shape!, start, listener);
+    if (this.matches(shape, start)) this.copyUnchanged(shape!, start, listener);
     else if (this.matches(followers.first, start)) this.copyNext(followers.first!, start, listener);
     else if (this.matches(followers.second, start)) this.copyNext(followers.second!, start, listener);
-    else this.respell(start, listener);
+    else this.rewrite(start, listener);
     return this.tail.lineEnd + 1;
   }
 
   private copyNext(shape: SampleShape, start: number, listener: CopyListener): void {
     this.turnTo(shape, listener);
-    this.copyAsItIs(shape, start, listener);
+    this.copyUnchanged(shape, start, listener);
   }
 
   private turnTo(shape: SampleShape, listener: CopyListener): void {
@@ -149,7 +158,7 @@ export class SampleCopier {
     listener.enter(shape);
   }
 
-  /** Whether the sample has this shape, and there is nothing to mend. Its tail was read then. */
+  /** Whether the sample has this shape and needs no rewriting. If so, its tail has been read. */
   private matches(shape: SampleShape | undefined, start: number): boolean {
     const { bytes, tail } = this;
     const end = shape === undefined ? -1 : shape.match(bytes, this.view, start);
@@ -158,36 +167,36 @@ export class SampleCopier {
     return tail.tidy;
   }
 
-  private copyAsItIs(shape: SampleShape, start: number, listener: CopyListener): void {
-    const { put, sink, tail, view } = this;
+  private copyUnchanged(shape: SampleShape, start: number, listener: CopyListener): void {
+    const { added, sink, tail, view } = this;
     const { renames } = shape;
-    const putIn = put.inserts[shape.place]!;
+    const insert = added.inserts[shape.place]!;
     const keepsEnd = this.keepsEnd();
     const end = keepsEnd ? tail.lineEnd + 1 : tail.valueEnd;
     const line = sink.length;
-    sink.reserve(end - start + putIn.length + shape.renamed);
+    sink.reserve(end - start + insert.length + shape.renamed);
     let from = start + shape.offset;
     sink.copy(view, start, from);
-    sink.copy(putIn.view, 0, putIn.length);
-    for (const { prefix, behind, offset } of renames) {
-      const to = start + offset + (behind < 0 ? 0 : shape.last!.endOf(behind));
+    sink.copy(insert.view, 0, insert.length);
+    for (const { prefix, after, offset } of renames) {
+      const to = start + offset + (after < 0 ? 0 : shape.pattern!.endOf(after));
       sink.copy(view, from, to);
       sink.copy(prefix.view, 0, prefix.length);
       from = to;
     }
     sink.copy(view, from, end);
     if (!keepsEnd) this.writeEnd();
-    if (this.hashes) listener.sample(line, shape.hash(put.hash), tail.hasExemplar);
+    if (this.hashes) listener.sample(line, shape.hash(added.hash), tail.hasExemplar);
   }
 
-  /** Whether all that follows the value goes over as it is. */
+  /** Whether everything after the value is copied unchanged. */
   private keepsEnd(): boolean {
     const { tail } = this;
     if (this.converts && (tail.timeEnd > 0 || tail.hasExemplar)) return false;
     return !this.stamps || tail.timeEnd > 0;
   }
 
-  /** Writes what follows the value. */
+  /** Writes the rest of the line after the value. */
   private writeEnd(): void {
     const { bytes, sink, tail } = this;
     if (tail.timeEnd === 0) {
@@ -199,32 +208,44 @@ export class SampleCopier {
     }
   }
 
-  /** Copies a sample whose shape is new, or that has something to mend. */
-  private respell(start: number, listener: CopyListener): void {
-    const { bytes, put, sink, tail } = this;
+  /** Parses and writes a sample that has a new shape or that strict parsers would reject. */
+  private rewrite(start: number, listener: CopyListener): void {
+    const { added, bytes, sink, tail } = this;
     const series = readSeries(bytes, start);
     tail.read(bytes, series.end, this.format);
-    const shape = this.memo.of(series, put);
+    const shape = this.shapes.of(series, added);
     this.turnTo(shape, listener);
-    if (this.isSpelledWell(series, start)) shape.learn(this.view, start, series, this.hashes);
+    if (this.isCanonical(series, start)) shape.learn(this.view, start, series, this.hashes);
 
     const labels = series.labels.map(([name, value], index): Label => [shape.prefixes[index] + name, value]);
     const line = sink.length;
-    sink.write(writeSeries({ name: series.name, labels: [...put.labels, ...labels] }));
+    sink.write(writeSeries({ name: series.name, labels: [...added.labels, ...labels] }));
     sink.write(` ${bytes.toString("latin1", tail.valueStart, tail.valueEnd)}`);
     if (this.format === "openmetrics" && this.keepsEnd()) {
       sink.write(bytes.toString("latin1", tail.valueEnd, tail.lineEnd + 1));
     } else {
       this.writeEnd();
     }
-    if (this.hashes) listener.sample(line, shape.hashOf(series, put.hash), tail.hasExemplar);
+    if (this.hashes) listener.sample(line, shape.hashOf(series, added.hash), tail.hasExemplar);
   }
 
-  /** Whether a series is spelled as every parser reads it. A NUL has more than one reading. */
-  private isSpelledWell(series: FoundSeries, start: number): boolean {
+  /** Whether every parser accepts the spelling of a series. Parsers disagree on NUL. */
+  private isCanonical(series: FoundSeries, start: number): boolean {
     const spelling = this.bytes.toString("latin1", start, series.end);
-    const best = writeSeries(series);
+    const canonical = writeSeries(series);
     if (spelling.includes("\0")) return false;
-    return spelling === best || (this.format === "text" && spelling.replace(/,}$/, "}") === best);
+    return spelling === canonical || (this.format === "text" && spelling.replace(/,}$/, "}") === canonical);
   }
+}
+
+/**
+ * Converts an OpenMetrics timestamp in seconds to milliseconds, truncated like in Prometheus. The text format has no
+ * times before 1970 or beyond 63 bits. They become its smallest and its largest timestamp, which a server rejects just
+ * like the original ones.
+ */
+function toMilliseconds(seconds: string): string {
+  const milliseconds = Math.trunc(Number(seconds) * 1000);
+  if (!(milliseconds > 0)) return "0";
+  if (milliseconds >= Number(maxTimestamp)) return String(maxTimestamp);
+  return String(BigInt(milliseconds));
 }

@@ -1,54 +1,56 @@
-import { SPACE } from "./bytes.js";
-import { hashText } from "./hash.js";
-import { LastSeries } from "./last-series.js";
+import { hashText, SPACE } from "./bytes.js";
 import { labelBits } from "./metric-type.js";
-import { exportedPrefixes, type Insert, type PutLabels, places, toInsert } from "./put-labels.js";
 import { escapeQuoted } from "./quoted.js";
 import { type FoundSeries, needsQuotes, quote, type Series } from "./series.js";
+import { SeriesPattern } from "./series-pattern.js";
+import { type AddedLabels, exportedPrefixes, type Insert, places, toInsert } from "./source.js";
 
-/** A label that gets another name: what is put in, behind which label's value, and how far behind it. */
+/** A limit, so that a target cannot fill memory with invented label names. */
+const maxShapes = 10_000;
+
+/** A label that is renamed: which prefix to insert, and where. */
 export interface Rename {
   readonly prefix: Insert;
-  /** The index of the label before it; -1: it is the first, and the offset counts from the series' start. */
-  readonly behind: number;
+  /** Index of the preceding label, from the end of whose value `offset` counts; -1: from the start of the series. */
+  readonly after: number;
   readonly offset: number;
 }
 
 /**
- * What all samples with one metric name and the same label names in the same order have in common: how labels are
- * put into them. Nearly every sample has the shape of the one before it, or the shape that came next the last time.
+ * How labels are added to all samples with the same metric name and the same label names in the same order. Nearly
+ * every sample has the shape of the previous sample, or the shape that followed it last time.
  */
 export class SampleShape {
-  /** The metric's name, as a byte string without quotes and escapes. */
+  /** The metric name as a byte string, without quotes and escapes. */
   readonly name: string;
-  /** How many labels it has. */
+  /** Number of labels. */
   readonly labels: number;
-  /** What goes before the name of each label. */
+  /** The prefix of each label name; mostly empty. */
   readonly prefixes: readonly string[];
-  /** The names that its labels get in the end, as labelBits. */
+  /** Which labels of labelBits the samples have, after renaming. */
   readonly bits: number;
-  /** Where labels are put in, as in places. */
+  /** Where labels are added, as in `places`. */
   readonly place: number;
-  /** How far behind the start of the series the labels are put in, when it is spelled as writeSeries does it. */
+  /** Offset of that place from the start of a series spelled as by writeSeries. */
   readonly offset: number;
   readonly nameHash: number;
-  /** The seed for the hash of each label's value. */
+  /** Hash seed for each label value. */
   readonly seeds: readonly number[];
-  /** The name of a series without labels. */
+  /** A series without labels: the name. */
   readonly literal: Buffer;
-  /** Of a series with labels the last one that was spelled well. */
-  last: LastSeries | undefined;
+  /** A series with labels: the most recent one spelled as by writeSeries. */
+  pattern: SeriesPattern | undefined;
   renames: readonly Rename[] = [];
-  /** How many bytes the prefixes take. */
+  /** Total length of the prefixes in bytes. */
   readonly renamed: number;
-  /** The shapes that came behind it. */
+  /** The shapes that followed this one. */
   readonly followers = new Followers();
 
-  constructor({ name, labels }: FoundSeries, put: PutLabels) {
+  constructor({ name, labels }: FoundSeries, added: AddedLabels) {
     const names = labels.map(([label]) => label);
     this.name = name;
     this.labels = labels.length;
-    this.prefixes = exportedPrefixes(names, put.names);
+    this.prefixes = exportedPrefixes(names, added.names);
     this.renamed = this.prefixes.reduce((sum, prefix) => sum + prefix.length, 0);
     const final = names.map((label, index) => this.prefixes[index] + label);
     this.bits =
@@ -63,10 +65,10 @@ export class SampleShape {
     this.seeds = final.map((label) => hashText(label, 0));
   }
 
-  /** Whether the series at `start` has this shape and is spelled well: answers the position behind it, or -1. */
+  /** Whether the series at `start` has this shape and can be copied unchanged. Returns the position after it, or -1. */
   match(bytes: Buffer, view: DataView, start: number): number {
     if (this.labels === 0) return this.matchLiteral(bytes, start);
-    return this.last === undefined ? -1 : this.last.match(bytes, view, start);
+    return this.pattern === undefined ? -1 : this.pattern.match(bytes, view, start);
   }
 
   private matchLiteral(bytes: Buffer, start: number): number {
@@ -79,32 +81,33 @@ export class SampleShape {
   }
 
   /**
-   * The hash of the series that matched last, with labels put in whose hash is `put`. The order of the labels does
-   * not matter, nor does their spelling.
+   * The hash of the series that matched last, including added labels with the hash `added`. It depends neither on the
+   * order nor on the spelling of the labels.
    */
-  hash(put: number): number {
-    return (this.nameHash + put + (this.last?.hash ?? 0)) | 0;
+  hash(added: number): number {
+    return (this.nameHash + added + (this.pattern?.hash ?? 0)) | 0;
   }
 
-  /** The same of a series that was read. */
-  hashOf(series: Series, put: number): number {
+  /** The same hash of a parsed series. */
+  hashOf(series: Series, added: number): number {
     const hashes = series.labels.map(([, value], index) => hashText(escapeQuoted(value), this.seeds[index]!));
-    return hashes.reduce((sum, hash) => sum + hash, this.nameHash + put) | 0;
+    return hashes.reduce((sum, hash) => sum + hash, this.nameHash + added) | 0;
   }
 
-  /** Remembers how a series of this shape is spelled, one that is as writeSeries would do it. */
+  /** Takes a series of this shape as the pattern. It must be spelled as by writeSeries. */
   learn(view: DataView, start: number, { end, bounds }: FoundSeries, hashes: boolean): void {
     if (this.labels === 0) return;
-    this.last = new LastSeries(view, start, end, bounds, hashes ? this.seeds : undefined);
+    this.pattern ??= new SeriesPattern(hashes ? this.seeds : undefined);
+    this.pattern.learn(view, start, end, bounds, this.labels);
     this.renames = this.prefixes.flatMap((prefix, index) => {
       if (prefix === "") return [];
       const from = index === 0 ? start : bounds[4 * index - 1]!;
-      return [{ prefix: toInsert(prefix), behind: index - 1, offset: bounds[4 * index]! - from }];
+      return [{ prefix: toInsert(prefix), after: index - 1, offset: bounds[4 * index]! - from }];
     });
   }
 }
 
-/** The two shapes that came last behind something: they are likely to come again. */
+/** The last two shapes that followed a shape. They are likely to follow it again. */
 export class Followers {
   first: SampleShape | undefined;
   second: SampleShape | undefined;
@@ -113,5 +116,27 @@ export class Followers {
     if (shape === this.first) return;
     this.second = this.first;
     this.first = shape;
+  }
+}
+
+/** The shapes of all sources so far. Replicas have the same ones. */
+export class ShapeMemo {
+  private readonly shapes = new Map<string, SampleShape>();
+
+  /** Returns the shape of a series, with these labels added. */
+  of(series: FoundSeries, added: AddedLabels): SampleShape {
+    const names = series.labels.map(([name]) => name);
+    const key = JSON.stringify([series.name, names, added.names]);
+    const known = this.shapes.get(key);
+    if (known !== undefined) return known;
+    if (this.shapes.size === maxShapes) this.shapes.clear();
+    const shape = new SampleShape(series, added);
+    this.shapes.set(key, shape);
+    return shape;
+  }
+
+  /** Releases the memory of the last source. */
+  detach(): void {
+    for (const { pattern } of this.shapes.values()) pattern?.detach();
   }
 }

@@ -1,20 +1,20 @@
 import { BRACE_OPEN, HASH, LINE_FEED, SPACE, skipBlanks } from "./bytes.js";
 import type { Format } from "./format.js";
 
-/** Finds what stands behind the series of a valid sample: the value, the timestamp, the end of the line. */
+/** The part of a valid sample after the series: value, timestamp, exemplar and line end. Reused for every sample. */
 export class SampleTail {
   valueStart = 0;
   valueEnd = 0;
-  /** Where the timestamp is; both 0 where there is none. */
+  /** Bounds of the timestamp; both 0 if there is none. */
   timeStart = 0;
   timeEnd = 0;
   hasExemplar = false;
-  /** The position of the line feed. */
+  /** Position of the line feed. */
   lineEnd = 0;
-  /** Whether all parts are parted by one space, as strict parsers want it. */
+  /** Whether exactly one space separates the parts, as strict parsers require. */
   tidy = true;
 
-  /** Reads what stands behind `start`, the end of the series. */
+  /** Reads the tail of the sample whose series ends at `start`. */
   read(bytes: Uint8Array, start: number, format: Format): void {
     this.timeStart = 0;
     this.timeEnd = 0;
@@ -62,7 +62,7 @@ export class SampleTail {
   }
 }
 
-/** Past all that is neither blank nor line feed; a number has nothing below the space. */
+/** Skips everything above the space character, as in numbers. */
 function skipWord(bytes: Uint8Array, start: number): number {
   let pos = start;
   while (bytes[pos]! > SPACE) pos++;

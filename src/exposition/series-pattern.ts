@@ -1,116 +1,168 @@
-import { QUOTE, skipPlain } from "./bytes.js";
+import { BACKSLASH, hashBytes, QUOTE, skipPlain, viewOf } from "./bytes.js";
 
-/** Longer series are not worth remembering. */
-const maxPatternBytes = 1024;
+const LOWER_N = 0x6e;
+const initialLabels = 8;
 
 /**
- * All bytes of a series except for its label values: names, braces, quotes, commas, blanks. The samples of a
- * family nearly always share them, and mostly the first values too. A series that differs from a valid one in
- * plain values alone is valid: there is no need to look at its names, nor at what it has in common with the series
- * before it. Four and eight bytes are compared at once, where else each byte would have to be classified.
+ * The most recent series of one shape. The next series has the same shape if only its label values differ, so it needs
+ * no full parse. Common bytes are compared eight at a time; only values that differ are scanned. The validator and the
+ * sample copier both use it: nearly every line resembles a recent one.
  */
 export class SeriesPattern {
-  /** How many labels the pattern has; 0 when there is none. */
+  /** Number of labels; 0 while there is no series to compare with. */
   private labels = 0;
-  /** Pieces stand before the first value, between the values, and behind the last: one more than labels. */
-  private readonly lengths: number[] = [];
-  /** The pieces in words of four bytes; a mask leaves out what lies behind a piece in its last word. */
-  private readonly words: number[] = [];
-  private readonly masks: number[] = [];
-  /** For each piece the index of its first word, and behind them that of the end. */
-  private readonly wordStarts: number[] = [];
-  /** Where the last series began, or -1, and where its values began and ended, counted from there. */
-  private last = -1;
-  private readonly valueStarts: number[] = [];
-  private readonly valueEnds: number[] = [];
+  private view: DataView = new DataView(new ArrayBuffer(0));
+  private start = 0;
+  private end = 0;
+  /** Where each label value starts and ends, relative to the start of the series. */
+  private starts = new Int32Array(initialLabels);
+  private ends = new Int32Array(initialLabels);
+  private hashes = new Int32Array(initialLabels);
+  /** Differing values of the series being compared: label index, growth in bytes, hash. */
+  private differences = new Int32Array(3 * initialLabels);
+  /** Sum of the hashes of all label values; 0 without seeds. */
+  hash = 0;
 
-  /** To be called whenever there are other bytes: the last series must not be compared with any more. */
-  begin(): void {
-    this.last = -1;
+  /** @param seeds one hash seed per label; undefined if no hashes are needed. */
+  constructor(private readonly seeds?: readonly number[]) {}
+
+  /**
+   * Takes the series between `start` and `end` as the pattern. No value may be empty, and every parser must accept the
+   * spelling.
+   *
+   * @param bounds start and end of the name and of the value of each label, without quotes: four numbers per label.
+   */
+  learn(view: DataView, start: number, end: number, bounds: ArrayLike<number>, labels: number): void {
+    if (labels > this.starts.length) {
+      this.starts = new Int32Array(labels);
+      this.ends = new Int32Array(labels);
+      this.hashes = new Int32Array(labels);
+      this.differences = new Int32Array(3 * labels);
+    }
+    this.labels = labels;
+    this.view = view;
+    this.start = start;
+    this.end = end;
+    this.hash = 0;
+    for (let label = 0; label < labels; label++) {
+      const from = bounds[4 * label + 2]!;
+      const to = bounds[4 * label + 3]!;
+      this.starts[label] = from - start;
+      this.ends[label] = to - start;
+      if (this.seeds === undefined) continue;
+      this.hashes[label] = hashBytes(view, from, to, this.seeds[label]!);
+      this.hash = (this.hash + this.hashes[label]!) | 0;
+    }
+  }
+
+  /** Where the value of a label ends, relative to the start of the series. */
+  endOf(label: number): number {
+    return this.ends[label]!;
   }
 
   /**
-   * Remembers the valid series between `start` and `end`. Its labels are plain, as LabelSetScanner says
-   * it. Of each of them `bounds` has where its name and its value begin and end: four numbers.
+   * Compares the series at `start` with the pattern. If it has the same shape and no value is empty or needs
+   * rewriting, it becomes the pattern.
+   *
+   * @param view over the same memory as `bytes`.
+   * @returns the position after the series, or -1 if it does not match.
    */
-  learn(view: DataView, start: number, end: number, bounds: Int32Array, labels: number): void {
-    this.labels = 0;
-    this.last = -1;
-    if (end - start > maxPatternBytes) return;
-    let from = start;
-    let word = 0;
-    for (let piece = 0; piece <= labels; piece++) {
-      const to = piece < labels ? bounds[4 * piece + 2]! : end;
-      this.lengths[piece] = to - from;
-      this.wordStarts[piece] = word;
-      for (let pos = from; pos < to; pos += 4, word++) this.addWord(word, view, pos, Math.min(to - pos, 4));
-      if (piece === labels) break;
-      from = bounds[4 * piece + 3]!;
-      this.valueStarts[piece] = to - start;
-      this.valueEnds[piece] = from - start;
-    }
-    this.wordStarts[labels + 1] = word;
-    this.labels = labels;
-    this.last = start;
-  }
-
-  /** Answers the position behind the series that begins at `start`, or -1 where it needs another look. */
-  match(bytes: Buffer, view: DataView, start: number): number {
-    const { labels, lengths, wordStarts, valueStarts, valueEnds } = this;
+  match(bytes: Uint8Array, view: DataView, start: number): number {
+    const { differences, end, ends, labels, seeds, start: lastStart, starts, view: last } = this;
     if (labels === 0) return -1;
-    let piece = 0;
-    let pos = start;
-    if (this.last >= 0) {
-      const common = this.commonPrefix(view, start);
-      while (piece < labels && valueStarts[piece]! <= common) piece++;
-      // The prefix reaches the value before this piece: go on within it or, if it is all in the prefix, behind it.
-      if (piece > 0) pos += Math.min(common, valueEnds[piece - 1]!);
-    }
-    for (; ; piece++) {
-      if (piece > 0) {
-        // From here on the bounds are no longer those of the last series.
-        this.last = -1;
-        pos = skipPlain(bytes, pos);
-        if (bytes[pos] !== QUOTE) return -1;
-        valueEnds[piece - 1] = pos - start;
+    let count = 0;
+    // Positions refer to the last series; adding `shift` yields the corresponding position in this one.
+    let pos = lastStart;
+    let shift = start - pos;
+    const stop = pos + ends[labels - 1]!;
+    const room = Math.min(stop - 1, last.byteLength - 8);
+    for (let label = 0; label < labels; label++) {
+      const from = pos;
+      const limit = Math.min(room, view.byteLength - 8 - shift);
+      // UTF-8 is never NaN (see ByteSink). Only zero has two encodings, and no value contains a NUL.
+      while (pos <= limit && last.getFloat64(pos, true) === view.getFloat64(pos + shift, true)) pos += 8;
+      if (pos >= stop) break;
+      while (lastStart + ends[label]! <= pos) label++;
+      const value = lastStart + starts[label]!;
+      // Compare the bytes left before the value in one step as well, together with earlier ones if they are fewer than 8.
+      if (pos < value && value - 8 <= pos && value - 8 >= from && value + shift <= view.byteLength) {
+        if (last.getFloat64(value - 8, true) !== view.getFloat64(value - 8 + shift, true)) return -1;
+        pos = value;
       }
-      if (!this.hasWords(view, pos, wordStarts[piece]!, wordStarts[piece + 1]!)) return -1;
-      pos += lengths[piece]!;
-      if (piece === labels) {
-        this.last = start;
-        return pos;
+      for (; pos < value; pos++) if (last.getUint8(pos) !== bytes[pos + shift]) return -1;
+      const to = skipValue(bytes, value + shift, pos + shift);
+      if (to <= value + shift) return -1;
+      pos = lastStart + ends[label]!;
+      differences[count] = label;
+      differences[count + 1] = to - shift - pos;
+      if (seeds !== undefined) differences[count + 2] = hashBytes(view, value + shift, to, seeds[label]!);
+      count += 3;
+      shift = to - pos;
+    }
+    for (; pos < end; pos++) if (last.getUint8(pos) !== bytes[pos + shift]) return -1;
+    if (count > 0) this.apply(count);
+    this.view = view;
+    this.start = start;
+    this.end = end + shift;
+    return this.end;
+  }
+
+  /** Drops the pattern. Required when the memory that contains it changes. */
+  forget(): void {
+    this.labels = 0;
+  }
+
+  /** Copies the pattern out of the memory that contains it, so that the memory can be freed. */
+  detach(): void {
+    const length = this.end - this.start;
+    if (this.view.byteLength === length + 8) return;
+    const copy = new Uint8Array(length + 8);
+    copy.set(new Uint8Array(this.view.buffer, this.view.byteOffset + this.start, length));
+    this.view = viewOf(copy);
+    this.start = 0;
+    this.end = length;
+  }
+
+  /** Updates bounds and hashes from the first `count` numbers of `differences`, in one pass over the labels. */
+  private apply(count: number): void {
+    const { differences, ends, hashes, labels, starts } = this;
+    let shift = 0;
+    for (let index = 0; index < count; index += 3) {
+      const label = differences[index]!;
+      if (this.seeds !== undefined) {
+        this.hash = (this.hash + differences[index + 2]! - hashes[label]!) | 0;
+        hashes[label] = differences[index + 2]!;
       }
-      valueStarts[piece] = pos - start;
+      starts[label]! += shift;
+      shift += differences[index + 1]!;
+      ends[label]! += shift;
+      if (shift === 0) continue;
+      const next = index + 3 < count ? differences[index + 3]! : labels;
+      for (let between = label + 1; between < next; between++) {
+        starts[between]! += shift;
+        ends[between]! += shift;
+      }
     }
   }
+}
 
-  /** How many bytes are the same as in the last series, in steps of eight. */
-  private commonPrefix(view: DataView, start: number): number {
-    const { last } = this;
-    // Behind the last value there is nothing to gain.
-    const end = Math.min(this.valueEnds[this.labels - 1]!, view.byteLength - start) - 8;
-    let length = 0;
-    // Eight bytes compared as a float are the same bits unless all are zero, and a plain series has no NUL.
-    while (length <= end && view.getFloat64(last + length, true) === view.getFloat64(start + length, true)) {
-      length += 8;
-    }
-    return length;
+/**
+ * Finds the quote that ends the value starting at `start`, searching from `pos`.
+ *
+ * @returns its position, or -1 if the value contains anything that needs rewriting.
+ */
+function skipValue(bytes: Uint8Array, start: number, pos: number): number {
+  let at = pos;
+  // Go back to the first backslash of a run: only from there is it clear which of them are escaped.
+  while (at > start && bytes[at - 1] === BACKSLASH) at--;
+  for (;;) {
+    at = skipPlain(bytes, at);
+    if (bytes[at] === QUOTE) return at;
+    if (bytes[at] !== BACKSLASH || !isEscapable(bytes[at + 1]!)) return -1;
+    at += 2;
   }
+}
 
-  private hasWords(view: DataView, start: number, first: number, end: number): boolean {
-    const { words, masks } = this;
-    if (start + 4 * (end - first) > view.byteLength) return false;
-    let pos = start;
-    for (let word = first; word < end; word++, pos += 4) {
-      if ((view.getInt32(pos, true) & masks[word]!) !== words[word]!) return false;
-    }
-    return true;
-  }
-
-  private addWord(word: number, view: DataView, pos: number, length: number): void {
-    let value = 0;
-    for (let index = 0; index < length; index++) value |= view.getUint8(pos + index) << (8 * index);
-    this.words[word] = value;
-    this.masks[word] = length === 4 ? -1 : (1 << (8 * length)) - 1;
-  }
+function isEscapable(byte: number): boolean {
+  return byte === BACKSLASH || byte === QUOTE || byte === LOWER_N;
 }

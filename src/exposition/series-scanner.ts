@@ -1,21 +1,21 @@
-import { BRACE_OPEN, skipBlanks, skipName } from "./bytes.js";
+import { BRACE_OPEN, skipBlanks, skipName, viewOf } from "./bytes.js";
 import { type LabelDialect, LabelSetScanner } from "./label-set.js";
 import { FAULT } from "./record-scanner.js";
 import { SeriesPattern } from "./series-pattern.js";
 
-/** So many patterns are kept: as many as a histogram has kinds of samples, with `_created`. */
+/** As many as a histogram has kinds of samples, including `_created`. */
 const maxPatterns = 4;
 
-/** Reads the series of a sample: the metric's name and its labels. */
+/** Scans the series of a sample: metric name and labels. */
 export class SeriesScanner {
   /** See RecordScanner. */
   reason = "";
-  /** The line feeds that were seen in quotes. */
+  /** Number of line feeds within quotes. */
   lineFeeds = 0;
   private readonly labels: LabelSetScanner;
-  /** The patterns of the series that were read last, for the samples of a histogram take turns. */
+  /** Patterns of the most recent series: the samples of a histogram alternate. */
   private readonly patterns: SeriesPattern[] = [];
-  /** The index of the pattern that matched last. */
+  /** Index of the pattern that matched last. */
   private current = 0;
   private view: DataView = new DataView(new ArrayBuffer(0));
   private utf8 = true;
@@ -28,28 +28,28 @@ export class SeriesScanner {
   begin(bytes: Buffer, utf8: boolean): void {
     this.utf8 = utf8;
     this.labels.knownUtf8 = utf8;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    for (const pattern of this.patterns) pattern.begin();
+    this.view = viewOf(bytes);
+    for (const pattern of this.patterns) pattern.forget();
   }
 
   /**
-   * Reads the series that begins at `start`; the bytes before `end` are whole lines.
+   * Scans the series at `start`. The bytes before `end` are complete lines.
    *
-   * Answers the position behind it, or FAULT, or INCOMPLETE.
+   * @returns the position after the series, FAULT or INCOMPLETE.
    */
   scan(bytes: Buffer, start: number, end: number): number {
     this.lineFeeds = 0;
-    const behind = this.utf8 ? this.matchPattern(bytes, start) : -1;
-    return behind >= 0 ? behind : this.scanThoroughly(bytes, start, end);
+    const next = this.utf8 ? this.matchPattern(bytes, start) : -1;
+    return next >= 0 ? next : this.scanFully(bytes, start, end);
   }
 
   private matchPattern(bytes: Buffer, start: number): number {
     const { patterns } = this;
     for (let turn = 0, index = this.current; turn < patterns.length; turn++) {
-      const behind = patterns[index]!.match(bytes, this.view, start);
-      if (behind >= 0) {
+      const next = patterns[index]!.match(bytes, this.view, start);
+      if (next >= 0) {
         this.current = index;
-        return behind;
+        return next;
       }
       index = index + 1 < patterns.length ? index + 1 : 0;
     }
@@ -63,7 +63,7 @@ export class SeriesScanner {
     patterns[this.current]!.learn(this.view, start, end, this.labels.bounds, this.labels.count);
   }
 
-  private scanThoroughly(bytes: Buffer, start: number, end: number): number {
+  private scanFully(bytes: Buffer, start: number, end: number): number {
     const { labels } = this;
     let pos = skipName(bytes, start);
     const bare = pos > start;
@@ -75,7 +75,7 @@ export class SeriesScanner {
       return pos;
     }
     if (labels.named === bare) {
-      this.reason = bare ? "the metric has a second name" : "a sample without a metric name";
+      this.reason = bare ? "second metric name" : "sample without a metric name";
       return FAULT;
     }
     this.lineFeeds = labels.lineFeeds;

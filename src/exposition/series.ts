@@ -13,26 +13,26 @@ import {
 } from "./bytes.js";
 import { escapeQuoted, unescapeQuoted } from "./quoted.js";
 
-/** A label's name and its value, which is not empty; both as byte strings, without quotes and escapes. */
+/** Name and value of a label, as byte strings without quotes and escapes. The value is not empty. */
 export type Label = readonly [name: string, value: string];
 
-/** What a sample belongs to. */
+/** The series that a sample belongs to. */
 export interface Series {
-  /** The metric's name, as a byte string without quotes and escapes. */
+  /** The metric name, as a byte string without quotes and escapes. */
   readonly name: string;
-  /** Labels without value are left out: they are as good as none. */
+  /** Without labels that have an empty value: those count as missing. */
   readonly labels: readonly Label[];
 }
 
-/** A series, and where it was found. */
+/** A series and its position. */
 export interface FoundSeries extends Series {
-  /** The position behind it. */
+  /** The position after it. */
   readonly end: number;
-  /** For each label where its name and its value begin and end, without quotes: four numbers. */
+  /** Start and end of the name and of the value of each label, without quotes: four numbers per label. */
   readonly bounds: readonly number[];
 }
 
-/** Reads the series at `start`, however it is spelled. The bytes are known to be valid. */
+/** Reads the series at `start` in any valid spelling. The bytes must be valid. */
 export function readSeries(bytes: Buffer, start: number): FoundSeries {
   let pos = skipName(bytes, start);
   let name = bytes.toString("latin1", start, pos);
@@ -65,24 +65,24 @@ export function readSeries(bytes: Buffer, start: number): FoundSeries {
   return { name, labels, bounds, end: pos + 1 };
 }
 
-/** A series as every parser reads it; names that need it are in quotes. A byte string. */
+/** Writes a series so that every parser accepts it; names are quoted if necessary. Returns a byte string. */
 export function writeSeries({ name, labels }: Series): string {
   const list = writeLabels(labels);
   if (!needsQuotes(name)) return list === "" ? name : `${name}{${list}}`;
   return list === "" ? `{${quote(name)}}` : `{${quote(name)},${list}}`;
 }
 
-/** What stands between the braces for some labels. */
+/** Writes a list of labels without braces. */
 export function writeLabels(labels: readonly Label[]): string {
   return labels.map(([name, value]) => `${writeLabelName(name)}=${quote(value)}`).join(",");
 }
 
-/** A metric's name as it stands in HELP and TYPE. */
+/** Writes a metric name for HELP, TYPE and UNIT. */
 export function writeName(name: string): string {
   return needsQuotes(name) ? quote(name) : name;
 }
 
-/** Whether a metric's name can only be written in quotes. */
+/** Whether a metric name must be quoted. */
 export function needsQuotes(name: string): boolean {
   return !/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
 }
@@ -91,18 +91,18 @@ function writeLabelName(name: string): string {
   return /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) ? name : quote(name);
 }
 
-/** Makes a byte string one in quotes. */
+/** Quotes a byte string. */
 export function quote(text: string): string {
   return `"${escapeQuoted(text)}"`;
 }
 
-/** The position behind the closing quote of what begins at `start`. */
+/** The position after the closing quote of the string that starts at `start`. */
 function skipQuoted(bytes: Buffer, start: number): number {
   for (let pos = start; ; pos++) {
     pos = skipPlain(bytes, pos);
     if (bytes[pos] === QUOTE) return pos + 1;
     if (bytes[pos] === BACKSLASH) {
-      // As the scanners read it: a NUL is passed over as if it were not there.
+      // Like the scanners: a NUL is skipped.
       do pos++;
       while (bytes[pos] === NUL);
     }

@@ -11,7 +11,7 @@ import {
   startsName,
   startsWith,
 } from "./bytes.js";
-import { scanFamilyName } from "./family-name.js";
+import { scanFamilyName } from "./metadata.js";
 import { scanMilliseconds, scanValue } from "./number.js";
 import { FAULT, type RecordScanner } from "./record-scanner.js";
 import { SeriesScanner } from "./series-scanner.js";
@@ -19,9 +19,9 @@ import { SeriesScanner } from "./series-scanner.js";
 const types = ["counter", "gauge", "histogram", "summary", "untyped"];
 
 /**
- * The text format 0.0.4, exactly as loose as Prometheus reads it: blanks may stand anywhere between two parts
- * and may be missing where the parts are clear without, comments that are neither HELP nor TYPE say nothing,
- * HELP and TYPE may come twice, late, or for other families. A NUL at the start of a line ends the text.
+ * Scans the text format 0.0.4, exactly as tolerant as Prometheus: spaces and tabs are allowed between any two parts and
+ * optional where the parts are clear without them; comments other than HELP and TYPE are ignored; HELP and TYPE may be
+ * repeated, late, or about other families. A NUL at the start of a line ends the text.
  */
 export class TextScanner implements RecordScanner {
   readonly complete = true;
@@ -59,7 +59,7 @@ export class TextScanner implements RecordScanner {
     if (first === LINE_FEED) return pos + 1;
     if (first === HASH) return this.scanComment(bytes, pos, end);
     if (first === NUL) return this.finish(end);
-    if (pos > start && startsName(first)) return this.fault("blanks before a sample");
+    if (pos > start && startsName(first)) return this.fault("whitespace before a sample");
     return this.fault("neither a sample nor a comment");
   }
 
@@ -71,26 +71,27 @@ export class TextScanner implements RecordScanner {
     }
     this.lines += this.series.lineFeeds;
     pos = skipBlanks(bytes, pos);
-    if (bytes[pos] === LINE_FEED) return this.fault("a sample without a value");
+    if (bytes[pos] === LINE_FEED) return this.fault("sample without a value");
     pos = scanValue(bytes, pos);
-    if (pos < 0 || !endsWord(bytes[pos]!)) return this.fault("a value that is not a number");
+    if (pos < 0 || !endsNumber(bytes[pos]!)) return this.fault("value is not a number");
     pos = skipBlanks(bytes, pos);
     if (bytes[pos] !== LINE_FEED) {
       pos = scanMilliseconds(bytes, pos);
-      if (pos < 0 || !endsWord(bytes[pos]!)) return this.fault("a timestamp that is not in milliseconds");
+      if (pos < 0 || !endsNumber(bytes[pos]!))
+        return this.fault("timestamp is not a whole number of milliseconds");
       pos = skipBlanks(bytes, pos);
-      if (bytes[pos] !== LINE_FEED) return this.fault("something after the timestamp");
+      if (bytes[pos] !== LINE_FEED) return this.fault("unexpected text after the timestamp");
     }
     this.samples++;
     return pos + 1;
   }
 
-  /** Reads a line that begins with `#`: only HELP and TYPE are bound to a form. */
+  /** Scans a line that starts with `#`. Only HELP and TYPE have a fixed form. */
   private scanComment(bytes: Buffer, start: number, end: number): number {
     const lineEnd = bytes.indexOf(LINE_FEED, start);
     const pos = skipBlanks(bytes, start + 1);
     if (pos === start + 1) {
-      // A NUL right in such a comment ends the text, where in any other it says nothing.
+      // A NUL ends the text here, but not in a comment whose `#` is followed by a space.
       const nul = bytes.subarray(pos, lineEnd).indexOf(NUL);
       return nul < 0 ? lineEnd + 1 : this.finish(end);
     }
@@ -100,19 +101,19 @@ export class TextScanner implements RecordScanner {
     return this.scanMetadata(bytes, skipBlanks(bytes, pos + 4), lineEnd, isType);
   }
 
-  /** Reads the name from `start` on and what follows it. */
+  /** Scans the name at `start` and the text after it. */
   private scanMetadata(bytes: Buffer, start: number, lineEnd: number, isType: boolean): number {
     const pos = scanFamilyName(bytes, start);
     if (pos < 0) return this.fault(isType ? "TYPE without a metric name" : "HELP without a metric name");
-    // One byte parts the name from what is said of it, whatever byte that is: even the first of a character.
+    // Any single byte separates name and text, even the first byte of a multi-byte character.
     const textStart = Math.min(pos + 1, lineEnd);
     if (isType) {
-      if (!isOneOf(bytes, textStart, lineEnd, types)) return this.fault("an unknown type");
+      if (!isOneOf(bytes, textStart, lineEnd, types)) return this.fault("unknown type");
     } else if (
       !(this.utf8 && bytes[pos]! < FIRST_BEYOND_ASCII) &&
       !isUtf8(bytes.subarray(textStart, lineEnd))
     ) {
-      return this.fault("not UTF-8 in HELP");
+      return this.fault("invalid UTF-8 in HELP");
     }
     return lineEnd + 1;
   }
@@ -128,7 +129,7 @@ export class TextScanner implements RecordScanner {
   }
 }
 
-/** Whether a value or a timestamp ends before `byte`. */
-function endsWord(byte: number): boolean {
+/** Whether `byte` ends a value or a timestamp. */
+function endsNumber(byte: number): boolean {
   return byte === LINE_FEED || isBlank(byte);
 }

@@ -1,52 +1,199 @@
+import { isUtf8 } from "node:buffer";
+import { asBuffer, LINE_FEED } from "./bytes.js";
 import type { Format } from "./format.js";
-import { FormatValidator } from "./format-validator.js";
-import type { Validator, Verdict } from "./verdict.js";
+import { OpenMetricsScanner } from "./openmetrics-scanner.js";
+import { INCOMPLETE, type RecordScanner } from "./record-scanner.js";
+import { TextScanner } from "./text-scanner.js";
 
-export { maxLineBytes } from "./format-validator.js";
-export type { Validator, Verdict } from "./verdict.js";
+/** Maximum length of a line. A line is buffered until it is complete. */
+export const maxLineBytes = 16 * 1024 * 1024;
 
-/** A validator for one text that is said to be in `format`. */
+const tooLong = `line longer than ${maxLineBytes} bytes`;
+const lineFeed = Buffer.from("\n");
+
+/**
+ * The result of a validation: the format and the number of samples (0 if there are none), or the first error with its
+ * line number, starting at 1.
+ */
+export type Verdict =
+  | { readonly ok: true; readonly format: Format; readonly samples: number }
+  | { readonly ok: false; readonly line: number; readonly reason: string };
+
+/**
+ * Validates an exposition that arrives in chunks of any size. It buffers only the incomplete last line.
+ *
+ * Valid is what a Prometheus server accepts from a target. Features that Prometheus 3 accepts and 2.42 does not are
+ * valid too: quoted names, exemplars on every OpenMetrics sample, a trailing comma after the last label. Some inputs are
+ * rejected although a server may accept them: a line longer than maxLineBytes; a sample with more than maxLabels labels;
+ * a duplicate label that the server overwrites (`job`, `instance`); a NUL as the only byte after `# EOF`.
+ */
+export interface Validator {
+  /**
+   * Validates the next bytes. They are not retained; the caller may reuse the memory.
+   *
+   * @returns false once the exposition is known to be invalid: further bytes cannot change that.
+   */
+  push(chunk: Uint8Array): boolean;
+  /** Ends the exposition. To be called exactly once, also after an error. */
+  end(): Verdict;
+}
+
+/** Creates a validator for an exposition in a known format. */
 export function createValidator(format: Format): Validator {
   return new FormatValidator(format);
 }
 
 /**
- * A validator for a text whose content type is missing or unknown: what the text is decides. OpenMetrics where it
- * is that to its `# EOF`, else the text format. A text that is neither gets the fault of the format that it
- * followed further, since that is what it means to be.
+ * Creates a validator for an exposition whose content type is missing or unknown. If the text is valid OpenMetrics,
+ * including `# EOF`, its format is OpenMetrics, else text. If it is valid in neither format, the result is the error
+ * that occurred later in the text, because that is most likely the intended format.
  */
 export function createUnknownValidator(): Validator {
-  const judges: Record<Format, Validator> = {
+  const validators: Record<Format, Validator> = {
     text: createValidator("text"),
     openmetrics: createValidator("openmetrics"),
   };
   const open: Record<Format, boolean> = { text: true, openmetrics: true };
   return {
     push(chunk: Uint8Array): boolean {
-      open.text &&= judges.text.push(chunk);
-      open.openmetrics &&= judges.openmetrics.push(chunk);
+      open.text &&= validators.text.push(chunk);
+      open.openmetrics &&= validators.openmetrics.push(chunk);
       return open.text || open.openmetrics;
     },
     end(): Verdict {
-      const text = judges.text.end();
-      const openmetrics = judges.openmetrics.end();
+      const text = validators.text.end();
+      const openmetrics = validators.openmetrics.end();
       if (openmetrics.ok) return openmetrics;
       return text.ok || text.line >= openmetrics.line ? text : openmetrics;
     },
   };
 }
 
-/** Judges a whole text that is said to be in `format`. */
+/** Validates a complete exposition in a known format. */
 export function validate(bytes: Uint8Array, format: Format): Verdict {
-  return judge(createValidator(format), bytes);
+  return validateWith(createValidator(format), bytes);
 }
 
-/** Judges a whole text whose content type is missing or unknown. */
+/** Validates a complete exposition whose content type is missing or unknown. */
 export function validateUnknown(bytes: Uint8Array): Verdict {
-  return judge(createUnknownValidator(), bytes);
+  return validateWith(createUnknownValidator(), bytes);
 }
 
-function judge(validator: Validator, bytes: Uint8Array): Verdict {
+function validateWith(validator: Validator, bytes: Uint8Array): Verdict {
   validator.push(bytes);
   return validator.end();
+}
+
+/** Splits the chunks into records and passes them to the scanner of the format. */
+class FormatValidator implements Validator {
+  private readonly scanner: RecordScanner;
+  private readonly rest = new IncompleteRecord();
+  /** A record of several lines is scanned again only once it has this length, so that the total work stays linear. */
+  private nextScan = 0;
+  /** Line number of the next record. */
+  private line = 1;
+  private verdict: Verdict | undefined;
+
+  constructor(private readonly format: Format) {
+    this.scanner = format === "text" ? new TextScanner() : new OpenMetricsScanner();
+  }
+
+  push(chunk: Uint8Array): boolean {
+    const bytes = asBuffer(chunk);
+    let pos = 0;
+    while (pos < bytes.length && this.verdict === undefined && !this.scanner.ended) {
+      if (this.rest.length === 0) {
+        pos = this.scan(bytes, pos);
+        this.keep(bytes.subarray(pos));
+        break;
+      }
+      const wanted = Math.max(this.nextScan - this.rest.length, 1);
+      const newline = bytes.indexOf(LINE_FEED, pos + wanted - 1);
+      const next = newline < 0 ? bytes.length : newline + 1;
+      this.keep(bytes.subarray(pos, next));
+      pos = next;
+      if (newline >= 0) this.scanRest();
+    }
+    return this.verdict === undefined;
+  }
+
+  end(): Verdict {
+    const { line, rest, scanner } = this;
+    if (rest.length > 0) {
+      // The line feed after the last line is optional.
+      rest.append(lineFeed);
+      this.scanRest();
+      if (rest.length > 0) this.fault("unterminated quoted string");
+    }
+    if (!scanner.complete) {
+      this.line = line;
+      this.fault("missing # EOF at the end");
+    }
+    this.verdict ??= { ok: true, format: this.format, samples: scanner.samples };
+    return this.verdict;
+  }
+
+  private keep(bytes: Buffer): void {
+    if (this.verdict !== undefined || this.scanner.ended) return;
+    if (this.rest.length + bytes.length > maxLineBytes) this.fault(tooLong);
+    else this.rest.append(bytes);
+  }
+
+  private scanRest(): void {
+    if (this.verdict === undefined) this.rest.drop(this.scan(this.rest.view(), 0));
+    this.nextScan = 2 * this.rest.length;
+  }
+
+  /** Scans the complete records from `start` on. Returns the position after them. */
+  private scan(bytes: Buffer, start: number): number {
+    const { scanner } = this;
+    const end = bytes.lastIndexOf(LINE_FEED) + 1;
+    if (end <= start) return start;
+    scanner.begin(bytes, isUtf8(bytes.subarray(start, end)));
+    let pos = start;
+    while (pos < end) {
+      const next = scanner.scan(bytes, pos, end);
+      if (next === INCOMPLETE) return pos;
+      if (next < 0 || next - pos > maxLineBytes) {
+        const lineEnd = next < 0 ? bytes.indexOf(LINE_FEED, pos) : next;
+        this.fault(lineEnd - pos > maxLineBytes ? tooLong : scanner.reason);
+        return end;
+      }
+      this.line += scanner.lines;
+      pos = next;
+    }
+    return end;
+  }
+
+  private fault(reason: string): void {
+    this.verdict ??= { ok: false, line: this.line, reason };
+  }
+}
+
+/** The bytes of a record that is not complete yet, copied from the chunks. */
+class IncompleteRecord {
+  private buffer = Buffer.alloc(0);
+  length = 0;
+
+  append(bytes: Uint8Array): void {
+    const length = this.length + bytes.length;
+    if (length > this.buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(length, 2 * this.buffer.length, 1024));
+      this.buffer.copy(grown, 0, 0, this.length);
+      this.buffer = grown;
+    }
+    asBuffer(bytes).copy(this.buffer, this.length);
+    this.length = length;
+  }
+
+  /** The bytes; valid until the next change. */
+  view(): Buffer {
+    return this.buffer.subarray(0, this.length);
+  }
+
+  /** Removes the first `count` bytes. */
+  drop(count: number): void {
+    this.buffer.copyWithin(0, count, this.length);
+    this.length -= count;
+  }
 }

@@ -331,16 +331,16 @@ c_count{instance="y"} 2
     expect(merge([untyped, typed], "text")).toMatchObject({
       samples: 3,
       conflicts: [
-        { source: 0, family: "b", reason: "samples called b, but histogram in the first source" },
+        { source: 0, family: "b", reason: "samples named b, but histogram in the first source" },
         {
           source: 0,
           family: "b",
-          reason: "samples called b_bucket without le, but histogram in the first source",
+          reason: "samples named b_bucket without label le, but histogram in the first source",
         },
         {
           source: 0,
           family: "c",
-          reason: "samples called c without quantile, but summary in the first source",
+          reason: "samples named c without label quantile, but summary in the first source",
         },
       ],
     });
@@ -363,7 +363,7 @@ describe("a series that is there twice", () => {
         {
           source: 0,
           family: "a",
-          reason: 'a series that is there already: a{instance="x",d="e",b="c"}',
+          reason: 'duplicate series: a{instance="x",d="e",b="c"}',
         },
       ],
     });

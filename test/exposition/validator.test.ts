@@ -36,65 +36,65 @@ describe("a valid exposition", () => {
 describe("a fault tells its line and its reason", () => {
   it.each([
     ["<!DOCTYPE html>\n<html></html>\n", 1, "neither a sample nor a comment"],
-    ["a 1\nb\n", 2, "a sample without a value"],
-    ['a 1\n\n# c\nb{c="d"}\n', 4, "a sample without a value"],
-    ["a 1e\n", 1, "a value that is not a number"],
-    ["a 1\nb 1 soon\n", 2, "a timestamp that is not in milliseconds"],
-    ["a 1 5 5\n", 1, "something after the timestamp"],
-    ["a 1\n b 1\n", 2, "blanks before a sample"],
-    ["# TYPE a thing\n", 1, "an unknown type"],
+    ["a 1\nb\n", 2, "sample without a value"],
+    ['a 1\n\n# c\nb{c="d"}\n', 4, "sample without a value"],
+    ["a 1e\n", 1, "value is not a number"],
+    ["a 1\nb 1 soon\n", 2, "timestamp is not a whole number of milliseconds"],
+    ["a 1 5 5\n", 1, "unexpected text after the timestamp"],
+    ["a 1\n b 1\n", 2, "whitespace before a sample"],
+    ["# TYPE a thing\n", 1, "unknown type"],
     ["# TYPE 1 counter\n", 1, "TYPE without a metric name"],
     ["# HELP 1 counter\n", 1, "HELP without a metric name"],
-    ["a{1} 1\n", 1, "not a label name"],
-    ["a{\n", 1, "a brace is not closed"],
-    ["a{b} 1\n", 1, "a label without ="],
-    ["a{b=c} 1\n", 1, "a label value without quotes"],
-    ['a{b="c"; 1\n', 1, "not a label name"],
-    ['a{b="c",b="d"} 1\n', 1, "a label is there twice"],
-    ['a{"b"="c",b="d"} 1\n', 1, "a label is there twice"],
-    ['a{"b\\n"="c","b\\n"="d"} 1\n', 1, "a label is there twice"],
-    ['a{__name__="c"} 1\n', 1, "a label is called __name__"],
+    ["a{1} 1\n", 1, "invalid label name"],
+    ["a{\n", 1, "unclosed brace"],
+    ["a{b} 1\n", 1, "label without ="],
+    ["a{b=c} 1\n", 1, "label value without quotes"],
+    ['a{b="c"; 1\n', 1, "invalid label name"],
+    ['a{b="c",b="d"} 1\n', 1, "duplicate label"],
+    ['a{"b"="c",b="d"} 1\n', 1, "duplicate label"],
+    ['a{"b\\n"="c","b\\n"="d"} 1\n', 1, "duplicate label"],
+    ['a{__name__="c"} 1\n', 1, "label named __name__"],
     ['a{""="c"} 1\n', 1, "empty label name"],
     ['{""} 1\n', 1, "empty metric name"],
-    ['{a="b"} 1\n', 1, "a sample without a metric name"],
-    ['{"a","b"} 1\n', 1, "the metric has a second name"],
-    ['a{"b"} 1\n', 1, "the metric has a second name"],
-    ['a 1\nb{c="d} 1\ne 1\nf 1\n', 2, "a quote is not closed"],
-    ['a{b="c\\\n"} 1\n', 1, "a backslash at the end of a line"],
-    ['a{b="\n\n"} 1\nb\n', 4, "a sample without a value"],
+    ['{a="b"} 1\n', 1, "sample without a metric name"],
+    ['{"a","b"} 1\n', 1, "second metric name"],
+    ['a{"b"} 1\n', 1, "second metric name"],
+    ['a 1\nb{c="d} 1\ne 1\nf 1\n', 2, "unterminated quoted string"],
+    ['a{b="c\\\n"} 1\n', 1, "backslash at the end of a line"],
+    ['a{b="\n\n"} 1\nb\n', 4, "sample without a value"],
   ])("text: %j", (content, line, reason) => {
     expect(text(content)).toEqual({ ok: false, line, reason });
   });
 
   it.each([
-    ["", 1, "the text does not end with # EOF"],
-    ["a 1\nb 1\n", 3, "the text does not end with # EOF"],
-    ["a 1\nb 1", 2, "the text does not end with # EOF"],
-    ["a 1\n# EOF\nb 1\n", 3, "something after # EOF"],
-    ["# EOF\n\n", 2, "something after # EOF"],
-    ["a 1\n\n# EOF\n", 2, "a blank line"],
-    ["# a\n# EOF\n", 1, "a comment that is none of HELP, TYPE, UNIT and EOF"],
-    ["# TYPE a untyped\n# EOF\n", 1, "an unknown type"],
+    ["", 1, "missing # EOF at the end"],
+    ["a 1\nb 1\n", 3, "missing # EOF at the end"],
+    ["a 1\nb 1", 2, "missing # EOF at the end"],
+    ["a 1\n# EOF\nb 1\n", 3, "data after # EOF"],
+    ["# EOF\n\n", 2, "data after # EOF"],
+    ["a 1\n\n# EOF\n", 2, "blank line"],
+    ["# a\n# EOF\n", 1, "comment is not HELP, TYPE, UNIT or EOF"],
+    ["# TYPE a untyped\n# EOF\n", 1, "unknown type"],
     ["# HELP 1 a\n# EOF\n", 1, "metadata without a metric name"],
     ["# HELP a\n# EOF\n", 1, "no space after the metric name"],
-    ["# UNIT a b\n# EOF\n", 1, "a unit that the metric name does not end with"],
-    ["a\n# EOF\n", 1, "a sample without a value"],
+    ["# UNIT a b\n# EOF\n", 1, "metric name does not end with its unit"],
+    ["a\n# EOF\n", 1, "sample without a value"],
     ["a\t1\n# EOF\n", 1, "no space before the value"],
-    ["a  1\n# EOF\n", 1, "a value that is not a number"],
-    ["a 1 soon\n# EOF\n", 1, "a timestamp that is not in seconds"],
-    ["a 1 1 1\n# EOF\n", 1, "something after the sample"],
-    ['a{b="c" d="e"} 1\n# EOF\n', 1, "neither comma nor closing brace after a label"],
-    ['a{b="c\n"} 1\n# EOF\n', 1, "a quote is not closed"],
-    ['a 1\na_total 1 # {b="c} 1\n# EOF\n', 2, "exemplar: a quote is not closed"],
-    ['a_total 1 # {b="c"}\n# EOF\n', 1, "an exemplar without a value"],
-    ['a_total 1 # {b="c"} one\n# EOF\n', 1, "exemplar: a value that is not a number"],
+    ["a  1\n# EOF\n", 1, "value is not a number"],
+    ["a 1 soon\n# EOF\n", 1, "timestamp is not a number of seconds"],
+    ["a 1 1 1\n# EOF\n", 1, "unexpected text after the sample"],
+    ['a{b="c" d="e"} 1\n# EOF\n', 1, "missing comma or closing brace after a label"],
+    ['a{b="c\n"} 1\n# EOF\n', 1, "unterminated quoted string"],
+    ['a 1\na_total 1 # {b="c} 1\n# EOF\n', 2, "exemplar: unterminated quoted string"],
+    ['a_total 1 # {b="c"}\n# EOF\n', 1, "exemplar without a value"],
+    ['a_total 1 # {b="c"} one\n# EOF\n', 1, "exemplar: value is not a number"],
   ])("OpenMetrics: %j", (content, line, reason) => {
     expect(openmetrics(content)).toEqual({ ok: false, line, reason });
   });
 
   it("also for bytes that are not UTF-8", () => {
     const verdict = validate(Buffer.from('a 1\nb{c="\u00ff"} 1\n', "latin1"), "text");
-    expect(verdict).toEqual({ ok: false, line: 2, reason: "not UTF-8 in quotes" });
+    expect(verdict).toEqual({ ok: false, line: 2, reason: "invalid UTF-8 in a quoted string" });
   });
 });
 
@@ -146,7 +146,11 @@ describe("a series like the one before it", () => {
 
   it("is checked for UTF-8 all the same", () => {
     const bytes = Buffer.from('a{b="x"} 1\na{b="\u00ff"} 1\n', "latin1");
-    expect(validate(bytes, "text")).toEqual({ ok: false, line: 2, reason: "not UTF-8 in quotes" });
+    expect(validate(bytes, "text")).toEqual({
+      ok: false,
+      line: 2,
+      reason: "invalid UTF-8 in a quoted string",
+    });
   });
 });
 
@@ -156,11 +160,11 @@ describe("a text that comes in pieces", () => {
     expect(validator.push(Buffer.from("a 1\nb"))).toBe(true);
     expect(validator.push(Buffer.from("\nc 1\n"))).toBe(false);
     expect(validator.push(Buffer.from("d 1\n"))).toBe(false);
-    expect(validator.end()).toEqual({ ok: false, line: 2, reason: "a sample without a value" });
+    expect(validator.end()).toEqual({ ok: false, line: 2, reason: "sample without a value" });
   });
 
   it("is refused when a line does not end", () => {
-    const tooLong = { ok: false, line: 1, reason: "a line longer than 16777216 bytes" };
+    const tooLong = { ok: false, line: 1, reason: "line longer than 16777216 bytes" };
     const chunk = Buffer.alloc(1024 * 1024, "#");
     const validator = createValidator("text");
     let chunks = 0;
@@ -202,11 +206,11 @@ describe("a text of unknown type", () => {
 
   it("gets the fault of the format that it followed further", () => {
     expect(unknown("<html>\n")).toEqual({ ok: false, line: 1, reason: "neither a sample nor a comment" });
-    expect(unknown("# words\na\n")).toEqual({ ok: false, line: 2, reason: "a sample without a value" });
+    expect(unknown("# words\na\n")).toEqual({ ok: false, line: 2, reason: "sample without a value" });
     expect(unknown('a_total 1 # {b="c"} 1\nb 1\n')).toEqual({
       ok: false,
       line: 3,
-      reason: "the text does not end with # EOF",
+      reason: "missing # EOF at the end",
     });
   });
 

@@ -1,8 +1,8 @@
 import { toText as toTextInSteps } from "../../src/exposition/convert.js";
 import type { Format } from "../../src/exposition/format.js";
+import type { Steps } from "../../src/exposition/merge.js";
 import { type Merged, merge as mergeInSteps } from "../../src/exposition/merge.js";
 import type { Source } from "../../src/exposition/source.js";
-import type { Steps } from "../../src/exposition/steps.js";
 
 /** Does all of a work at once. */
 export function atOnce<T>(steps: Steps<T>): T {

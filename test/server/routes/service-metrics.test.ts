@@ -74,7 +74,7 @@ describe("/<name>/metrics with several sources", () => {
   });
 
   it("serves five of six where one breaks in the middle of the night, and names the sixth with its reason", async () => {
-    const reason = "not a valid exposition: line 7: a sample without a value";
+    const reason = "not a valid exposition: line 7: sample without a value";
     const broken = statusOf({ state: "down", reason }, { names: ["web"], job: "shop_web", replica: "4" });
     const { get, put, clock } = await setUpServer({ targets: [broken] });
     for (const replica of ["1", "2", "3", "4", "5", "6"])
