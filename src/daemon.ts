@@ -21,7 +21,7 @@ import { clockOffsets } from "./model/clock-offset.js";
 import { targetStates } from "./model/target-status.js";
 import { startCron } from "./scan/cron.js";
 import { startHttpServer } from "./server/http-server.js";
-import { watchWebConfig } from "./server/listener/web-config-reload.js";
+import { reloadWebConfig } from "./server/listener/web-config-reload.js";
 import { PreparedResponses } from "./server/responses/prepared-responses.js";
 
 /** The proxy at work. */
@@ -111,7 +111,7 @@ export async function startDaemon(surroundings: Surroundings): Promise<Daemon> {
 
   const watching = Promise.all([
     scanner.watch(),
-    watchWebConfig({ settings: config, seen: accessFiles, use: server.use, logger, telemetry, signal }),
+    reloadWebConfig({ settings: config, seen: accessFiles, use: server.use, logger, telemetry, signal }),
   ]);
   const stopCron = startCron({
     interval: config.scrapeInterval,

@@ -5,12 +5,12 @@ import { createReplicationMetrics } from "./telemetry/replication.js";
 
 const prefix = "app_metrics_proxy_";
 
-/** What the metric `targets` and the metrics of single targets are read from when they are asked for. */
+/** One target, for the metric `targets` and the metrics of single targets. */
 export interface TargetFigures {
   readonly name: string;
   readonly replica: string;
   readonly state: string;
-  /** Whether it has, or should have, metrics: only then it gets series of its own. */
+  /** Whether it has, or should have, metrics: only then it has series of its own. */
   readonly hasMetrics: boolean;
   /** Milliseconds since the epoch. */
   readonly lastSuccess?: number;
@@ -18,43 +18,43 @@ export interface TargetFigures {
   readonly lastDuration?: number;
 }
 
-/** What the cache metrics are read from. */
+/** Values of the cache metrics. */
 export interface CacheFigures {
   readonly entries: number;
   readonly gzipBytes: number;
   readonly diskFailing: boolean;
 }
 
-/** What the metrics of services are read from. */
+/** One service, for the metrics of services. */
 export interface ServiceFigures {
   readonly name: string;
-  /** Replicas that are served. */
+  /** Replicas with fresh metrics. */
   readonly replicas: number;
 }
 
-/** Where figures come from that are not counted but looked at, each time that somebody asks. */
+/** Sources of values that are read on every scrape of the proxy. */
 export interface FigureSources {
   readonly states: readonly string[];
   targets(): Iterable<TargetFigures>;
   cache(): CacheFigures;
   services(): Iterable<ServiceFigures>;
-  /** Short names that several services answer to. */
+  /** Short names that several services share. */
   nameClashes(): number;
-  /** Metric families that the merged answers of the moment had to leave out. */
+  /** What current responses omit: conflicting metric families and damaged scrapes. */
   mergeConflicts(): number;
 }
 
-/** The proxy's own metrics. */
+/** The metrics of the proxy itself. */
 export type Telemetry = ReturnType<typeof createTelemetry>;
 
-/** Makes the metrics, in a registry of their own. `version` goes into the build info. */
+/** Creates the metrics in a new registry. @param version for the build info. */
 export function createTelemetry(version: string) {
   const registry = new Registry();
   const registers = [registry];
 
   new Gauge({
     name: `${prefix}build_info`,
-    help: "Always 1; its labels tell the version of the proxy and of Node.",
+    help: "Always 1, labelled with the versions of the proxy and of Node.",
     labelNames: ["version", "nodejs"],
     registers,
   }).set({ version, nodejs: process.versions.node }, 1);
@@ -74,17 +74,17 @@ export function createTelemetry(version: string) {
     }),
     lastScan: new Gauge({
       name: `${prefix}last_scan_timestamp_seconds`,
-      help: "When the last scan cycle began.",
+      help: "Start time of the last scan cycle.",
       registers,
     }),
     scansSkipped: new Counter({
       name: `${prefix}scans_skipped_total`,
-      help: "Scan cycles that were left out because the one before was still running.",
+      help: "Scan cycles skipped because the previous one was still running.",
       registers,
     }),
     discoveryFailures: new Counter({
       name: `${prefix}discovery_failures_total`,
-      help: "Lists of targets that could not be had, by provider.",
+      help: "Failed target listings by provider.",
       labelNames: ["provider"],
       registers,
     }),
@@ -98,17 +98,17 @@ export function createTelemetry(version: string) {
     ...createReplicationMetrics(registers),
     ...createRelayMetrics(registers),
     ...createAccessMetrics(registers),
-    /** Adds the metrics that are looked at when asked for, and those of the process. */
+    /** Adds the metrics that are read on every scrape, and those of the process. */
     observe(sources: FigureSources): void {
       observeTargets(registers, sources);
       observeCache(registers, sources);
       observeServices(registers, sources);
       collectDefaultMetrics({ register: registry });
-      // Gauges whose names end like those of counters; promtool refuses them.
+      // Gauges with names of counters, which promtool rejects.
       for (const kind of ["handles", "requests", "resources"])
         registry.removeSingleMetric(`nodejs_active_${kind}_total`);
     },
-    /** The text of all metrics and its Content-Type. */
+    /** All metrics as text, with its Content-Type. */
     async expose(): Promise<{ readonly text: string; readonly contentType: string }> {
       return { text: await registry.metrics(), contentType: registry.contentType };
     },
@@ -122,8 +122,8 @@ function observeTargets(registers: Registry[], sources: FigureSources): void {
     help: "Targets on this node by state.",
     labelNames: ["state"],
     registers,
-    // The registry asks its metrics in the order of their making, so this one, being the first of the four,
-    // can go over the targets once for all of them.
+    // The registry collects metrics in order of creation: this one, the first of four, iterates over the targets
+    // once for all of them.
     collect() {
       for (const metric of [this, up, lastSuccess, lastDuration]) metric.reset();
       for (const state of sources.states) this.set({ state }, 0);
@@ -138,13 +138,13 @@ function observeTargets(registers: Registry[], sources: FigureSources): void {
   });
   const up = new Gauge({
     name: `${prefix}target_up`,
-    help: "Whether the last scrape of a target was good: 1 or 0.",
+    help: "Whether the last scrape of a target succeeded: 1 or 0.",
     labelNames,
     registers,
   });
   const lastSuccess = new Gauge({
     name: `${prefix}target_last_success_timestamp_seconds`,
-    help: "When the last good scrape of a target began.",
+    help: "Start time of the last successful scrape of a target.",
     labelNames,
     registers,
   });
@@ -159,7 +159,7 @@ function observeTargets(registers: Registry[], sources: FigureSources): void {
 function observeCache(registers: Registry[], sources: FigureSources): void {
   new Gauge({
     name: `${prefix}cache_entries`,
-    help: "Expositions in the cache.",
+    help: "Scrapes in the cache.",
     registers,
     collect() {
       this.set(sources.cache().entries);
@@ -167,7 +167,7 @@ function observeCache(registers: Registry[], sources: FigureSources): void {
   });
   new Gauge({
     name: `${prefix}cache_bytes`,
-    help: "Size of the expositions in the cache, as they are kept: compressed.",
+    help: "Compressed size of the scrapes in the cache.",
     registers,
     collect() {
       this.set(sources.cache().gzipBytes);
@@ -175,7 +175,7 @@ function observeCache(registers: Registry[], sources: FigureSources): void {
   });
   new Gauge({
     name: `${prefix}cache_disk_failing`,
-    help: "Whether the cache can not be kept on disk at the moment: 1 or 0.",
+    help: "Whether writing the cache to disk currently fails: 1 or 0.",
     registers,
     collect() {
       this.set(sources.cache().diskFailing ? 1 : 0);
@@ -186,7 +186,7 @@ function observeCache(registers: Registry[], sources: FigureSources): void {
 function observeServices(registers: Registry[], sources: FigureSources): void {
   new Gauge({
     name: `${prefix}service_replicas`,
-    help: "Replicas of a service that are served.",
+    help: "Replicas of a service with fresh metrics.",
     labelNames: ["name"],
     registers,
     collect() {
@@ -196,7 +196,7 @@ function observeServices(registers: Registry[], sources: FigureSources): void {
   });
   new Gauge({
     name: `${prefix}name_clashes`,
-    help: "Short names that several services answer to.",
+    help: "Short names that several services share.",
     registers,
     collect() {
       this.set(sources.nameClashes());
@@ -204,7 +204,7 @@ function observeServices(registers: Registry[], sources: FigureSources): void {
   });
   new Gauge({
     name: `${prefix}merge_conflicts`,
-    help: "Metric families of single replicas that the merged answers of the moment had to leave out.",
+    help: "Metric families and damaged scrapes of single replicas that current responses omit.",
     registers,
     collect() {
       this.set(sources.mergeConflicts());

@@ -8,26 +8,26 @@ import { createApp } from "./app.js";
 import type { ServerContext } from "./context.js";
 import { Connections } from "./listener/connections.js";
 import { Guard } from "./listener/guard.js";
-import { entrance, refuseTunnel } from "./listener/request-checks.js";
+import { checkRequests, refuseConnect } from "./listener/request-checks.js";
 import { admitClients, requireChangeable, secureContextOptions, tlsServerOptions } from "./listener/tls.js";
 
-/** A server that listens. */
+/** A listening server. */
 export interface HttpServer {
-  /** The port that it got. */
+  /** The port it listens on. */
   readonly port: number;
   /**
-   * Takes other certificates, users and limits. Connections stay open; what was agreed upon in their handshake stays.
+   * Replaces certificates, users and limits. Open connections stay open, with the certificates of their handshake.
    *
-   * @throws AppError where that is not possible while the server runs; then nothing has changed.
+   * @throws AppError where that needs a restart; then nothing has changed.
    */
   use(access: Access): void;
-  /** Lets requests under way end for a moment, then closes everything. */
+  /** Waits up to two seconds for current requests, then closes all connections. */
   stop(): Promise<void>;
 }
 
 const second = 1000;
 const graceOnStop = 2 * second;
-/** A client that takes nothing of its answer for so long is gone, or means no good. */
+/** A connection is closed when its client reads nothing for this long. */
 const unreadTimeout = 60 * second;
 const options = {
   maxHeaderSize: 16 * 1024,
@@ -41,12 +41,12 @@ const options = {
 /**
  * Opens the HTTP server.
  *
- * @throws ListenError where the address cannot be had.
+ * @throws ListenError where the address is not available.
  */
 export async function startHttpServer(listen: ListenAddress, context: ServerContext): Promise<HttpServer> {
   const guard = new Guard(context);
   const connections = new Connections();
-  const listener = connections.inTurn(entrance(context.telemetry, guard.protect(createApp(context))));
+  const listener = connections.inTurn(checkRequests(context.telemetry, guard.protect(createApp(context))));
   let access = context.access ?? openAccess;
   guard.use(access);
   const server =
@@ -54,7 +54,7 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
       ? createServer(options, listener)
       : createTlsServer({ ...options, ...tlsServerOptions(access.tls) }, listener);
   if (server instanceof TlsServer) admitClients(server, () => access.tls, context.telemetry);
-  // Those in a TLS handshake, too, of which the server itself keeps no list.
+  // Including those in a TLS handshake, which the server does not list.
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -62,7 +62,7 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
   });
   server.maxConnections = 10_000;
   server.setTimeout(unreadTimeout, (socket) => connections.timedOut(socket));
-  server.on("connect", refuseTunnel);
+  server.on("connect", refuseConnect);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (error) => reject(listenError(listen, error)));
     server.listen(
@@ -72,7 +72,7 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
   });
   server.removeAllListeners("error");
   server.on("error", (error) => {
-    context.logger.error("the HTTP server is in trouble", { error: describeError(error) });
+    context.logger.error("HTTP server error", { error: describeError(error) });
   });
   return {
     port: (server.address() as AddressInfo).port,
@@ -103,13 +103,13 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
 function listenError(listen: ListenAddress, error: Error): ListenError {
   const where = `${listen.host ?? ""}:${listen.port}`;
   const hints: Record<string, string> = {
-    EADDRINUSE: "another program listens there already",
-    EACCES: "this user may not open that port",
-    EADDRNOTAVAIL: "this machine does not have that address",
-    ENOTFOUND: "that host name is not known",
+    EADDRINUSE: "another program listens on it",
+    EACCES: "this user has no permission to open the port",
+    EADDRNOTAVAIL: "this machine has no such address",
+    ENOTFOUND: "host name not found",
   };
   const hint = hints[codeOf(error) ?? ""];
-  return new ListenError(`LISTEN_ADDRESS ${where} cannot be opened${hint === undefined ? "" : `: ${hint}`}`, {
+  return new ListenError(`cannot listen on LISTEN_ADDRESS ${where}${hint === undefined ? "" : `: ${hint}`}`, {
     cause: error,
   });
 }

@@ -2,31 +2,31 @@ import { Counter, Gauge, type Registry } from "prom-client";
 
 const prefix = "app_metrics_proxy_";
 
-/** The metrics of who is let in, and of the files that say so. */
+/** The metrics of authentication, TLS and the web configuration. */
 export function createAccessMetrics(registers: Registry[]) {
   const accessReloadSuccessful = new Gauge({
     name: `${prefix}web_config_reload_successful`,
-    help: "Whether the web configuration and its files could be used when they were last read: 1 or 0.",
+    help: "Whether the last reload of the web configuration and its files succeeded: 1 or 0.",
     registers,
   });
-  // It is, or the proxy would not have started.
+  // The proxy does not start with an invalid configuration.
   accessReloadSuccessful.set(1);
   return {
     accessReloadSuccessful,
     authenticationAttempts: new Counter({
       name: `${prefix}authentication_attempts_total`,
-      help: "Requests that had to show a password or a token, by what they showed and what came of it.",
+      help: "Requests that required authentication, by scheme and result.",
       labelNames: ["scheme", "result"],
       registers,
     }),
     passwordChecks: new Counter({
       name: `${prefix}password_checks_total`,
-      help: "Passwords that were looked at with bcrypt.",
+      help: "Passwords checked with bcrypt.",
       registers,
     }),
     tlsFailures: new Counter({
       name: `${prefix}tls_failures_total`,
-      help: "TLS connections that did not come about, by reason.",
+      help: "Failed TLS connections by reason.",
       labelNames: ["reason"],
       registers,
     }),

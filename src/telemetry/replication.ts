@@ -2,7 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 
 const prefix = "app_metrics_proxy_";
 
-/** What the metrics of peers are read from when they are asked for. */
+/** One peer, for the metrics of peers. */
 export interface PeerFigures {
   readonly title: string;
   readonly state: string;
@@ -12,27 +12,27 @@ export interface PeerFigures {
   readonly lastDuration?: number;
 }
 
-/** What the metrics of origins are read from when they are asked for. */
+/** One origin, for the metrics of origins. */
 export interface OriginFigures {
   readonly origin: string;
   readonly entries: number;
-  /** Seconds since it was last heard of; absent for this node itself. */
+  /** Seconds since its last update; absent for this node itself. */
   readonly silence?: number;
-  /** Seconds that its clock is ahead of this node's; absent where nothing of it is held. */
+  /** By how many seconds its clock is ahead of this node's; absent without a scrape of it. */
   readonly clockOffset?: number;
 }
 
-/** Where the figures of peers come from. */
+/** Sources of the metrics of peers. */
 export interface PeerSources {
   /** All states that a peer can have. */
   readonly states: readonly string[];
   peers(): Iterable<PeerFigures>;
   listFailing(): boolean;
-  /** Names that several nodes bear. */
+  /** Hostnames that several nodes share. */
   sharedNames(): number;
 }
 
-/** The metrics of replication: counters, and `observePeers` and `observeOrigins` for what is looked at. */
+/** The metrics of replication: counters, and functions that add metrics which are read on every scrape. */
 export function createReplicationMetrics(registers: Registry[]) {
   const counter = (name: string, help: string, labelName: string) =>
     new Counter({ name: `${prefix}${name}`, help, labelNames: [labelName], registers });
@@ -44,25 +44,21 @@ export function createReplicationMetrics(registers: Registry[]) {
     ),
     replicatedEntries: counter(
       "replicated_entries_total",
-      "Expositions exchanged with peers, by direction.",
+      "Scrapes exchanged with peers, by direction.",
       "direction",
     ),
     replicationFailures: counter(
       "replication_failures_total",
-      "Exchanges with peers that failed, by reason.",
+      "Failed exchanges with peers, by reason.",
       "reason",
     ),
-    sshRefused: counter(
-      "ssh_refused_total",
-      "SSH connections and logins that were refused, by reason.",
-      "reason",
-    ),
+    sshRefused: counter("ssh_refused_total", "Refused SSH connections and logins, by reason.", "reason"),
 
     /** Adds the metrics of peers. */
     observePeers({ states, peers, listFailing, sharedNames }: PeerSources): void {
       new Gauge({
         name: `${prefix}peer_list_failing`,
-        help: "Whether the list of peers can not be had, or not all on it be talked to: 1 or 0.",
+        help: "Whether the peer list is unavailable or incomplete: 1 or 0.",
         registers,
         collect() {
           this.set(listFailing() ? 1 : 0);
@@ -70,7 +66,7 @@ export function createReplicationMetrics(registers: Registry[]) {
       });
       new Gauge({
         name: `${prefix}shared_names`,
-        help: "Names that several nodes bear, though each needs one of its own.",
+        help: "Hostnames that several nodes share, although each node needs its own.",
         registers,
         collect() {
           this.set(sharedNames());
@@ -78,10 +74,10 @@ export function createReplicationMetrics(registers: Registry[]) {
       });
       new Gauge({
         name: `${prefix}peers`,
-        help: "Peers that this node talks to, by state.",
+        help: "Peers by state.",
         labelNames: ["state"],
         registers,
-        // Asked first, as it is the first of the three, it goes over the peers once for all of them.
+        // Created first of the three, so it is collected first and iterates over the peers once for all of them.
         collect() {
           for (const metric of [this, lastSuccess, lastDuration]) metric.reset();
           for (const state of states) this.set({ state }, 0);
@@ -95,13 +91,13 @@ export function createReplicationMetrics(registers: Registry[]) {
       });
       const lastSuccess = new Gauge({
         name: `${prefix}peer_last_success_timestamp_seconds`,
-        help: "When the last good exchange with a peer ended.",
+        help: "End time of the last successful exchange with a peer.",
         labelNames: ["peer"],
         registers,
       });
       const lastDuration = new Gauge({
         name: `${prefix}peer_last_exchange_duration_seconds`,
-        help: "Duration of the last good exchange with a peer.",
+        help: "Duration of the last successful exchange with a peer.",
         labelNames: ["peer"],
         registers,
       });
@@ -113,10 +109,10 @@ export function createReplicationMetrics(registers: Registry[]) {
         new Gauge({ name: `${prefix}${name}`, help, labelNames: ["origin"], registers });
       new Gauge({
         name: `${prefix}origin_entries`,
-        help: "Expositions in the cache by the node that scraped them.",
+        help: "Scrapes in the cache by origin.",
         labelNames: ["origin"],
         registers,
-        // Asked first, as it is the first of the three, it goes over the origins once for all of them.
+        // Created first of the three, so it is collected first and iterates over the origins once for all of them.
         collect() {
           for (const metric of [this, silence, clockOffset]) metric.reset();
           for (const { origin, ...figures } of origins()) {
@@ -128,11 +124,11 @@ export function createReplicationMetrics(registers: Registry[]) {
       });
       const silence = gauge(
         "origin_silence_seconds",
-        "Time since another node was last heard of, whichever way.",
+        "Time since the last update from another node, direct or through a peer.",
       );
       const clockOffset = gauge(
         "origin_clock_offset_seconds",
-        "How far the clock of another node is ahead of this one's; beyond 5 s its times are not used.",
+        "How far the clock of another node is ahead of this node's; beyond 5 s its timestamps are not used.",
       );
     },
   };

@@ -248,7 +248,7 @@ describe("the server", () => {
       (error: Error) => error.message,
     );
     await expect(again).resolves.toBe(
-      `LISTEN_ADDRESS 127.0.0.1:${port} cannot be opened: another program listens there already`,
+      `cannot listen on LISTEN_ADDRESS 127.0.0.1:${port}: another program listens on it`,
     );
   });
 

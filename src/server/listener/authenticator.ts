@@ -6,21 +6,20 @@ import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";
 import type { Telemetry } from "../../telemetry.js";
-import { type Credentials, parseCredentials } from "./credentials.js";
 import { PasswordChecks } from "./password-checks.js";
 
-/** What becomes of a request. */
+/** What to do with a request. */
 export type Verdict =
   | { readonly kind: "pass" }
-  /** It shows nothing, or what is wrong. */
+  /** Its credentials are missing or wrong. */
   | { readonly kind: "refuse" }
-  /** Who asks was wrong too often, or too many ask: it is to come back after so many whole seconds. */
+  /** The client failed too often, or too many checks are waiting: it may retry after so many whole seconds. */
   | { readonly kind: "wait"; readonly seconds: number };
 
-/** Wrong credentials from one client at once, and then a second. */
-const wrongFromOne = { capacity: 10, perSecond: 1 / 5 };
-const clientsRemembered = 10_000;
-const credentialsRemembered = 1_000;
+/** Failed attempts per client: a burst, then a rate. */
+const failuresPerClient = { capacity: 10, perSecond: 1 / 5 };
+const maxClients = 10_000;
+const maxCredentials = 1_000;
 const secondsBetweenWarnings = 60;
 
 const pass: Verdict = { kind: "pass" };
@@ -34,13 +33,12 @@ export interface AuthenticatorOptions {
 }
 
 /**
- * Tells who may come in: users with a password, and who has the bearer token.
+ * Authenticates requests: users by password, others by bearer token.
  *
- * What was right once is remembered as a keyed hash, together with the client that showed it, and costs microseconds
- * from then on: such a client is not held up by others, not even by those that share its address. All else is
- * bounded: a client that is wrong ten times may try once every five seconds, its attempts until then are not looked
- * at, right or wrong. (That they are not is what makes guessing slow; that the memory is bound to the client leaves a
- * guesser elsewhere nothing faster.)
+ * Successful credentials are remembered as a keyed hash together with the client's address. Afterwards they cost
+ * microseconds, and no other client delays them, not even one that shares the address. Everything else is limited:
+ * a client that has failed ten times may try once every five seconds. Attempts before that are refused without a
+ * check, even correct ones; otherwise guessing would not become slower.
  */
 export class Authenticator {
   readonly #key = randomBytes(32);
@@ -48,12 +46,12 @@ export class Authenticator {
   readonly #logger: Logger;
   readonly #telemetry: Telemetry;
   readonly #checks: PasswordChecks;
-  /** What each was right for: the user's hash, or the token. */
-  readonly #right = new BoundedMap<string, string>(credentialsRemembered);
-  /** The same wrong credentials again, as of a Prometheus with an old password, tell a guesser nothing new. */
-  readonly #wrong = new BoundedMap<string, true>(credentialsRemembered);
-  readonly #buckets = new BoundedMap<string, TokenBucket>(clientsRemembered);
-  /** What is being looked at, for requests that show the same at the same time. */
+  /** By digest of successful credentials: what they matched, the user's hash or the token. */
+  readonly #successful = new BoundedMap<string, string>(maxCredentials);
+  /** Digests of failed credentials. Repeating them, as a Prometheus with an old password does, is no new guess. */
+  readonly #failed = new BoundedMap<string, true>(maxCredentials);
+  readonly #buckets = new BoundedMap<string, TokenBucket>(maxClients);
+  /** Checks in progress, for simultaneous requests with the same credentials. */
   readonly #pending = new Map<string, Promise<Verdict>>();
   #users: Access["users"] = new Map();
   #hashes: readonly string[] = [];
@@ -68,21 +66,21 @@ export class Authenticator {
     this.#checks = checks ?? new PasswordChecks();
   }
 
-  /** Takes other users and another token; who is in no list any more is out with the next request. */
+  /** Replaces users and token. Removed ones are refused from the next request on. */
   use({ users, bearerToken }: Pick<Access, "users" | "bearerToken">): void {
     this.#users = users;
     this.#hashes = [...users.values()];
     this.#token = bearerToken;
-    this.#wrong.clear();
+    this.#failed.clear();
     this.#generation++;
   }
 
-  /** Whether anybody has to show anything. */
+  /** Whether requests need credentials at all. */
   get required(): boolean {
     return this.#hashes.length > 0 || this.#token !== undefined;
   }
 
-  /** What a 401 says in WWW-Authenticate. */
+  /** The values of WWW-Authenticate in a 401 response. */
   get challenges(): string[] {
     const realm = 'realm="app-metrics-proxy"';
     return [
@@ -91,7 +89,7 @@ export class Authenticator {
     ];
   }
 
-  /** Looks at an Authorization header; what is known already is answered at once. */
+  /** Checks an Authorization header. Returns the verdict at once where it is known or needs no password check. */
   check(header: string | undefined, address: string | undefined): Verdict | Promise<Verdict> {
     const credentials = header === undefined ? undefined : parseCredentials(header);
     if (credentials === undefined) {
@@ -100,12 +98,12 @@ export class Authenticator {
     }
     const client = addressBlock(address);
     const digest = this.#digest(credentials, client);
-    const known = this.#right.get(digest);
+    const known = this.#successful.get(digest);
     if (known !== undefined && known === this.#expected(credentials)) {
       this.#count(credentials.scheme, "remembered");
       return pass;
     }
-    if (this.#wrong.get(digest)) {
+    if (this.#failed.get(digest)) {
       this.#count(credentials.scheme, "wrong");
       return refuse;
     }
@@ -116,15 +114,15 @@ export class Authenticator {
         return verdict;
       });
     }
-    return this.#look(credentials, client, digest);
+    return this.#checkNew(credentials, client, digest);
   }
 
-  /** Nothing that waits is looked at any more. */
+  /** Cancels password checks that wait for their turn. */
   stop(): void {
     this.#checks.stop();
   }
 
-  #look(credentials: Credentials, client: string, digest: string): Verdict | Promise<Verdict> {
+  #checkNew(credentials: Credentials, client: string, digest: string): Verdict | Promise<Verdict> {
     const bucket = this.#bucketOf(client);
     if (!bucket.take(this.#clock.monotonic())) {
       this.#count(credentials.scheme, "held up");
@@ -133,20 +131,20 @@ export class Authenticator {
     }
     const expected = this.#expected(credentials);
     const generation = this.#generation;
-    const conclude = (right: boolean): Verdict => {
-      this.#count(credentials.scheme, right ? "right" : "wrong");
-      if (right) {
+    const conclude = (correct: boolean): Verdict => {
+      this.#count(credentials.scheme, correct ? "right" : "wrong");
+      if (correct) {
         bucket.giveBack();
-        if (expected !== undefined) this.#right.set(digest, expected);
+        if (expected !== undefined) this.#successful.set(digest, expected);
         return pass;
       }
-      if (generation === this.#generation) this.#wrong.set(digest, true);
+      if (generation === this.#generation) this.#failed.set(digest, true);
       return refuse;
     };
     if (credentials.scheme === "bearer") return conclude(this.#isToken(credentials.secret));
     if (this.#hashes.length === 0) return conclude(false);
 
-    const hash = expected ?? this.#someHash(credentials.user);
+    const hash = expected ?? this.#substituteHash(credentials.user);
     const check = this.#checks.check(credentials.secret, hash, client);
     if (check === undefined) {
       bucket.giveBack();
@@ -161,13 +159,13 @@ export class Authenticator {
     return pending;
   }
 
-  /** What credentials must match: the user's hash, or the token; undefined for an unknown user. */
+  /** What the credentials must match: the user's hash, or the token; undefined for an unknown user. */
   #expected(credentials: Credentials): string | undefined {
     return credentials.scheme === "bearer" ? this.#token : this.#users.get(credentials.user);
   }
 
-  /** For an unknown user: the hash of one that there is, always the same, so that looking takes as long. */
-  #someHash(user: string): string {
+  /** For an unknown user: the hash of another one, always the same, so that the check takes equally long. */
+  #substituteHash(user: string): string {
     const number = createHmac("sha256", this.#key).update(user).digest().readUInt32BE();
     return this.#hashes[number % this.#hashes.length] ?? "";
   }
@@ -187,7 +185,10 @@ export class Authenticator {
   }
 
   #bucketOf(client: string): TokenBucket {
-    return this.#buckets.getOrCreate(client, () => new TokenBucket(wrongFromOne, this.#clock.monotonic()));
+    return this.#buckets.getOrCreate(
+      client,
+      () => new TokenBucket(failuresPerClient, this.#clock.monotonic()),
+    );
   }
 
   #count(scheme: string, result: string): void {
@@ -198,9 +199,25 @@ export class Authenticator {
     const now = this.#clock.monotonic() / 1000;
     if (now - this.#warnedAt < secondsBetweenWarnings) return;
     this.#warnedAt = now;
-    this.#logger.warn(
-      "too many wrong passwords or tokens: further ones from there are not looked at for a while",
-      { client },
-    );
+    this.#logger.warn("too many failed authentication attempts; refusing further ones for a while", {
+      client,
+    });
   }
+}
+
+/** The credentials of a request: RFC 7617 (basic) or RFC 6750 (bearer). */
+export type Credentials =
+  | { readonly scheme: "basic"; readonly user: string; readonly secret: Buffer }
+  | { readonly scheme: "bearer"; readonly secret: Buffer };
+
+/** Parses an Authorization header; undefined where it is malformed or has another scheme. */
+export function parseCredentials(header: string): Credentials | undefined {
+  const match = /^(basic|bearer) +([\x21-\x7e]+) *$/i.exec(header);
+  const [, scheme = "", value = ""] = match ?? [];
+  if (scheme.toLowerCase() === "bearer") return { scheme: "bearer", secret: Buffer.from(value) };
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value)) return undefined;
+  const pair = Buffer.from(value, "base64");
+  const colon = pair.indexOf(":");
+  if (colon < 0) return undefined;
+  return { scheme: "basic", user: pair.toString("utf8", 0, colon), secret: pair.subarray(colon + 1) };
 }

@@ -1,73 +1,72 @@
 import type { RequestListener, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 
-/** What clients may keep waiting, of all connections together. */
+/** Limits for all connections together. */
 export interface ConnectionLimits {
-  /** Requests behind another one of their connection that is not answered yet. */
+  /** Pipelined requests that wait for an earlier response on their connection. */
   readonly waiting: number;
-  /** Bytes of answers that are written and not read. */
+  /** Bytes of responses that clients have not read yet. */
   readonly unreadBytes: number;
-  /** Milliseconds between two looks at what is not read. */
-  readonly lookMs: number;
+  /** Milliseconds between two checks of `unreadBytes`. */
+  readonly checkInterval: number;
 }
 
 const defaultLimits: ConnectionLimits = {
   waiting: 10_000,
   unreadBytes: 256 * 1024 * 1024,
-  lookMs: 1000,
+  checkInterval: 1000,
 };
 
-/** What an answer that is not read takes at least, beside its bytes: the state of its compression. */
-const leastUnread = 256 * 1024;
+/** The minimum that an unread response counts: the state of its compression takes memory too. */
+const minUnreadBytes = 256 * 1024;
 
-/** What is known of a connection. */
-interface Line {
-  /** The answer that comes after all others so far. */
+interface Connection {
+  /** The response to the latest request. */
   last: ServerResponse;
-  /** Requests that wait for the answers before them. */
+  /** Requests that wait for earlier responses. */
   waiting: number;
 }
 
 /**
- * Keeps what clients leave lying within bounds. HTTP lets them send requests without waiting for answers, and Node
- * hands over all of them at once; and nobody has to read what was asked for.
+ * Limits what clients leave unfinished. HTTP clients can pipeline requests without waiting for responses, and Node
+ * emits all of them at once; and clients can leave responses unread.
  */
 export class Connections {
-  /** The connections that have asked for something. */
-  readonly #lines = new Map<Socket, Line>();
+  /** The connections that have sent a request. */
+  readonly #connections = new Map<Socket, Connection>();
   readonly #limits: ConnectionLimits;
   readonly #timer: NodeJS.Timeout;
   #waiting = 0;
 
   constructor(limits: Partial<ConnectionLimits> = {}) {
     this.#limits = { ...defaultLimits, ...limits };
-    this.#timer = setInterval(() => this.#cutUnread(), this.#limits.lookMs);
+    this.#timer = setInterval(() => this.#closeUnread(), this.#limits.checkInterval);
     this.#timer.unref();
   }
 
-  /** A listener that gets the requests of a connection one at a time: the next when the one before is answered. */
+  /** A listener that receives the requests of a connection one at a time, each after the previous response. */
   inTurn(listener: RequestListener): RequestListener {
     return (request, response) => {
-      const line = this.#lines.get(request.socket);
-      if (line === undefined) {
-        this.#begin(request.socket, response);
+      const connection = this.#connections.get(request.socket);
+      if (connection === undefined) {
+        this.#add(request.socket, response);
         listener(request, response);
         return;
       }
-      const before = line.last;
-      line.last = response;
-      // An answer has its socket as soon as there is none before it.
+      const previous = connection.last;
+      connection.last = response;
+      // A response has a socket as soon as no other response precedes it.
       if (response.socket !== null) listener(request, response);
-      else this.#wait(line, before, request.socket, () => listener(request, response));
+      else this.#wait(connection, previous, request.socket, () => listener(request, response));
     };
   }
 
   /**
-   * Ends a connection on which nothing has moved for as long as its server allows, neither in nor out: one that is
-   * idle, or whose client does not read. An answer that is still worked on is waited for.
+   * Closes a connection without traffic for as long as the server's timeout: an idle one, or one whose client does
+   * not read. A response that is still being prepared is waited for.
    */
   timedOut(socket: Socket): void {
-    const last = this.#lines.get(socket)?.last;
+    const last = this.#connections.get(socket)?.last;
     if (last === undefined || last.writableEnded || socket.writableLength > 0) socket.destroy();
   }
 
@@ -75,35 +74,35 @@ export class Connections {
     clearInterval(this.#timer);
   }
 
-  #begin(socket: Socket, last: ServerResponse): void {
-    const line = { last, waiting: 0 };
-    this.#lines.set(socket, line);
+  #add(socket: Socket, last: ServerResponse): void {
+    const connection = { last, waiting: 0 };
+    this.#connections.set(socket, connection);
     socket.once("close", () => {
-      this.#lines.delete(socket);
-      this.#waiting -= line.waiting;
+      this.#connections.delete(socket);
+      this.#waiting -= connection.waiting;
     });
   }
 
-  #wait(line: Line, before: ServerResponse, socket: Socket, itsTurn: () => void): void {
+  #wait(connection: Connection, previous: ServerResponse, socket: Socket, run: () => void): void {
     if (this.#waiting >= this.#limits.waiting) {
       socket.destroy();
       return;
     }
     this.#waiting++;
-    line.waiting++;
-    before.once("close", () => {
+    connection.waiting++;
+    previous.once("close", () => {
       if (socket.destroyed) return;
       this.#waiting--;
-      line.waiting--;
-      itsTurn();
+      connection.waiting--;
+      run();
     });
   }
 
-  /** Ends the connections with most unread bytes until the rest is within the limit. */
-  #cutUnread(): void {
-    const unread = [...this.#lines.keys()]
+  /** Closes the connections with the most unread bytes until the rest is within the limit. */
+  #closeUnread(): void {
+    const unread = [...this.#connections.keys()]
       .filter(({ writableLength }) => writableLength > 0)
-      .map((socket) => ({ socket, bytes: Math.max(leastUnread, socket.writableLength) }))
+      .map((socket) => ({ socket, bytes: Math.max(minUnreadBytes, socket.writableLength) }))
       .sort((one, other) => other.bytes - one.bytes);
     let total = unread.reduce((sum, { bytes }) => sum + bytes, 0);
     for (const { socket, bytes } of unread) {

@@ -4,12 +4,13 @@ import { describeError } from "../../errors.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";
+import { sendText } from "../responses/send.js";
 import { Authenticator, type AuthenticatorOptions, type Verdict } from "./authenticator.js";
 
-/** What anybody may ask for, as load balancers and health checks do: they tell nothing but that the process is well. */
+/** Paths that need no authentication, for load balancers and health checks. They reveal only the proxy's state. */
 const openPaths = new Set(["/-/healthy", "/-/ready"]);
 
-/** Stands before the routes and lets in who may, as `use` was told last. */
+/** Applies the access rules to every request: response headers, rate limit and authentication. */
 export class Guard {
   readonly #authenticator: Authenticator;
   readonly #clock: Clock;
@@ -24,7 +25,7 @@ export class Guard {
     this.use(openAccess);
   }
 
-  /** Takes other users, headers and limits, from the next request on. */
+  /** Replaces users, headers and limits, from the next request on. */
   use(access: Access): void {
     this.#authenticator.use(access);
     this.#headers = Object.entries(access.headers);
@@ -35,7 +36,7 @@ export class Guard {
         : new TokenBucket({ capacity: burst, perSecond: 1 / interval }, this.#clock.monotonic());
   }
 
-  /** A listener that hands to `app` what may pass, at once where that is known at once, and answers the rest. */
+  /** A listener that passes permitted requests to `app` and refuses the others with 401 or 429. */
   protect(app: RequestListener): RequestListener {
     return (request, response) => {
       for (const [name, value] of this.#headers) response.setHeader(name, value);
@@ -45,11 +46,8 @@ export class Guard {
       }
       const now = this.#clock.monotonic();
       if (this.#rate?.take(now) === false) {
-        answerWait(
-          response,
-          this.#rate.secondsUntilNext(now),
-          "too many requests: rate_limit of the web configuration",
-        );
+        const seconds = this.#rate.secondsUntilNext(now);
+        sendRetryAfter(response, seconds, "too many requests: rate_limit of the web configuration");
         return;
       }
       if (!this.#authenticator.required) {
@@ -57,39 +55,39 @@ export class Guard {
         return;
       }
       const verdict = this.#authenticator.check(request.headers.authorization, request.socket.remoteAddress);
-      const obey = (known: Verdict) => {
+      const apply = (known: Verdict) => {
         if (known.kind === "pass") app(request, response);
-        else this.#answer(known, response);
+        else this.#refuse(known, response);
       };
-      if (verdict instanceof Promise) this.#whenKnown(verdict, response, obey);
-      else obey(verdict);
+      if (verdict instanceof Promise) this.#applyLater(verdict, response, apply);
+      else apply(verdict);
     };
   }
 
-  /** Nothing that waits is looked at any more. */
+  /** Cancels password checks that wait for their turn. */
   stop(): void {
     this.#authenticator.stop();
   }
 
-  #whenKnown(verdict: Promise<Verdict>, response: ServerResponse, obey: (verdict: Verdict) => void): void {
+  #applyLater(verdict: Promise<Verdict>, response: ServerResponse, apply: (verdict: Verdict) => void): void {
     verdict.then(
       (known) => {
-        if (!response.destroyed) obey(known);
+        if (!response.destroyed) apply(known);
       },
       (error) => {
-        this.#logger.error("a password could not be looked at", { error: describeError(error) });
-        answer(response, 500, "internal error; the log says more");
+        this.#logger.error("password check failed", { error: describeError(error) });
+        sendText(response, 500, "internal error; see the log");
       },
     );
   }
 
-  #answer(verdict: Exclude<Verdict, { kind: "pass" }>, response: ServerResponse): void {
+  #refuse(verdict: Exclude<Verdict, { kind: "pass" }>, response: ServerResponse): void {
     if (verdict.kind === "wait") {
-      answerWait(response, verdict.seconds, "too many wrong passwords or tokens: not looked at");
+      sendRetryAfter(response, verdict.seconds, "too many failed authentication attempts; try again later");
       return;
     }
     response.setHeader("WWW-Authenticate", this.#authenticator.challenges);
-    answer(response, 401, "a user and password, or a token, is needed, and must be right");
+    sendText(response, 401, "authentication required");
   }
 }
 
@@ -98,13 +96,7 @@ function pathOf({ url = "" }: IncomingMessage): string {
   return query < 0 ? url : url.slice(0, query);
 }
 
-function answerWait(response: ServerResponse, seconds: number, text: string): void {
+function sendRetryAfter(response: ServerResponse, seconds: number, text: string): void {
   response.setHeader("Retry-After", String(Math.max(1, Math.ceil(seconds))));
-  answer(response, 429, text);
-}
-
-function answer(response: ServerResponse, status: number, text: string): void {
-  response.statusCode = status;
-  response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.end(`${text}\n`);
+  sendText(response, 429, text);
 }

@@ -1,18 +1,21 @@
 import bcrypt from "bcrypt";
 
-/** Whether `password` is the one that the bcrypt `hash` was made of. */
+/** Whether the bcrypt `hash` was made of `password`. */
 export type ComparePassword = (password: Buffer, hash: string) => Promise<boolean>;
 
-/** How many passwords are looked at. */
 export interface PasswordCheckLimits {
-  /** A second, in all. */
+  /** Checks per second. */
   readonly perSecond: number;
-  /** That may wait for their turn, in all and from one client. */
+  /** Checks that may wait, in total and per client. */
   readonly waiting: number;
-  readonly waitingOfOne: number;
+  readonly waitingPerClient: number;
 }
 
-export const defaultPasswordCheckLimits: PasswordCheckLimits = { perSecond: 5, waiting: 32, waitingOfOne: 4 };
+export const defaultPasswordCheckLimits: PasswordCheckLimits = {
+  perSecond: 5,
+  waiting: 32,
+  waitingPerClient: 4,
+};
 
 interface Check {
   readonly client: string;
@@ -22,8 +25,8 @@ interface Check {
 }
 
 /**
- * Looks at passwords one after the other and only so many a second: bcrypt takes 60 ms and more of CPU for each, on
- * one of the few threads that also compress, resolve names and read files.
+ * Checks passwords one at a time and at a limited rate: bcrypt takes at least 60 ms of CPU time each, on one of the
+ * few threads that also compress, resolve names and read files.
  */
 export class PasswordChecks {
   readonly #waiting: Check[] = [];
@@ -37,21 +40,21 @@ export class PasswordChecks {
   ) {}
 
   /**
-   * Whether the password is right; undefined where too many wait already.
+   * Whether the password is correct; undefined where too many checks are waiting.
    *
-   * @param client who asks; see addressBlock.
+   * @param client the client's addressBlock.
    */
   check(password: Buffer, hash: string, client: string): Promise<boolean> | undefined {
-    const { waiting, waitingOfOne } = this.limits;
+    const { waiting, waitingPerClient } = this.limits;
     if (this.#waiting.length >= waiting) return undefined;
-    if (this.#waiting.filter((other) => other.client === client).length >= waitingOfOne) return undefined;
+    if (this.#waiting.filter((other) => other.client === client).length >= waitingPerClient) return undefined;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ client, run: () => this.compare(password, hash), resolve, reject });
       if (!this.#busy) void this.#next();
     });
   }
 
-  /** Nothing that waits is looked at any more: who waits, waits in vain. */
+  /** Cancels all waiting checks: their promises stay pending. */
   stop(): void {
     this.#stopped = true;
     this.#waiting.length = 0;
@@ -70,6 +73,6 @@ export class PasswordChecks {
   }
 }
 
-/** The library knows only the names $2a$ and $2b$; $2y$ is what crypt_blowfish and htpasswd call the latter. */
+/** The library knows only the prefixes $2a$ and $2b$. crypt_blowfish and htpasswd write $2y$ for the latter. */
 const compareWithBcrypt: ComparePassword = (password, hash) =>
   bcrypt.compare(password, hash.replace(/^\$2y\$/, "$2b$"));

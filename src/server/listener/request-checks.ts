@@ -1,18 +1,22 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Telemetry } from "../../telemetry.js";
+import { sendText } from "../responses/send.js";
 
-/** What Express leaves on a request that a route answered. */
+/** Express sets `route` on a request that a route has handled. */
 type RoutedRequest = IncomingMessage & { readonly route?: { readonly path?: unknown } };
 
+const allowedMethods = "GET, HEAD";
+const methodNotAllowed = "method not allowed: use GET or HEAD";
+
 /**
- * What holds for every request, before Express sees it: as middlewares these few lines would cost half as much as
- * all the rest of an answer from the cache.
+ * Checks and measures every request before Express handles it. As Express middleware, these lines would cost half as
+ * much as serving a response from the cache.
  *
- * Only GET and HEAD of a path come through, with one Host at most, as RFC 9112 3.2 asks. Each request is measured
- * under the pattern of its route, not under its path: paths come from outside.
+ * Passes GET and HEAD requests for a path, with at most one Host header (RFC 9112 3.2). Durations are labelled with
+ * the route's pattern instead of the path, because clients choose paths.
  */
-export function entrance({ httpRequestDuration }: Telemetry, app: RequestListener): RequestListener {
+export function checkRequests({ httpRequestDuration }: Telemetry, app: RequestListener): RequestListener {
   return (request: RoutedRequest, response: ServerResponse) => {
     const begun = performance.now();
     response.on("close", () => {
@@ -22,36 +26,28 @@ export function entrance({ httpRequestDuration }: Telemetry, app: RequestListene
     });
     response.setHeader("X-Content-Type-Options", "nosniff");
     if (request.method !== "GET" && request.method !== "HEAD") {
-      response.setHeader("Allow", allowed);
-      refuse(response, 405, onlyReading);
+      response.setHeader("Allow", allowedMethods);
+      sendText(response, 405, methodNotAllowed);
       return;
     }
     if (request.url![0] !== "/") request.url = pathOfAbsolute(request.url!);
-    if (request.url === undefined) refuse(response, 400, "bad request: a path begins with a slash");
-    else if (hasTwoHosts(request.rawHeaders)) refuse(response, 400, "bad request: more than one Host");
+    if (request.url === undefined) sendText(response, 400, "bad request: the path must begin with a slash");
+    else if (hasTwoHosts(request.rawHeaders)) sendText(response, 400, "bad request: several Host headers");
     else app(request, response);
   };
 }
 
-const allowed = "GET, HEAD";
-const onlyReading = "only GET and HEAD";
-
-/** Answers CONNECT, for which Node gives up the connection: it has no time limits any more, and is closed. */
-export function refuseTunnel(_request: IncomingMessage, socket: Duplex): void {
+/** Refuses CONNECT. Node applies no timeout to such a connection, so it is closed. */
+export function refuseConnect(_request: IncomingMessage, socket: Duplex): void {
   socket.on("error", () => undefined);
   socket.end(
-    `HTTP/1.1 405 Method Not Allowed\r\nAllow: ${allowed}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-      `Connection: close\r\nContent-Length: ${onlyReading.length + 1}\r\n\r\n${onlyReading}\n`,
+    `HTTP/1.1 405 Method Not Allowed\r\nAllow: ${allowedMethods}\r\nContent-Type: text/plain; charset=utf-8\r\n` +
+      `Connection: close\r\nContent-Length: ${methodNotAllowed.length + 1}\r\n\r\n${methodNotAllowed}\n`,
     () => socket.destroy(),
   );
 }
 
-function refuse(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" });
-  response.end(`${text}\n`);
-}
-
-/** The path of a target in absolute form, which every server must take (RFC 9112 3.2.2); undefined where it is none. */
+/** The path of a request target in absolute form, which servers must accept (RFC 9112 3.2.2); undefined if invalid. */
 function pathOfAbsolute(target: string): string | undefined {
   const match = /^https?:\/\/[^/?#]+(.*)$/i.exec(target);
   if (match === null) return undefined;

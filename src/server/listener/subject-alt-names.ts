@@ -1,19 +1,19 @@
 import { isIPv6, SocketAddress } from "node:net";
 
-/** Kinds of names that client_allowed_sans may list, as Node titles them. */
+/** The kinds of names that client_allowed_sans may contain, as Node labels them. */
 const kinds = new Set(["DNS", "email", "IP Address", "URI"]);
 
 /**
- * The subject alternative names of a certificate, without their kinds, IPv6 in its short form.
+ * The subject alternative names of a certificate, without their kinds, IPv6 addresses in canonical form.
  *
- * @param text as X509Certificate.subjectAltName has it: `DNS:a.example, IP Address:10.0.0.1`, where a value with
- *   signs of its own stands in quotes as in JSON. A text that reads differently has no names at all.
+ * @param text X509Certificate.subjectAltName: `DNS:a.example, IP Address:10.0.0.1`, where values with special
+ *   characters are quoted as in JSON. A text in any other form has no names.
  */
 export function subjectAltNames(text: string | undefined): readonly string[] {
   const names: string[] = [];
-  const entry = /([^:,"]+):(?:("(?:[^"\\]|\\.)*")|([^",]*))(?:, |$)/y;
-  while (text !== undefined && entry.lastIndex < text.length) {
-    const match = entry.exec(text);
+  const name = /([^:,"]+):(?:("(?:[^"\\]|\\.)*")|([^",]*))(?:, |$)/y;
+  while (text !== undefined && name.lastIndex < text.length) {
+    const match = name.exec(text);
     if (match === null) return [];
     const [, kind = "", quoted, plain = ""] = match;
     const value = quoted === undefined ? plain : readQuoted(quoted);
@@ -23,7 +23,7 @@ export function subjectAltNames(text: string | undefined): readonly string[] {
   return names;
 }
 
-/** A name in the form that subjectAltNames answers with. */
+/** A name in the form that subjectAltNames returns. */
 export function canonicalName(name: string): string {
   return isIPv6(name) ? new SocketAddress({ address: name, family: "ipv6" }).address : name;
 }

@@ -6,7 +6,7 @@ import { canonicalName, subjectAltNames } from "./subject-alt-names.js";
 
 const handshakeTimeout = 10_000;
 
-/** What can change while the server runs: it holds for connections that come afterwards. */
+/** The options that can change while the server runs. They apply to new connections. */
 export function secureContextOptions(tls: TlsConfig): SecureContextOptions {
   return {
     cert: tls.cert,
@@ -20,19 +20,19 @@ export function secureContextOptions(tls: TlsConfig): SecureContextOptions {
   };
 }
 
-/** What a server starts with. */
+/** The options of a new server. */
 export function tlsServerOptions(tls: TlsConfig): TlsOptions {
   return {
     ...secureContextOptions(tls),
     requestCert: tls.clientAuth !== "NoClientCert",
-    // The handshake itself fails then. The other policies leave it to admitClient, as OpenSSL knows only this one.
+    // Makes the handshake fail. OpenSSL has no other policies: admitClients implements them.
     rejectUnauthorized: tls.clientAuth === "RequireAndVerifyClientCert",
     handshakeTimeout,
   };
 }
 
-/** Why a client whose handshake is done may not come in; undefined where it may. */
-function whyNotAdmitted(tls: TlsConfig, socket: TLSSocket): string | undefined {
+/** Why a client is refused after its handshake; undefined if it is admitted. */
+function refusalOf(tls: TlsConfig, socket: TLSSocket): string | undefined {
   const { clientAuth, clientAllowedSans } = tls;
   if (clientAuth === "NoClientCert" || clientAuth === "RequestClientCert") return undefined;
   const certificate = socket.getPeerX509Certificate();
@@ -48,25 +48,23 @@ function whyNotAdmitted(tls: TlsConfig, socket: TLSSocket): string | undefined {
 }
 
 /**
- * Looks whether a running server can go over to another configuration.
+ * Checks that a running server can switch to another configuration.
  *
- * @throws AppError where it cannot: Node decides these when a server starts.
+ * @throws AppError for settings that Node reads only when a server starts.
  */
 export function requireChangeable(from: TlsConfig | undefined, to: TlsConfig | undefined): void {
   const describe = (tls: TlsConfig | undefined) => (tls === undefined ? "off" : "on");
   if (describe(from) !== describe(to)) {
-    throw new AppError(
-      `TLS is ${describe(from)} and cannot be turned ${describe(to)} while the proxy runs: restart it`,
-    );
+    throw new AppError(`cannot turn TLS ${describe(to)} while the proxy is running: restart it`);
   }
   if (from?.clientAuth !== to?.clientAuth) {
     throw new AppError(
-      `client_auth_type is ${from?.clientAuth} and cannot become ${to?.clientAuth} while the proxy runs: restart it`,
+      `cannot change client_auth_type from ${from?.clientAuth} to ${to?.clientAuth} while the proxy is running: restart it`,
     );
   }
 }
 
-/** Ends connections whose client certificate the configuration does not want, before a request of theirs is read. */
+/** Closes connections whose client certificate is not allowed, before reading a request. */
 export function admitClients(
   server: Server,
   current: () => TlsConfig | undefined,
@@ -74,7 +72,7 @@ export function admitClients(
 ): void {
   server.prependListener("secureConnection", (socket: TLSSocket) => {
     const tls = current();
-    const reason = tls === undefined ? undefined : whyNotAdmitted(tls, socket);
+    const reason = tls === undefined ? undefined : refusalOf(tls, socket);
     if (reason === undefined) return;
     tlsFailures.inc({ reason });
     socket.destroy();

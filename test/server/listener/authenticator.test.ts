@@ -19,7 +19,7 @@ function setUp(access: { users?: Map<string, string>; bearerToken?: string } = {
   const clock = manualClock();
   const telemetry = createTelemetry("0");
   const looked: { password: string; hash: string }[] = [];
-  const checks = new PasswordChecks({ perSecond: 1e6, waiting: 8, waitingOfOne: 4 }, (password, hash) => {
+  const checks = new PasswordChecks({ perSecond: 1e6, waiting: 8, waitingPerClient: 4 }, (password, hash) => {
     looked.push({ password: password.toString(), hash });
     return bcrypt.compare(password, hash.replace("$2y$", "$2b$"));
   });

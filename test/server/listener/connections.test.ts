@@ -6,7 +6,7 @@ import { type ConnectionLimits, Connections } from "../../../src/server/listener
 
 /** A server whose requests come in turn. */
 async function serve(listener: RequestListener, limits: Partial<ConnectionLimits> = {}, timeout = 0) {
-  const connections = new Connections({ lookMs: 20, ...limits });
+  const connections = new Connections({ checkInterval: 20, ...limits });
   const server = createServer({ keepAliveTimeout: 300 }, connections.inTurn(listener));
   server.setTimeout(timeout, (socket) => connections.timedOut(socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -97,7 +97,7 @@ describe("answers that nobody reads", () => {
   it("do not matter where they are read in time", async () => {
     const port = await serve((_request, response) => void response.end(Buffer.alloc(2 ** 20)), {
       unreadBytes: 1.5 * 2 ** 20,
-      lookMs: 1,
+      checkInterval: 1,
     });
     const reader = client(port, ["/", "/", "/"]);
     await expect.poll(() => reader.socket.bytesRead).toBeGreaterThan(3 * 2 ** 20);

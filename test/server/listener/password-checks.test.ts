@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { PasswordChecks } from "../../../src/server/listener/password-checks.js";
 
-const limits = { perSecond: 5, waiting: 6, waitingOfOne: 2 };
+const limits = { perSecond: 5, waiting: 6, waitingPerClient: 2 };
 const password = Buffer.from("p");
 
 describe("looks at passwords", () => {
