@@ -1,25 +1,27 @@
 import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
 import { maxHeaderBytes } from "../fetch/connection-reason.js";
 
-/** Lasting connections to the hosts that are scraped. */
+/** Keep-alive connections to the hosts of targets. */
 export interface Connections {
-  /** Runs `use` with what gives it a connection to the host and port of `url` (absolute) that nobody else uses. */
+  /** Runs `use` with a dispatcher that has a free connection to the host and port of `url`, which is absolute. */
   lend<T>(url: string, use: (dispatcher: Dispatcher) => Promise<T>): Promise<T>;
-  /** Closes all of them. */
+  /** Closes all connections. */
   close(): Promise<void>;
 }
 
-/** A proxy that stands between. */
+/** An HTTP proxy between this program and its targets. */
 export interface ProxyRoute {
-  /** `http:` or `https:`; a user and a password in it go to the proxy. */
+  /** `http:` or `https:`, with the user and password for the proxy, if any. */
   readonly url: string;
-  /** Headers of its CONNECT requests. */
+  /** Headers of CONNECT requests. */
   readonly connectHeaders: Readonly<Record<string, string[]>>;
-  /** For the connection to the proxy itself, in the words of `tls.connect`. */
+  /** Options of `tls.connect` for the connection to the proxy itself. */
   readonly tls: object;
 }
 
-/** Settings of connections for scrapes that take at most `timeout` and come back within `keepAlive`, both in seconds. */
+/**
+ * Options for scrapes that last at most `timeout` and repeat within `keepAlive`, both in seconds.
+ */
 export function connectionOptions({
   timeout,
   keepAlive,
@@ -32,21 +34,21 @@ export function connectionOptions({
     keepAliveTimeout: keepAlive * 1000,
     keepAliveMaxTimeout: keepAlive * 1000,
     connect: { timeout: timeout * 1000 },
-    // The whole scrape has one deadline of its own.
+    // The scraper limits the whole scrape.
     headersTimeout: 0,
     bodyTimeout: 0,
   };
 }
 
 /**
- * Nearly every target is alone on its host and port and asked once at a time. For those there is an agent of single
- * connections: one of pools takes 50 MB more for a thousand hosts. Whoever asks while another does, as targets
- * behind one prober do, is sent to the pools, and nobody waits for another's answer.
+ * Creates the connections. Nearly every target has a host and port of its own and is scraped by one request at a
+ * time: for those, an agent with single connections saves 50 MB per thousand hosts. Concurrent requests to one host and
+ * port, as for targets behind one blackbox exporter, use an agent with pools, so that none waits for another.
  */
 export function createConnections(options: Agent.Options, proxy?: ProxyRoute): Connections {
-  const make = (given: Agent.Options) => (proxy === undefined ? new Agent(given) : proxied(given, proxy));
-  const singles = make({ ...options, connections: 1 });
-  const pools = make(options);
+  const create = (agent: Agent.Options) => (proxy === undefined ? new Agent(agent) : proxied(agent, proxy));
+  const singles = create({ ...options, connections: 1 });
+  const pools = create(options);
   const lent = new Set<string>();
   return {
     async lend(url, use) {
@@ -65,7 +67,7 @@ export function createConnections(options: Agent.Options, proxy?: ProxyRoute): C
   };
 }
 
-/** An agent that goes through a proxy: `https:` by a tunnel, `http:` as a proxy is asked for a page. */
+/** An agent that uses a proxy: a tunnel for `https:`, requests in absolute form for `http:`. */
 function proxied(options: Agent.Options, { url, connectHeaders, tls }: ProxyRoute): Dispatcher {
   const { connect, ...limits } = options;
   const requestTls = typeof connect === "object" ? (connect as { timeout?: number }) : {};
@@ -77,9 +79,9 @@ function proxied(options: Agent.Options, { url, connectHeaders, tls }: ProxyRout
     requestTls,
     proxyTls: { ...tls, ...timeout },
     proxyTunnel: false,
-    // What the library makes by itself for the way to the proxy knows nothing of our limits.
-    factory: (origin, given) => new Pool(origin, { ...limits, ...given }),
-    clientFactory: (origin, given) =>
-      new Pool(origin, { ...given, headersTimeout: requestTls.timeout ?? 10_000 }),
+    // The default pools of undici do not apply our limits.
+    factory: (origin, defaults) => new Pool(origin, { ...limits, ...defaults }),
+    clientFactory: (origin, defaults) =>
+      new Pool(origin, { ...defaults, headersTimeout: requestTls.timeout ?? 10_000 }),
   });
 }

@@ -6,24 +6,25 @@ export interface CronOptions {
   /** Whole seconds between two runs. */
   readonly interval: number;
   readonly clock: Clock;
-  /** One run; it must not reject. */
+  /** Must not reject. */
   readonly run: () => Promise<void>;
-  /** Told instead of a run when the one before is not done yet. */
+  /** Called instead of a run while the previous one is still running. */
   readonly onSkip: () => void;
 }
 
-/** Milliseconds after which a beat is overdue. */
-const patience = 1500;
+/** Milliseconds after which a run is overdue. */
+const overdueMs = 1500;
 
 /**
- * Runs a job at once and then at every whole multiple of the interval, never twice at the same time.
+ * Runs a job at once and then at every multiple of the interval, never twice at the same time.
  *
- * Each time cron is told but the next moment: a pattern for every 25 or 7 seconds does not exist (a step of 25 runs at
- * 0, 25, 50 and then at 0 again). And when the wall clock is put ahead, by a day as on a machine that has no battery
- * for it, there is one moment that was missed, where for all seconds of that day cron would calculate for minutes.
- * When the clock is put back cron would wait until it is as late again: a timer, which no clock puts off, does not.
+ * Each cron schedule has only one date, the next run, for two reasons. No pattern means every 25 or 7 seconds: a step
+ * of 25 runs at 0, 25, 50 and again at 0. And if the wall clock is set ahead by a day, as on a machine without a
+ * battery, only one run is missed; with a pattern, cron computes all missed runs of that day, which takes minutes. If
+ * the clock is set back, cron waits until it reaches the date again; the timer, which uses the monotonic clock, does
+ * not.
  *
- * @returns a function that ends it; a run under way goes on.
+ * @returns a function that stops the schedule. A run in progress continues.
  */
 export function startCron({ interval, clock, run, onSkip }: CronOptions): () => Promise<void> {
   let running = false;
@@ -38,15 +39,15 @@ export function startCron({ interval, clock, run, onSkip }: CronOptions): () => 
   };
   const arm = () => {
     const moment = nextCycle(clock.now(), interval);
-    const beat = () => {
+    const onTime = () => {
       void disarm();
       arm();
       if (running) onSkip();
       else void start();
     };
-    const task = schedule(cronPattern(moment), beat, { timezone: "UTC", suppressMissedWarning: true });
-    task.on("execution:missed", beat);
-    const overdue = setTimeout(beat, moment - clock.now() + patience);
+    const task = schedule(cronPattern(moment), onTime, { timezone: "UTC", suppressMissedWarning: true });
+    task.on("execution:missed", onTime);
+    const overdue = setTimeout(onTime, moment - clock.now() + overdueMs);
     disarm = async () => {
       clearTimeout(overdue);
       await task.destroy();

@@ -10,35 +10,35 @@ import { type Access, type Credentials, unknownEntry } from "./credentials/acces
 /** Fetches and checks one exposition over HTTP. */
 export interface Scraper {
   /**
-   * @param url where to GET it.
+   * @param url the URL to GET.
    * @param signal aborts the scrape.
-   * @param auth the entry of SCRAPE_AUTH_FILE that the target asks for, if any.
-   * @throws ScrapeError, always, when anything goes wrong, within the time-out.
+   * @param auth the entry of SCRAPE_AUTH_FILE for the target, if any.
+   * @throws ScrapeError for every failure, within the timeout.
    */
   scrape(url: string, signal: AbortSignal, auth?: string): Promise<Scraped>;
-  /** Closes all connections, those of the credentials too. */
+  /** Closes all connections, including those of the credentials. */
   close(): Promise<void>;
 }
 
 export interface HttpScraperOptions {
-  /** Seconds for one scrape from the first byte to the last. */
+  /** Seconds for one scrape, from connecting to the last byte. */
   readonly timeout: number;
-  /** Seconds that an idle connection is kept for the next scrape, where the target agrees. */
+  /** Seconds that an idle connection stays open for the next scrape, if the target allows it. */
   readonly keepAlive: number;
-  /** Inflated size of one exposition in bytes. */
+  /** The largest exposition in bytes, after decompression. */
   readonly maxBytes: number;
   readonly userAgent: string;
-  /** What targets are asked with; without it one that asks for credentials is not asked at all. */
+  /** Without credentials, targets that name an entry of SCRAPE_AUTH_FILE are not scraped. */
   readonly credentials?: Credentials;
 }
 
 const maxRedirects = 3;
 
-/** A scraper with lasting connections. GET only; redirects are followed where they stay on the same host and port. */
+/** Creates a scraper with keep-alive connections. It follows redirects only to the same host and port. */
 export function createHttpScraper(options: HttpScraperOptions): Scraper {
   const { timeout, maxBytes, credentials } = options;
   const connections = createConnections(connectionOptions(options));
-  /** How targets are asked that need no credentials. */
+  /** Access to targets without credentials. */
   const plain: Access = { headers: {}, followRedirects: true };
   const ownHeaders = {
     accept: acceptHeader,
@@ -57,7 +57,7 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
     const headers = access === plain ? ownHeaders : { ...ownHeaders, ...access.headers };
     const response = await request(url, { dispatcher, method: "GET", headers, signal });
     const { statusCode, body } = response;
-    // Whoever reads the body gets its errors; nobody else may be surprised by them.
+    // The reader of the body gets its errors, too; without a listener they would end the process.
     body.on("error", () => undefined);
     if (statusCode !== 200) {
       await body.dump({ limit: maxHeaderBytes, signal });
@@ -65,27 +65,26 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
       if (statusCode >= 300 && statusCode < 400 && location !== undefined && access.followRedirects) {
         return await get(dispatcher, redirectTarget(url, location, redirects), access, signal, redirects + 1);
       }
-      throw new ScrapeError("status", `answered with status ${statusCode}`, { status: statusCode });
+      throw new ScrapeError("status", `HTTP status ${statusCode}`, { status: statusCode });
     }
     const scraped = await readAnswer(response, maxBytes).catch((error) => {
       body.destroy();
       throw error;
     });
-    if (scraped.samples === 0)
-      throw new ScrapeError("no_samples", "answered with an exposition without any sample");
+    if (scraped.samples === 0) throw new ScrapeError("no_samples", "exposition has no samples");
     return scraped;
   }
 
   const scrapeWith = (access: Access, url: string, signal: AbortSignal) =>
     (access.lend ?? connections.lend)(url, (dispatcher) =>
       get(dispatcher, url, access, signal).catch((error) => {
-        // The target closed a kept connection just as it was used again: that says nothing of the target.
+        // The target closed an idle connection just before it was used again.
         if (signal.aborted || !isClosedConnection(error)) throw error;
         return get(dispatcher, url, access, signal);
       }),
     );
 
-  /** How a target is asked. Files and token servers may hang: no longer than the signal lets them. */
+  /** The access for a target. A file or token server that hangs is limited by the signal. */
   async function accessFor(auth: string | undefined, url: string, signal: AbortSignal): Promise<Access> {
     if (credentials === undefined) {
       if (auth !== undefined) throw unknownEntry(auth);
@@ -108,7 +107,7 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
 
   return {
     async scrape(url, signal, auth) {
-      // A timer that is cleared costs a fraction of AbortSignal.timeout, whose timers all run to their end.
+      // AbortSignal.timeout costs more: its timers cannot be cleared.
       const ending = new AbortController();
       const end = () => ending.abort();
       const deadline = setTimeout(end, timeout * 1000);
@@ -118,14 +117,11 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
         return await scrapeOnce(url, auth, ending.signal);
       } catch (error) {
         if (error instanceof ScrapeError) throw error;
-        if (signal.aborted) throw new ScrapeError("aborted", "the scrape was called off", { cause: error });
+        if (signal.aborted) throw new ScrapeError("aborted", "scrape aborted", { cause: error });
         if (error instanceof NoCredentialsInTime)
-          throw new ScrapeError(
-            "credentials",
-            `not asked: its credentials were not there within ${timeout} s`,
-          );
+          throw new ScrapeError("credentials", `not scraped: no credentials within ${timeout} s`);
         if (ending.signal.aborted)
-          throw new ScrapeError("timeout", `no complete answer within ${timeout} s`, { cause: error });
+          throw new ScrapeError("timeout", `no complete response within ${timeout} s`, { cause: error });
         throw new ScrapeError("connection", connectionReason(error), { cause: error });
       } finally {
         clearTimeout(deadline);
@@ -138,15 +134,15 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
   };
 }
 
-/** The wait for credentials was longer than the scrape may take. */
+/** No credentials within the timeout of the scrape. */
 class NoCredentialsInTime extends Error {}
 
 function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const giveUp = () => reject(new NoCredentialsInTime());
-    if (signal.aborted) giveUp();
-    signal.addEventListener("abort", giveUp, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", giveUp));
+    const abort = () => reject(new NoCredentialsInTime());
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
   });
 }
 
@@ -155,9 +151,9 @@ function redirectTarget(from: string, location: string, redirects: number): stri
     throw new ScrapeError("status", `redirected more than ${maxRedirects} times`);
   const target = URL.canParse(location, from) ? new URL(location, from) : undefined;
   if (target?.origin !== new URL(from).origin) {
-    // Not the rest of it: what a target writes there, such as a login's parameters, may be made of its credentials.
-    const place = target === undefined || target.origin === "null" ? "" : `: ${target.origin.slice(0, 200)}`;
-    throw new ScrapeError("status", `redirected to another host${place}`);
+    // Only the origin: the path and query, such as parameters of a login page, may contain credentials.
+    const where = target === undefined || target.origin === "null" ? "" : `: ${target.origin.slice(0, 200)}`;
+    throw new ScrapeError("status", `redirected to another host${where}`);
   }
   return target.href;
 }

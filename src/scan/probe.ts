@@ -3,18 +3,19 @@ import { ScrapeError } from "../fetch/scrape-error.js";
 import type { HttpFetch } from "../model/target.js";
 import type { Scraper } from "./http-scraper.js";
 
-/** A good scrape and the candidate that gave it. */
+/** A successful scrape and its URL. */
 export interface Probed extends Scraped {
   readonly url: string;
 }
 
 /**
- * Scrapes a target of which several URLs may be the right one.
+ * Scrapes a target that may have several URLs, such as one per port.
  *
- * The one that answered last is asked alone. Where there is none, or it fails, the others are asked at the same
- * time, so that one that hangs does not use up the others' time, and the first of them in order that is good wins.
+ * The URL that was successful last is scraped alone. If there is none, or it fails, the others are scraped
+ * concurrently, so that one that hangs does not use up the time of the others. The first successful one in order wins.
  *
- * @throws ScrapeError with the reasons of all that were asked.
+ * @param winner the URL that was successful last.
+ * @throws ScrapeError with the reasons of all failed URLs.
  */
 export async function probe(
   scraper: Scraper,
@@ -33,22 +34,20 @@ export async function probe(
       return await attempt(winner, signal);
     } catch (error) {
       failures.push({ url: winner, error: asScrapeError(error) });
-      // The time of this scrape is used up: the others have their turn in the next cycle. And credentials that are
-      // not there are there for none of them.
+      // After a timeout, no time is left; the others follow in the next cycle. Missing credentials affect all URLs.
       const outcome = failures[0]?.error.outcome;
       if (signal.aborted || outcome === "timeout" || outcome === "credentials") throw summary(failures);
     }
   }
 
-  // AbortSignal.any would leave something behind on the target's signal for every attempt, for as long as the target
-  // lives, in some releases of Node 20.
+  // In some releases of Node 20, AbortSignal.any leaks memory on a long-lived signal such as the target's.
   const enough = new AbortController();
-  const callOff = () => enough.abort();
-  signal.addEventListener("abort", callOff);
-  if (signal.aborted) callOff();
+  const abortAll = () => enough.abort();
+  signal.addEventListener("abort", abortAll);
+  if (signal.aborted) abortAll();
   const others = urls.filter((url) => url !== winner);
   const attempts = others.map((url) => attempt(url, enough.signal));
-  // Those behind the winner are called off; their rejections say nothing.
+  // The URLs after the winner are aborted; their rejections are expected.
   for (const pending of attempts) pending.catch(() => undefined);
   try {
     for (const [index, pending] of attempts.entries()) {
@@ -61,8 +60,8 @@ export async function probe(
     }
     throw summary(failures);
   } finally {
-    signal.removeEventListener("abort", callOff);
-    callOff();
+    signal.removeEventListener("abort", abortAll);
+    abortAll();
   }
 }
 
@@ -71,8 +70,8 @@ function asScrapeError(error: unknown): ScrapeError {
   throw error;
 }
 
-/** Of several failures the one that came closest to metrics tells the outcome. */
-const telling: readonly ScrapeError["outcome"][] = [
+/** Of several failures, the first in this list determines the outcome: the one closest to metrics. */
+const precedence: readonly ScrapeError["outcome"][] = [
   "aborted",
   "credentials",
   "too_large",
@@ -84,10 +83,10 @@ const telling: readonly ScrapeError["outcome"][] = [
 ];
 
 function summary(failures: readonly { url: string; error: ScrapeError }[]): ScrapeError {
-  const worst = [...failures].sort(
-    (a, b) => telling.indexOf(a.error.outcome) - telling.indexOf(b.error.outcome),
+  const first = [...failures].sort(
+    (a, b) => precedence.indexOf(a.error.outcome) - precedence.indexOf(b.error.outcome),
   )[0]!;
-  if (failures.length === 1 || worst.error.outcome === "credentials") return worst.error;
+  if (failures.length === 1 || first.error.outcome === "credentials") return first.error;
   const reason = failures.map(({ url, error }) => `${new URL(url).host}: ${error.message}`).join("; ");
-  return new ScrapeError(worst.error.outcome, reason, { cause: worst.error });
+  return new ScrapeError(first.error.outcome, reason, { cause: first.error });
 }

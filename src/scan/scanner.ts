@@ -187,7 +187,7 @@ export class Scanner {
     // The target went away while it was asked: whatever it said does not count.
     if (record.signal.aborted || !this.#book.holds(record)) return;
     // Nor where it is asked elsewhere by now: the old place would be remembered, and get the new credentials.
-    if (record.isAskedOtherwise(fetch)) return;
+    if (record.differsFrom(fetch)) return;
     const duration = (clock.monotonic() - begun) / 1000;
     if (outcome instanceof ScrapeError) {
       telemetry.scrapes.inc({ outcome: outcome.outcome });

@@ -4,17 +4,18 @@ import { backoffDelay } from "../backoff.js";
 const longestRetry = 300;
 
 /**
- * When the next cycle begins. Cycles begin at the whole multiples of the interval since the epoch, so any whole
- * interval is kept, also one that no cron pattern can say, and a restart does not shift them.
+ * When the next cycle starts. Cycles start at multiples of the interval since the Unix epoch, so that a restart does
+ * not shift them and any number of seconds is possible, which is not the case for cron patterns.
  *
- * @param now milliseconds since the epoch, as the answer is.
+ * @param now milliseconds since the Unix epoch.
  * @param interval seconds.
+ * @returns milliseconds since the Unix epoch.
  */
 export function nextCycle(now: number, interval: number): number {
   return (Math.floor(now / 1000 / interval) + 1) * interval * 1000;
 }
 
-/** The cron pattern that means this second of the year, in UTC. @param moment milliseconds since the epoch. */
+/** The cron pattern of one second of the year, in UTC. @param moment milliseconds since the Unix epoch. */
 export function cronPattern(moment: number): string {
   const date = new Date(moment);
   const time = [date.getUTCSeconds(), date.getUTCMinutes(), date.getUTCHours()];
@@ -35,7 +36,6 @@ export function retryDelay(failures: number, interval: number): number {
 }
 
 /**
- * What was just started may need a moment before it listens: after these seconds it is asked again, unless it
- * has answered with metrics before.
+ * Seconds after the start of a container at which it is scraped, until it has metrics: it may not listen yet.
  */
 export const settlingRetries: readonly number[] = [0.25, 0.6, 1.2, 2.5, 5];

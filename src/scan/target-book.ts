@@ -86,7 +86,7 @@ export class TargetBook {
   /** Takes the word that a target started; what was said of an earlier stop does not count any more. */
   takeStart(id: string): void {
     this.#stopped.delete(id);
-    this.#records.get(id)?.askSoon();
+    this.#records.get(id)?.scrapeSoon();
   }
 
   #add(target: Target): TargetRecord {

@@ -5,16 +5,16 @@ import type { TargetState, TargetStatus } from "../model/target-status.js";
 import type { Probed } from "./probe.js";
 import { retryDelay } from "./schedule.js";
 
-/** What the scanner remembers of one target. It only keeps the books; asking and storing is done by others. */
+/** The state of one target between scrapes. */
 export class TargetRecord {
-  /** The candidate that answered last, asked first the next time. */
+  /** The URL that was successful last, scraped first the next time. */
   winner: string | undefined;
-  /** Set while the target is being scraped: it is asked once at a time. */
+  /** Whether a scrape is in progress; there is at most one. */
   busy = false;
   readonly #abort = new AbortController();
   #hadMetrics = false;
   #failures = 0;
-  /** How often it had its turn in vain; what is asked before its turn, as right after a start, does not count. */
+  /** Failed scrapes that count for the backoff: not those right after a start. */
   #turns = 0;
   #nextAt = 0;
   #lastScrape: number | undefined;
@@ -22,19 +22,19 @@ export class TargetRecord {
   #lastDuration: number | undefined;
   #reason: string | undefined;
 
-  /** @param entry what the cache holds of the target from an earlier run. */
+  /** @param scrape the cached scrape of an earlier process, if any. */
   constructor(
     public target: Target,
-    entry: Scrape | undefined,
+    scrape: Scrape | undefined,
   ) {
-    if (entry !== undefined && this.urls.includes(entry.url)) {
-      this.winner = entry.url;
+    if (scrape !== undefined && this.urls.includes(scrape.url)) {
+      this.winner = scrape.url;
       this.#hadMetrics = true;
-      this.#lastSuccess = entry.scrapedAt;
+      this.#lastSuccess = scrape.scrapedAt;
     }
   }
 
-  /** Aborts when the target is gone. */
+  /** Aborts when the target is removed. */
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
@@ -43,42 +43,42 @@ export class TargetRecord {
     return this.fetch.urls;
   }
 
-  /** Where and with which credentials it is asked; nowhere, if there is no way. */
+  /** URLs and credentials; no URLs if the target cannot be reached. */
   get fetch(): Pick<HttpFetch, "urls" | "auth"> {
     return this.target.fetch.kind === "http" ? this.target.fetch : { urls: [] };
   }
 
-  /** Whether a newer list says that it is asked elsewhere, or with other credentials, than `fetch` says. */
-  isAskedOtherwise(fetch: Pick<HttpFetch, "urls" | "auth">): boolean {
-    return howAsked(this.fetch) !== howAsked(fetch);
+  /** Whether the URLs or credentials have changed since `fetch`. */
+  differsFrom(fetch: Pick<HttpFetch, "urls" | "auth">): boolean {
+    return keyOf(this.fetch) !== keyOf(fetch);
   }
 
-  /** Why its last scrape failed; undefined where it did not. */
+  /** Why the last scrape failed; undefined if it succeeded. */
   get reason(): string | undefined {
     return this.#reason;
   }
 
-  /** Takes what a newer list says of the target. */
+  /** Replaces the target by that of a newer list. */
   update(target: Target): void {
     const before = this.fetch;
     this.target = target;
-    if (this.isAskedOtherwise(before)) this.askSoon();
+    if (this.differsFrom(before)) this.scrapeSoon();
     if (this.winner !== undefined && !this.urls.includes(this.winner)) this.winner = undefined;
   }
 
-  /** It was started anew: whatever made it wait does not count any more. */
-  askSoon(): void {
+  /** Resets the backoff, because the target was restarted or has changed. */
+  scrapeSoon(): void {
     this.#failures = 0;
     this.#turns = 0;
     this.#nextAt = 0;
   }
 
-  /** Whether it is to be asked in a cycle at this moment of the monotonic clock. */
+  /** Whether to scrape it in a cycle. @param monotonic milliseconds on the monotonic clock. */
   isDue(monotonic: number): boolean {
     return !this.busy && this.urls.length > 0 && monotonic >= this.#nextAt;
   }
 
-  /** Whether it answered with metrics ever since it was last started, or should. */
+  /** Whether a scrape was successful, or a label states that there are metrics. */
   get hasMetrics(): boolean {
     return this.#hadMetrics || this.target.expected;
   }
@@ -100,18 +100,18 @@ export class TargetRecord {
 
   /** @param interval seconds between cycles. */
   failed(error: ScrapeError, at: number, duration: number, monotonic: number, interval: number): void {
-    // What was not asked has not said that it has no metrics.
-    const asked = error.outcome !== "credentials";
-    if (asked) this.winner = undefined;
+    // Without credentials, the target was not scraped, so it may have metrics.
+    const scraped = error.outcome !== "credentials";
+    if (scraped) this.winner = undefined;
     this.#failures++;
-    if (this.hasMetrics || !asked) this.#nextAt = 0;
+    if (this.hasMetrics || !scraped) this.#nextAt = 0;
     else if (monotonic >= this.#nextAt) this.#nextAt = monotonic + retryDelay(++this.#turns, interval) * 1000;
     this.#lastScrape = at;
     this.#lastDuration = duration;
     this.#reason = error.message;
   }
 
-  /** The target is gone: a scrape under way is called off. */
+  /** Aborts a scrape in progress, because the target was removed. */
   end(): void {
     this.#abort.abort();
   }
@@ -138,6 +138,6 @@ export class TargetRecord {
   }
 }
 
-function howAsked({ urls, auth = "" }: Pick<HttpFetch, "urls" | "auth">): string {
+function keyOf({ urls, auth = "" }: Pick<HttpFetch, "urls" | "auth">): string {
   return [auth, ...urls].join(" ");
 }

@@ -197,7 +197,7 @@ describe("SCRAPE_AUTH_FILE", () => {
     );
     expect(JSON.parse(pages[1] ?? "").targets).toMatchObject([
       { replica: "a", state: "up", auth: "team" },
-      { replica: "b", state: "down", reason: "answered with status 401" },
+      { replica: "b", state: "down", reason: "HTTP status 401" },
       { replica: "c", state: "down", reason: expect.stringMatching(/no entry "nobody"/) },
       { replica: "d", state: "down", reason: "connection refused" },
     ]);

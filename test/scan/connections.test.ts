@@ -14,7 +14,7 @@ afterEach(async () => {
   server?.close();
 });
 
-/** Answers with the number of the connection, except under /hang: never. */
+/** Responds with the number of the connection; a request for /hang gets no response. */
 async function serve(): Promise<string> {
   const numbers = new WeakMap<object, number>();
   let opened = 0;
@@ -26,7 +26,7 @@ async function serve(): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-function ask(url: string, signal?: AbortSignal): Promise<string> {
+function get(url: string, signal?: AbortSignal): Promise<string> {
   connections ??= createConnections({});
   return connections.lend(url, async (dispatcher) => {
     const { body } = await request(url, { dispatcher, ...(signal === undefined ? {} : { signal }) });
@@ -34,25 +34,25 @@ function ask(url: string, signal?: AbortSignal): Promise<string> {
   });
 }
 
-describe("the connections to targets", () => {
-  it("are kept for the next time", async () => {
+describe("connections to targets", () => {
+  it("are reused", async () => {
     const url = await serve();
-    expect([await ask(url), await ask(url), await ask(url)]).toEqual(["1", "1", "1"]);
+    expect([await get(url), await get(url), await get(url)]).toEqual(["1", "1", "1"]);
   });
 
-  it("do not make one wait for another that hangs on the same host and port", async () => {
+  it("are not blocked by a request that hangs on the same host and port", async () => {
     const url = await serve();
-    const enough = new AbortController();
-    const hanging = ask(`${url}/hang`, enough.signal).catch(() => "called off");
-    const answers = await Promise.all(Array.from({ length: 10 }, () => ask(url)));
-    expect(answers).not.toContain("1");
-    enough.abort();
-    expect(await hanging).toBe("called off");
+    const abort = new AbortController();
+    const hanging = get(`${url}/hang`, abort.signal).catch(() => "aborted");
+    const responses = await Promise.all(Array.from({ length: 10 }, () => get(url)));
+    expect(responses).not.toContain("1");
+    abort.abort();
+    expect(await hanging).toBe("aborted");
   });
 
-  it("are there again after one was called off", async () => {
+  it("are replaced after a request was aborted", async () => {
     const url = await serve();
-    await expect(ask(`${url}/hang`, AbortSignal.timeout(50))).rejects.toThrow();
-    expect(await ask(url)).toBe("2");
+    await expect(get(`${url}/hang`, AbortSignal.timeout(50))).rejects.toThrow();
+    expect(await get(url)).toBe("2");
   });
 });

@@ -9,15 +9,15 @@ import { type Answer, answerWith, startTarget, startTcpTarget, textType } from "
 const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 function scraper(options: { timeout?: number; maxBytes?: number } = {}): Scraper {
-  const made = createHttpScraper({
+  const created = createHttpScraper({
     timeout: 2,
     maxBytes: 8 * 1024 * 1024,
     keepAlive: 10,
     userAgent: "app-metrics-proxy/test",
     ...options,
   });
-  onTestFinished(() => made.close());
-  return made;
+  onTestFinished(() => created.close());
+  return created;
 }
 
 const never = new AbortController().signal;
@@ -46,14 +46,14 @@ function bigText(bytes: number): string {
   return text;
 }
 
-describe("a scrape", () => {
-  it("brings the exposition, its size and its samples, packed as gzip", async () => {
+describe("createHttpScraper()", () => {
+  it("returns the exposition as gzip with its size and number of samples", async () => {
     const scraped = await scrapeOf(answerWith("# TYPE up gauge\nup 1\nup_too 2\n"));
     expect(gunzipSync(scraped.gzip).toString()).toBe("# TYPE up gauge\nup 1\nup_too 2\n");
     expect(scraped).toMatchObject({ samples: 2, size: 30, contentType: textType });
   });
 
-  it("asks with GET for both formats, gzip and within its time-out", async () => {
+  it("requests both formats and gzip with GET and sends its timeout", async () => {
     let headers = {};
     await scrapeOf((request, response) => {
       headers = { method: request.method, ...request.headers };
@@ -84,7 +84,7 @@ describe("a scrape", () => {
   it.each([
     ["in one piece", 100_000],
     ["in many pieces", 5_000_000],
-  ])("brings a large text %s the same, gzip or not", async (_title, bytes) => {
+  ])("returns a large text %s unchanged, with and without gzip", async (_title, bytes) => {
     const text = bigText(bytes);
     const plain = await scrapeOf(answerWith(text));
     expect(gunzipSync(plain.gzip).toString() === text).toBe(true);
@@ -106,18 +106,18 @@ describe("a scrape", () => {
   it.each([
     ["up 1\n", textType],
     ["# TYPE a gauge\na 1\n# EOF\n", openMetricsType],
-  ])("settles an unknown content type by what the text is: %j", async (text, contentType) => {
+  ])("determines an unknown content type from the text: %j", async (text, contentType) => {
     expect((await scrapeOf(answerWith(text, "application/octet-stream"))).contentType).toBe(contentType);
   });
 
   it.each([
     "text/plain; charset=\u00fc",
     `text/plain; x=${"y".repeat(300)}`,
-    // Prometheus 3 fails a scrape for what is no media type to Go's mime.ParseMediaType.
+    // Prometheus 3 rejects a content type that Go's mime.ParseMediaType rejects.
     "text/plain; charset",
     "text/plain; version=0.0.4 charset=utf-8",
     "text/plain; version=0.0.4; version=0.0.4",
-  ])("does not keep a content type that could not be served again: %s", async (contentType) => {
+  ])("replaces a content type that cannot be served: %s", async (contentType) => {
     expect((await scrapeOf(answerWith("up 1\n", contentType))).contentType).toBe(textType);
   });
 
@@ -129,7 +129,7 @@ describe("a scrape", () => {
     expect(scraped.samples).toBe(1);
   });
 
-  it("goes on where a kept connection was closed between two scrapes", async () => {
+  it("opens a new connection if an idle one was closed between two scrapes", async () => {
     const target = await startTarget((_request, response) => {
       response.writeHead(200, { "content-type": textType });
       response.end("up 1\n", () => setTimeout(() => response.socket?.destroy(), 20));
@@ -142,8 +142,8 @@ describe("a scrape", () => {
   });
 });
 
-describe("a scrape fails, and says why, when the target", () => {
-  it("is not there", async () => {
+describe("a scrape fails with a reason if the target", () => {
+  it("does not listen", async () => {
     const url = `http://127.0.0.1:${await freePort()}/metrics`;
     await expect(scraper().scrape(url, never)).rejects.toMatchObject({
       outcome: "connection",
@@ -151,7 +151,7 @@ describe("a scrape fails, and says why, when the target", () => {
     });
   });
 
-  it("answers with its index page", async () => {
+  it("returns an HTML page", async () => {
     const error = await failureOf(answerWith("<!doctype html>\n<html></html>\n", "text/html"));
     expect(error).toMatchObject({
       outcome: "invalid",
@@ -159,48 +159,48 @@ describe("a scrape fails, and says why, when the target", () => {
     });
   });
 
-  it("answers with half an exposition", async () => {
+  it("returns half an exposition", async () => {
     const error = await failureOf(answerWith("up 1\nup_too{a=", textType));
     expect(error.message).toMatch(/line 2/);
   });
 
-  it("answers OpenMetrics without its end", async () => {
+  it("returns OpenMetrics without '# EOF'", async () => {
     expect((await failureOf(answerWith("a 1\n", openMetricsType))).outcome).toBe("invalid");
   });
 
-  it("has no sample to tell", async () => {
+  it("returns no samples", async () => {
     expect((await failureOf(answerWith("# nothing here\n"))).outcome).toBe("no_samples");
     expect((await failureOf(answerWith(""))).outcome).toBe("no_samples");
   });
 
-  it.each([204, 301, 401, 404, 500])("answers with status %i", async (status) => {
+  it.each([204, 301, 401, 404, 500])("returns HTTP status %i", async (status) => {
     const error = await failureOf(answerWith(status === 204 ? "" : "up 1\n", textType, status));
-    expect(error).toMatchObject({ outcome: "status", message: `answered with status ${status}` });
+    expect(error).toMatchObject({ outcome: "status", message: `HTTP status ${status}` });
   });
 
-  it("redirects elsewhere, or in circles", async () => {
-    const elsewhere = await failureOf((_request, response) =>
+  it("redirects to another host or in a loop", async () => {
+    const otherHost = await failureOf((_request, response) =>
       response.writeHead(302, { location: "http://user@127.0.0.2/login?token=secret" }).end(),
     );
-    expect(elsewhere.message).toBe("redirected to another host: http://127.0.0.2");
-    const nowhere = await failureOf((_request, response) =>
+    expect(otherHost.message).toBe("redirected to another host: http://127.0.0.2");
+    const noHost = await failureOf((_request, response) =>
       response.writeHead(302, { location: "login:secret" }).end(),
     );
-    expect(nowhere.message).toBe("redirected to another host");
-    const circles = await failureOf((_request, response) =>
+    expect(noHost.message).toBe("redirected to another host");
+    const loop = await failureOf((_request, response) =>
       response.writeHead(302, { location: "/metrics" }).end(),
     );
-    expect(circles.message).toMatch(/more than 3 times/);
+    expect(loop.message).toMatch(/more than 3 times/);
   });
 
-  it("closes before its answer is complete", async () => {
+  it("closes the connection before the response is complete", async () => {
     const target = await startTcpTarget((socket) => {
       socket.end("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nup 1\n");
     });
     await expect(scraper().scrape(target.url, never)).rejects.toMatchObject({ outcome: "connection" });
   });
 
-  it("speaks something else than HTTP", async () => {
+  it("uses another protocol than HTTP", async () => {
     const target = await startTcpTarget((socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n"));
     await expect(scraper().scrape(target.url, never)).rejects.toBeInstanceOf(ScrapeError);
   });
@@ -216,7 +216,7 @@ describe("a scrape fails, and says why, when the target", () => {
     });
   });
 
-  it("packs it in a way that was not asked for", async () => {
+  it("uses a content encoding that was not requested", async () => {
     const error = await failureOf((_request, response) => {
       response.writeHead(200, { "content-encoding": "br" }).end("x");
     });
@@ -225,9 +225,9 @@ describe("a scrape fails, and says why, when the target", () => {
 
   it.each([
     ["cut off", (gzip: Buffer) => gzip.subarray(0, -5)],
-    ["followed by something else", (gzip: Buffer) => Buffer.concat([gzip, Buffer.from("garbage")])],
-    ["no gzip at all", () => Buffer.from("up 1\n")],
-  ])("says gzip, and the stream is %s", async (_title, damage) => {
+    ["followed by other data", (gzip: Buffer) => Buffer.concat([gzip, Buffer.from("garbage")])],
+    ["not gzip", () => Buffer.from("up 1\n")],
+  ])("sends a gzip stream that is %s", async (_title, damage) => {
     for (const size of [10, 6_000_000]) {
       const body = damage(gzipSync(bigText(size)));
       const error = await failureOf((_request, response) => {
@@ -241,16 +241,16 @@ describe("a scrape fails, and says why, when the target", () => {
   });
 });
 
-describe("a hostile target is stopped", () => {
-  it("that accepts and never answers: within the time-out", async () => {
+describe("a scrape of a hostile target ends", () => {
+  it("within the timeout if the target never responds", async () => {
     const target = await startTcpTarget(() => undefined);
     await expect(scraper({ timeout: 0.2 }).scrape(target.url, never)).rejects.toMatchObject({
       outcome: "timeout",
-      message: "no complete answer within 0.2 s",
+      message: "no complete response within 0.2 s",
     });
   });
 
-  it("that drips a byte at a time: within the time-out", async () => {
+  it("within the timeout if the target sends a byte at a time", async () => {
     const error = await failureOf(
       (_request, response) => {
         response.writeHead(200, { "content-type": textType });
@@ -262,7 +262,7 @@ describe("a hostile target is stopped", () => {
     expect(error.outcome).toBe("timeout");
   });
 
-  it("that sends without end: at the limit", async () => {
+  it("at the size limit if the target sends without end", async () => {
     let sent = 0;
     const chunk = Buffer.from("a 1\n".repeat(16_384));
     const error = await failureOf(
@@ -280,7 +280,7 @@ describe("a hostile target is stopped", () => {
     expect(sent).toBeLessThan(64 * 1024 * 1024);
   });
 
-  it("that sends rubbish without end: at the first fault", async () => {
+  it("at the first error if the target sends random data without end", async () => {
     const error = await failureOf(
       (_request, response) => {
         response.writeHead(200, { "content-type": textType });
@@ -298,7 +298,7 @@ describe("a hostile target is stopped", () => {
   it.each([
     ["small", 1],
     ["large", 40],
-  ])("that sends a gzip bomb, %s on the wire: at the limit", async (_title, times) => {
+  ])("at the size limit if the target sends a gzip bomb, %s on the wire", async (_title, times) => {
     const megabytes = gzipSync("a 1\n".repeat((64 * 1024 * 1024) / 4), { level: 9 });
     const bomb = Buffer.concat(Array.from({ length: times }, () => megabytes));
     const before = process.memoryUsage().rss;
@@ -310,7 +310,7 @@ describe("a hostile target is stopped", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
   });
 
-  it("while it is called off: at once", async () => {
+  it("at once if it is aborted", async () => {
     const target = await startTcpTarget(() => undefined);
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 50);

@@ -46,7 +46,7 @@ function setUp(...targets: Target[]) {
 }
 
 describe("a scan cycle", () => {
-  it("puts what a target says into the cache, with who it is and when that was", async () => {
+  it("caches the scrape with the identity of the target and the time", async () => {
     const target = await startTarget(metrics);
     const { scanner, cache, clock, status } = setUp(targetAt(target.url, { stack: "shop" }));
     await scanner.cycle();
@@ -63,7 +63,7 @@ describe("a scan cycle", () => {
     expect(status()).toMatchObject({ state: "up", url: target.url, failures: 0, lastSuccess: clock.now() });
   });
 
-  it("takes the first candidate in order that has metrics, and remembers it", async () => {
+  it("selects the first URL with metrics and scrapes only that one afterwards", async () => {
     const page = await startTarget(indexPage);
     const first = await startTarget(metrics);
     const second = await startTarget(metrics);
@@ -76,7 +76,7 @@ describe("a scan cycle", () => {
     expect(first.requests).toEqual(["GET /metrics", "GET /metrics", "GET /metrics"]);
   });
 
-  it("goes over to the place that a newer list names, also where the old one is slower than the list", async () => {
+  it("uses the URL of a newer list, also if a scrape of the old URL ends later", async () => {
     const old = await startTarget(
       (request, response) => void setTimeout(() => metrics(request, response), 50),
     );
@@ -91,7 +91,7 @@ describe("a scan cycle", () => {
     expect(old.requests).toHaveLength(2);
   });
 
-  it("is not held up by a candidate that never answers", async () => {
+  it("is not delayed by a URL that never responds", async () => {
     const silent = await startTcpTarget(() => undefined);
     const good = await startTarget(metrics);
     const { scanner, status } = setUp(targetAt([silent.url, good.url]));
@@ -99,7 +99,7 @@ describe("a scan cycle", () => {
     expect(status()).toMatchObject({ state: "up", url: good.url });
   });
 
-  it("looks for the port again in the same cycle when the remembered one is closed", async () => {
+  it("scrapes the other URLs in the same cycle if the selected one fails", async () => {
     const moved = await startTarget(metrics);
     const old = await startTarget(metrics);
     const { scanner, status } = setUp(targetAt([old.url, moved.url]));
@@ -110,7 +110,7 @@ describe("a scan cycle", () => {
     expect(status()).toMatchObject({ state: "up", url: moved.url });
   });
 
-  it("never takes a text without samples for metrics", async () => {
+  it("rejects an exposition without samples", async () => {
     const empty = await startTarget(answerWith("# nothing yet\n"));
     const good = await startTarget(metrics);
     const { scanner, status } = setUp(targetAt([empty.url, good.url]));
@@ -118,7 +118,7 @@ describe("a scan cycle", () => {
     expect(status()?.url).toBe(good.url);
   });
 
-  it("keeps the last good exposition while the target fails, and says why it fails", async () => {
+  it("keeps the last scrape until it is stale while the target fails, and reports the reason", async () => {
     let answer: Answer = metrics;
     const target = await startTarget((request, response) => answer(request, response));
     const { scanner, clock, status, text, log } = setUp(targetAt(target.url));
@@ -131,11 +131,11 @@ describe("a scan cycle", () => {
     }
     clock.advance(1);
     expect(text()).toEqual([]);
-    expect(status()).toMatchObject({ state: "down", reason: "answered with status 500", failures: 3 });
+    expect(status()).toMatchObject({ state: "down", reason: "HTTP status 500", failures: 3 });
     expect(log.filter((line) => line.includes("went well before"))).toHaveLength(1);
   });
 
-  it("tells of each candidate why it is not it", async () => {
+  it("reports why each URL failed", async () => {
     const page = await startTarget(indexPage);
     const closed = await freePort();
     const { scanner, status } = setUp(targetAt([page.url, `http://127.0.0.1:${closed}/metrics`]));
@@ -148,14 +148,14 @@ describe("a scan cycle", () => {
     );
   });
 
-  it("does not ask what cannot be asked, and says why", async () => {
+  it("does not scrape an unreachable target and reports the reason", async () => {
     const fetch = { kind: "none", state: "unreachable", reason: "no shared network (it is on: db)" } as const;
     const { scanner, status } = setUp(targetAt([], { fetch }));
     await scanner.cycle();
     expect(status()).toMatchObject({ state: "unreachable", reason: "no shared network (it is on: db)" });
   });
 
-  it("counts its scrapes by outcome", async () => {
+  it("counts scrapes by outcome", async () => {
     const good = await startTarget(metrics);
     const page = await startTarget(indexPage);
     const { scanner, telemetry } = setUp(targetAt(good.url), targetAt(page.url, { id: "test:2" }));
@@ -167,20 +167,20 @@ describe("a scan cycle", () => {
 });
 
 describe("targets without metrics", () => {
-  it("are asked less and less often, but at least every five minutes", async () => {
+  it("are scraped with exponential backoff, at least every five minutes", async () => {
     const page = await startTarget(indexPage);
     const { scanner, clock } = setUp(targetAt(page.url));
-    const asked: number[] = [];
+    const scraped: number[] = [];
     for (let seconds = 0; seconds <= 1300; seconds += 10) {
       const before = page.requests.length;
       await scanner.cycle();
-      if (page.requests.length > before) asked.push(seconds);
+      if (page.requests.length > before) scraped.push(seconds);
       clock.advance(10);
     }
-    expect(asked).toEqual([0, 10, 30, 70, 150, 310, 610, 910, 1210]);
+    expect(scraped).toEqual([0, 10, 30, 70, 150, 310, 610, 910, 1210]);
   });
 
-  it("are asked in every cycle where somebody said that they have some", async () => {
+  it("are scraped in every cycle if a label states that they have metrics", async () => {
     const page = await startTarget(indexPage);
     const { scanner, clock, status } = setUp(targetAt(page.url, { expected: true }));
     for (let cycle = 0; cycle < 5; cycle++) {
@@ -191,7 +191,7 @@ describe("targets without metrics", () => {
     expect(status()?.state).toBe("down");
   });
 
-  it("are asked in every cycle where they had some before", async () => {
+  it("are scraped in every cycle if they had metrics before", async () => {
     let answer: Answer = metrics;
     const target = await startTarget((request, response) => answer(request, response));
     const { scanner, clock } = setUp(targetAt(target.url));
@@ -205,11 +205,11 @@ describe("targets without metrics", () => {
   });
 });
 
-describe("targets whose credentials are not there", () => {
+describe("targets without their credentials", () => {
   const asking = (url: string, fields: Partial<Target> = {}) =>
     targetAt(url, { fetch: { kind: "http", urls: [url, `${url}/2`], auth: "team" }, ...fields });
 
-  it("are not asked; the reason is on the status page, and in the log once", async () => {
+  it("are not scraped, and the reason is in the status and once in the log", async () => {
     const target = await startTarget(metrics);
     const { scanner, status, log, telemetry } = setUp(asking(target.url, { expected: true }));
     for (let cycle = 0; cycle < 3; cycle++) await scanner.cycle();
@@ -222,7 +222,7 @@ describe("targets whose credentials are not there", () => {
     expect((await telemetry.expose()).text).toMatch(/scrapes_total\{outcome="credentials"\} 3/);
   });
 
-  it("are tried in every cycle, as they never said that they have no metrics", async () => {
+  it("are tried in every cycle", async () => {
     const target = await startTarget(metrics);
     const { scanner, status, provider } = setUp(asking(target.url));
     for (let cycle = 0; cycle < 3; cycle++) await scanner.cycle();
@@ -233,7 +233,7 @@ describe("targets whose credentials are not there", () => {
     expect(status()?.state).toBe("up");
   });
 
-  it("are asked at the same port as before when the credentials are back", async () => {
+  it("keep the selected URL for the time when the credentials are available again", async () => {
     const target = await startTarget(metrics);
     const { scanner, status, provider } = setUp(targetAt(target.url));
     await scanner.cycle();
@@ -244,8 +244,8 @@ describe("targets whose credentials are not there", () => {
   });
 });
 
-describe("when the list of targets", () => {
-  it("loses one, its entry is gone with it", async () => {
+describe("a list of targets", () => {
+  it("without a known target removes its scrape", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, cache } = setUp(targetAt(target.url));
     await scanner.cycle();
@@ -255,11 +255,11 @@ describe("when the list of targets", () => {
     expect(cache.all()).toEqual([]);
   });
 
-  it("fails, the known ones go on being scraped and nothing is forgotten; it is said once, and once that it is over", async () => {
+  it("that fails keeps the known targets, which are still scraped, and is logged once at its start and end", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, text, log, clock } = setUp(targetAt(target.url));
     await scanner.cycle();
-    provider.failure = "the engine is away";
+    provider.failure = "the engine is unreachable";
     const since = clock.now();
     for (let cycle = 0; cycle < 3; cycle++) {
       await scanner.cycle();
@@ -268,7 +268,7 @@ describe("when the list of targets", () => {
     expect(text()).toEqual(["up 1\n"]);
     expect(target.requests).toHaveLength(4);
     expect(scanner.providerStatuses()).toEqual([
-      { name: "test", failing: { since, reason: "the engine is away" } },
+      { name: "test", failing: { since, reason: "the engine is unreachable" } },
     ]);
     provider.failure = undefined;
     await scanner.cycle();
@@ -279,7 +279,7 @@ describe("when the list of targets", () => {
     ]);
   });
 
-  it("no longer has what an earlier run has left in the cache, that goes; the rest waits for its scrape", async () => {
+  it("removes restored scrapes of its provider that it does not contain", async () => {
     const closed = `http://127.0.0.1:${await freePort()}/metrics`;
     const { scanner, cache, clock, status } = setUp(targetAt(closed));
     cache.restore([
@@ -292,7 +292,7 @@ describe("when the list of targets", () => {
     expect(status()).toMatchObject({ state: "down", reason: "connection refused" });
   });
 
-  it("brings a label that cannot be used, that is said once", async () => {
+  it("with an invalid label is logged once", async () => {
     const target = await startTarget(metrics);
     const { scanner, log } = setUp(targetAt(target.url, { problems: ['metrics.port="abc"'] }));
     await scanner.cycle();
@@ -300,21 +300,21 @@ describe("when the list of targets", () => {
     expect(log.filter((line) => line.includes("label"))).toHaveLength(1);
   });
 
-  it("brings a label that cannot be used for a target that is known, that is said once, too", async () => {
+  it("with a new invalid label of a known target is logged once", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, log } = setUp(targetAt(target.url, { problems: ["old"] }));
     await scanner.cycle();
-    const told = () => log.filter((line) => line.startsWith("a label cannot be used")).length;
-    expect(told()).toBe(1);
+    const reported = () => log.filter((line) => line.startsWith("a label cannot be used")).length;
+    expect(reported()).toBe(1);
     provider.targets = [targetAt(target.url, { problems: ["old", "new"] })];
     await scanner.cycle();
     await scanner.cycle();
-    expect(told()).toBe(2);
+    expect(reported()).toBe(2);
   });
 });
 
 describe("between two cycles", () => {
-  it("a target that starts is scraped at once, and again until it listens", async () => {
+  it("a target that starts is scraped at once and again until it has metrics", async () => {
     const port = await freePort();
     const { scanner, provider, text } = setUp();
     void scanner.watch();
@@ -326,7 +326,7 @@ describe("between two cycles", () => {
     await vi.waitFor(() => expect(text()).toEqual(["up 1\n"]), { timeout: 3000 });
   });
 
-  it("a target that takes longer to start is asked in the next cycles, as if those first attempts had not been", async () => {
+  it("the first scrapes of a target that starts slowly do not count for its backoff", async () => {
     let answer: Answer = answerWith("starting", "text/plain", 503);
     const target = await startTarget((request, response) => answer(request, response));
     const { scanner, provider, clock, status, text } = setUp();
@@ -340,7 +340,7 @@ describe("between two cycles", () => {
     expect(text()).toEqual(["up 1\n"]);
   });
 
-  it("a target that stops is gone at once, and a list that was asked for before does not bring it back", async () => {
+  it("a target that stops is removed at once, and a list requested earlier does not restore it", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, cache } = setUp(targetAt(target.url));
     void scanner.watch();
@@ -355,7 +355,7 @@ describe("between two cycles", () => {
     expect(scanner.statuses()).toEqual([]);
   });
 
-  it("a target that stops stays away although the next lists still have it, until it starts again", async () => {
+  it("a stopped target stays removed while lists still contain it, until it starts", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, clock, text } = setUp(targetAt(target.url));
     void scanner.watch();
@@ -368,7 +368,7 @@ describe("between two cycles", () => {
     await vi.waitFor(() => expect(text()).toEqual(["up 1\n"]), { timeout: 2000 });
   });
 
-  it("a target that was told to have stopped comes back with the lists when no word of its start arrives", async () => {
+  it("a stopped target is restored by later lists without a start event", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, clock, text } = setUp(targetAt(target.url));
     void scanner.watch();
@@ -379,7 +379,7 @@ describe("between two cycles", () => {
     expect(text()).toEqual(["up 1\n"]);
   });
 
-  it("a list that was asked for before another and comes after it does not take back what that one brought", async () => {
+  it("a list that arrives after a newer one is ignored", async () => {
     const target = await startTarget(metrics);
     const { scanner, provider, clock, text } = setUp();
     const { list } = provider;
@@ -396,7 +396,7 @@ describe("between two cycles", () => {
     expect(text()).toEqual(["up 1\n"]);
   });
 
-  it("many changes at once are answered with one list", async () => {
+  it("many changes at once cause one list request", async () => {
     const { scanner, provider } = setUp();
     void scanner.watch();
     for (let change = 0; change < 100; change++) provider.tell({ kind: "changed" });
@@ -405,7 +405,7 @@ describe("between two cycles", () => {
     expect(provider.lists).toBe(1);
   });
 
-  it("changes that go on do not ask for a list while the one before is under way", async () => {
+  it("continuous changes cause one list request at a time", async () => {
     const { scanner, provider } = setUp();
     void scanner.watch();
     let underWay = 0;
@@ -427,7 +427,7 @@ describe("between two cycles", () => {
     expect(most).toBe(1);
   });
 
-  it("what a target says after it stopped does not count", async () => {
+  it("a scrape that ends after its target stopped is ignored", async () => {
     let finish: () => void = () => undefined;
     const target = await startTarget((request, response) => {
       finish = () => metrics(request, response);
@@ -442,7 +442,7 @@ describe("between two cycles", () => {
     expect(cache.all()).toEqual([]);
   });
 
-  it("nothing is left under way after the end", async () => {
+  it("no work continues after the end", async () => {
     const { scanner, provider, stopping } = setUp();
     const watching = scanner.watch();
     provider.tell({ kind: "started", id: "test:1" });

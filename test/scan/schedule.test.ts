@@ -3,8 +3,8 @@ import { systemClock } from "../../src/model/clock.js";
 import { startCron } from "../../src/scan/cron.js";
 import { cronPattern, nextCycle, retryDelay } from "../../src/scan/schedule.js";
 
-describe("the schedule", () => {
-  it.each([1, 7, 10, 25, 60, 90, 3600])("has a cycle every %i s, over hours and days", (interval) => {
+describe("schedule", () => {
+  it.each([1, 7, 10, 25, 60, 90, 3600])("starts a cycle every %i s over hours and days", (interval) => {
     const starts: number[] = [];
     for (let now = 500; now < 200_000_000; now = starts.at(-1)!) starts.push(nextCycle(now, interval));
     expect(starts[0]).toBe(interval * 1000);
@@ -12,19 +12,19 @@ describe("the schedule", () => {
     expect([...gaps]).toEqual([interval * 1000]);
   });
 
-  it("tells cron a moment by its second, minute, hour, day and month in UTC", () => {
+  it("creates a cron pattern from the second, minute, hour, day and month in UTC", () => {
     expect(cronPattern(Date.UTC(2026, 1, 3, 4, 5, 6))).toBe("6 5 4 3 2 *");
   });
 
-  it("asks what has no metrics after one, two, four … intervals, five minutes at most", () => {
+  it("retries a target without metrics after one, two, four intervals, and at most five minutes", () => {
     expect([1, 2, 3, 4].map((failures) => retryDelay(failures, 10))).toEqual([5, 15, 35, 75]);
     expect(retryDelay(50, 10)).toBe(295);
     expect(retryDelay(1, 3600)).toBe(1800);
   });
 });
 
-describe("cron", () => {
-  it("runs at once, then at each interval, and ends when told", async () => {
+describe("startCron()", () => {
+  it("runs at once, then at each interval, until it is stopped", async () => {
     const run = vi.fn(async () => undefined);
     const stop = startCron({ interval: 1, clock: systemClock, run, onSkip: () => undefined });
     expect(run).toHaveBeenCalledTimes(1);
@@ -35,7 +35,7 @@ describe("cron", () => {
     expect(run).toHaveBeenCalledTimes(runs);
   });
 
-  it("leaves out and tells the runs that come while one is under way", async () => {
+  it("skips and reports runs while one is in progress", async () => {
     let running = 0;
     let most = 0;
     const skipped = vi.fn();
@@ -54,7 +54,7 @@ describe("cron", () => {
     ["back by two hours", -7_200_000],
     ["ahead by two hours", 7_200_000],
     ["ahead by ten years", 315_360_000_000],
-  ])("goes on when the clock is put %s", async (_, milliseconds) => {
+  ])("continues when the clock is set %s", async (_, milliseconds) => {
     vi.useFakeTimers({ now: Date.UTC(2026, 1, 28, 23, 59, 50) });
     onTestFinished(() => void vi.useRealTimers());
     const run = vi.fn(async () => undefined);

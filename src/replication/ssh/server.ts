@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import type { ListenAddress } from "../../config/readers.js";
@@ -141,23 +142,19 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
   };
 }
 
-function open(server: NetServer, listen: ListenAddress): Promise<void> {
-  const { host, port } = listen;
-  return new Promise((resolve, reject) => {
-    server.once("error", (cause) => {
-      const hints: Record<string, string> = {
-        EADDRINUSE: "another program listens there already",
-        EACCES: "this user may not open that port; set another one",
-        EADDRNOTAVAIL: "this machine does not have that address",
-        ENOTFOUND: "that host name is not known",
-      };
-      const hint = hints[codeOf(cause) ?? ""];
-      const what = `SSH_LISTEN_ADDRESS ${host ?? ""}:${port} cannot be opened`;
-      reject(new ListenError(hint === undefined ? what : `${what}: ${hint}`, { cause }));
-    });
-    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
-      server.removeAllListeners("error");
-      resolve();
-    });
-  });
+const listenHints: Readonly<Record<string, string>> = {
+  EADDRINUSE: "another program listens there already",
+  EACCES: "this user may not open that port; set another one",
+  EADDRNOTAVAIL: "this machine does not have that address",
+  ENOTFOUND: "unknown host name",
+};
+
+async function open(server: NetServer, { host, port }: ListenAddress): Promise<void> {
+  try {
+    await once(server.listen({ port, ...(host === undefined ? {} : { host }) }), "listening");
+  } catch (cause) {
+    const hint = listenHints[codeOf(cause) ?? ""];
+    const message = `SSH_LISTEN_ADDRESS ${host ?? ""}:${port} cannot be opened`;
+    throw new ListenError(hint === undefined ? message : `${message}: ${hint}`, { cause });
+  }
 }

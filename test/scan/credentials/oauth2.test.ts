@@ -106,7 +106,7 @@ describe("a target behind OAuth 2", () => {
     const refusing = await startTarget((_request, response) => response.writeHead(401).end());
     const { failure, clock } = await scraperWith({ db: { oauth2 } });
     for (let second = 0; second < 20; second++) {
-      expect(await failure(refusing.url, "db")).toBe("answered with status 401");
+      expect(await failure(refusing.url, "db")).toBe("HTTP status 401");
       clock.advance(1);
     }
     expect(asked.length).toBeLessThanOrEqual(4);
@@ -215,7 +215,7 @@ describe("a token server", () => {
       return token(given);
     });
     const { scrape, failure } = await scraperWith({ db: { oauth2 } }, tempFolder(), 0.3);
-    expect(await failure(url, "db")).toBe("not asked: its credentials were not there within 0.3 s");
+    expect(await failure(url, "db")).toBe("not scraped: no credentials within 0.3 s");
     release();
     await expect.poll(() => scrape(url, "db").catch(() => undefined)).toMatchObject({ samples: 1 });
     expect(asked).toHaveLength(1);

@@ -160,6 +160,6 @@ describe("a proxy", () => {
       0.3,
     );
     for (const scheme of ["http", "https"])
-      expect(await failure(`${scheme}://10.0.0.1/metrics`, "db")).toBe("no complete answer within 0.3 s");
+      expect(await failure(`${scheme}://10.0.0.1/metrics`, "db")).toBe("no complete response within 0.3 s");
   });
 });

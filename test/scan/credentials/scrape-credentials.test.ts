@@ -38,8 +38,8 @@ describe("a target behind credentials", () => {
     );
     expect((await scrape(target.url, "inline")).samples).toBe(1);
     expect((await scrape(target.url, "files")).samples).toBe(1);
-    expect(await failure(target.url, "wrong")).toBe("answered with status 401");
-    expect(await failure(target.url)).toBe("answered with status 401");
+    expect(await failure(target.url, "wrong")).toBe("HTTP status 401");
+    expect(await failure(target.url)).toBe("HTTP status 401");
   });
 
   it("is scraped with a bearer token, or another type of authorization", async () => {
@@ -123,7 +123,7 @@ describe("credentials stay with the target", () => {
       response.writeHead(302, { location: "/x" }).end(),
     );
     const { failure } = await scraperWith({ db: { follow_redirects: false } });
-    expect(await failure(target.url, "db")).toBe("answered with status 302");
+    expect(await failure(target.url, "db")).toBe("HTTP status 302");
     expect(target.requests).toEqual(["GET /metrics"]);
   });
 });
@@ -140,7 +140,7 @@ describe("a file that changes", () => {
     );
     await set.scrape(target.url, "db");
     password = "other";
-    expect(await set.failure(target.url, "db")).toBe("answered with status 401");
+    expect(await set.failure(target.url, "db")).toBe("HTTP status 401");
     set.write("password", password);
     set.later();
     expect((await set.scrape(target.url, "db")).samples).toBe(1);
@@ -289,6 +289,6 @@ describeUnless(isOnPath("nginx") ? undefined : "nginx is not there", "nginx with
     });
     const url = `http://127.0.0.1:${port}/metrics`;
     expect((await scrape(url, "right")).samples).toBe(1);
-    expect(await failure(url, "wrong")).toBe("answered with status 401");
+    expect(await failure(url, "wrong")).toBe("HTTP status 401");
   });
 });

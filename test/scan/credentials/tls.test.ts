@@ -209,9 +209,9 @@ describeUnless(
       });
       const url = `https://127.0.0.1:${port}/metrics`;
       expect((await scrape(url, "both")).samples).toBe(1);
-      expect(await failure(url, "certificate")).toBe("answered with status 401");
+      expect(await failure(url, "certificate")).toBe("HTTP status 401");
       // nginx' word for a missing certificate.
-      expect(await failure(url, "password")).toBe("answered with status 400");
+      expect(await failure(url, "password")).toBe("HTTP status 400");
     });
   },
 );
