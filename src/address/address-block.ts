@@ -1,15 +1,15 @@
 import ipaddr from "ipaddr.js";
 import { firstOf, parseAddress } from "./ip.js";
 
-/** Bits of an IPv6 address that one subnet has in common (RFC 4291, 2.5.4): a host may take any of the rest. */
+/** Length of an IPv6 subnet prefix (RFC 4291, 2.5.4). A host may use any address in its subnet. */
 const subnetPrefix = 64;
 
 /**
- * What one client can have of addresses, to count them together: one of IPv4, or the /64 network of IPv6 from which it
- * may take any. IPv4 in the dress of IPv6 counts as IPv4.
+ * The block of addresses that one client can use, for limits per client: a single IPv4 address, or an IPv6 /64 network.
+ * An IPv4-mapped IPv6 address counts as IPv4.
  *
- * @param address as a socket has it: an IPv6 one perhaps with a zone; undefined where the socket is closed.
- * @returns such as `192.0.2.1` or `2001:db8::/64`; `unknown` for what is no address, so that all of it counts together.
+ * @param address as reported by a socket: IPv6 may include a zone; undefined if the socket is closed.
+ * @returns for example `192.0.2.1` or `2001:db8::/64`; `unknown` for all invalid addresses, which share one limit.
  */
 export function addressBlock(address: string | undefined): string {
   const ip = parseAddress(address?.split("%")[0] ?? "");

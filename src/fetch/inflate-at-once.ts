@@ -1,24 +1,24 @@
 import { gunzipSync } from "node:zlib";
 
-/** zlib takes no less. */
+/** The minimum that zlib accepts. */
 const minChunkSize = 64;
 
 /**
- * Inflates a gzip stream in one go: for small ones that is faster than in pieces.
+ * Inflates a small gzip stream synchronously, which is faster than a stream of pieces.
  *
- * @param maxBytes inflated bytes at most, one or more.
- * @param expectedBytes how many it says to have: a hint, for it need not be true.
- * @returns what it inflated to, and how many bytes of the input that took: the rest is no part of the stream.
- * @throws zlib's errors; ERR_BUFFER_TOO_LARGE where it inflates to more than it may.
+ * @param maxBytes maximum inflated size in bytes, at least 1.
+ * @param expectedBytes the size that the gzip stream claims. Only a hint: it may be wrong.
+ * @returns the inflated bytes, and how many input bytes belong to the gzip stream. Any others follow its end.
+ * @throws zlib's errors; ERR_BUFFER_TOO_LARGE if the inflated size exceeds `maxBytes`.
  */
 export function inflateAtOnce(
   gzip: Buffer,
   maxBytes: number,
   expectedBytes: number,
 ): { readonly bytes: Buffer; readonly bytesRead: number } {
-  // One buffer of the right size instead of many that are copied together; the one byte more ends it in one step.
+  // One buffer of the right size avoids copying; with one spare byte, zlib finishes in a single step.
   const chunkSize = Math.max(Math.min(expectedBytes, maxBytes) + 1, minChunkSize);
-  // With `info` the result also tells how much of the input was used; the typings do not know it.
+  // `info` adds the number of input bytes to the result. The type definitions lack it.
   const options = { maxOutputLength: maxBytes, chunkSize, info: true };
   const { buffer, engine } = gunzipSync(gzip, options) as unknown as {
     buffer: Buffer;

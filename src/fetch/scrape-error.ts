@@ -1,8 +1,8 @@
-import { AppError } from "../errors.js";
+import { AppError, codeOf, describeError } from "../errors.js";
 
 /**
- * How a scrape ended, for counting. `credentials`: the target was not asked, for what it is to be asked with is not
- * there.
+ * The outcome of a scrape, as counted by the telemetry. `credentials`: the request was not sent, because credentials are
+ * missing or unusable.
  */
 export const scrapeOutcomes = [
   "success",
@@ -17,9 +17,9 @@ export const scrapeOutcomes = [
 ] as const;
 export type ScrapeOutcome = (typeof scrapeOutcomes)[number];
 
-/** A scrape that brought nothing; the message is the reason as the status page shows it. */
+/** A failed scrape. The status page shows the message as the reason. */
 export class ScrapeError extends AppError {
-  /** The status that the target answered with, where that is what went wrong. */
+  /** The HTTP status of the response, if that is the cause. */
   readonly status: number | undefined;
 
   constructor(
@@ -30,4 +30,23 @@ export class ScrapeError extends AppError {
     super(reason, options);
     this.status = options?.status;
   }
+}
+
+/** Maximum size of the response headers of a target in bytes. */
+export const maxHeaderBytes = 16 * 1024;
+
+/** Describes why a connection to a target failed. */
+export function connectionReason(error: unknown): string {
+  const reasons: Record<string, string> = {
+    ECONNREFUSED: "connection refused",
+    ECONNRESET: "connection reset",
+    EHOSTUNREACH: "host unreachable",
+    ENETUNREACH: "network unreachable",
+    ENOTFOUND: "host name not found",
+    EAI_AGAIN: "host name lookup failed",
+    UND_ERR_SOCKET: "connection closed before the response was complete",
+    UND_ERR_HEADERS_OVERFLOW: `response headers exceed ${maxHeaderBytes} bytes`,
+    UND_ERR_CONNECT_TIMEOUT: "connection timed out",
+  };
+  return reasons[codeOf(error) ?? ""] ?? describeError(error);
 }

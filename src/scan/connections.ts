@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
-import { maxHeaderBytes } from "../fetch/connection-reason.js";
+import { maxHeaderBytes } from "../fetch/scrape-error.js";
 
 /** Keep-alive connections to the hosts of targets. */
 export interface Connections {

@@ -1,9 +1,8 @@
 import { type Dispatcher, request } from "undici";
 import { codeOf } from "../errors.js";
 import { acceptHeader } from "../exposition/format.js";
-import { connectionReason, maxHeaderBytes } from "../fetch/connection-reason.js";
-import { headerOf, readAnswer, type Scraped } from "../fetch/read-answer.js";
-import { ScrapeError } from "../fetch/scrape-error.js";
+import { headerOf, readResponse, type Scraped } from "../fetch/read-response.js";
+import { connectionReason, maxHeaderBytes, ScrapeError } from "../fetch/scrape-error.js";
 import { connectionOptions, createConnections } from "./connections.js";
 import { type Access, type Credentials, unknownEntry } from "./credentials/access.js";
 
@@ -67,7 +66,7 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
       }
       throw new ScrapeError("status", `HTTP status ${statusCode}`, { status: statusCode });
     }
-    const scraped = await readAnswer(response, maxBytes).catch((error) => {
+    const scraped = await readResponse(response, maxBytes).catch((error) => {
       body.destroy();
       throw error;
     });

@@ -1,4 +1,4 @@
-import type { Scraped } from "../fetch/read-answer.js";
+import type { Scraped } from "../fetch/read-response.js";
 import { ScrapeError } from "../fetch/scrape-error.js";
 import type { HttpFetch } from "../model/target.js";
 import type { Scraper } from "./http-scraper.js";

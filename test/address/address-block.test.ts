@@ -16,6 +16,6 @@ it.each([
   ["no address", "unknown"],
   ["", "unknown"],
   [undefined, "unknown"],
-])("what one client can have of addresses is for %s %s", (address, block) => {
+])("the address block of %s is %s", (address, block) => {
   expect(addressBlock(address)).toBe(block);
 });

@@ -235,7 +235,7 @@ describe("a scrape fails with a reason if the target", () => {
       });
       expect(error).toMatchObject({
         outcome: "invalid",
-        message: expect.stringMatching(/gzip stream is damaged/),
+        message: expect.stringMatching(/damaged gzip stream/),
       });
     }
   });

@@ -2,9 +2,8 @@ import type { LookupAddress } from "node:dns";
 import { isIPv6, type LookupFunction } from "node:net";
 import { Client } from "undici";
 import { DeadlineError } from "../../deadline.js";
-import { connectionReason, maxHeaderBytes } from "../../fetch/connection-reason.js";
-import { readAnswer, type Scraped } from "../../fetch/read-answer.js";
-import { ScrapeError } from "../../fetch/scrape-error.js";
+import { readResponse, type Scraped } from "../../fetch/read-response.js";
+import { connectionReason, maxHeaderBytes, ScrapeError } from "../../fetch/scrape-error.js";
 import { RelayError } from "./relay-error.js";
 
 export interface FetchOptions {
@@ -47,7 +46,7 @@ export async function fetchTarget(url: URL, options: FetchOptions): Promise<Scra
         `${url.host} responded with status ${statusCode}; redirects are not followed`,
       );
     if (statusCode !== 200) throw new RelayError(502, `${url.host} responded with status ${statusCode}`);
-    return await readAnswer({ headers: response.headers, body: counted(body, onReceived) }, maxBytes);
+    return await readResponse({ headers: response.headers, body: counted(body, onReceived) }, maxBytes);
   } catch (error) {
     if (error instanceof RelayError || error instanceof DeadlineError) throw error;
     const reason = error instanceof ScrapeError ? error.message : connectionReason(error);

@@ -1,7 +1,7 @@
 import { DeadlineError, withDeadline } from "../../deadline.js";
 import { acceptHeader } from "../../exposition/format.js";
-import { connectionReason } from "../../fetch/connection-reason.js";
-import type { Scraped } from "../../fetch/read-answer.js";
+import type { Scraped } from "../../fetch/read-response.js";
+import { connectionReason } from "../../fetch/scrape-error.js";
 import { MemoryBudget } from "../../memory-budget.js";
 import { Admission, type AdmissionOptions } from "./admission.js";
 import { fetchTarget } from "./fetch-target.js";

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, gunzipSync } from "node:zlib";
 import type { IRouter, Request, Response } from "express";
-import type { Scraped } from "../../fetch/read-answer.js";
+import type { Scraped } from "../../fetch/read-response.js";
 import type { ServerContext } from "../context.js";
 import type { Relay } from "../relay/relay.js";
 import { RelayError } from "../relay/relay-error.js";

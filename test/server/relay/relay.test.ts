@@ -50,7 +50,7 @@ describe("a target cannot keep the relay:", () => {
     const { ask } = await setUpRelay({ maxBytes: 1024 * 1024 });
     expect(await ask(target.url)).toMatchObject({
       status: 502,
-      text: expect.stringMatching(/: larger than SCRAPE_MAX_BYTES \(1048576 bytes inflated\)\n$/),
+      text: expect.stringMatching(/: response exceeds SCRAPE_MAX_BYTES \(1048576 bytes uncompressed\)\n$/),
     });
   });
 
@@ -65,7 +65,7 @@ describe("a target cannot keep the relay:", () => {
     const { ask } = await setUpRelay({ maxBytes: 16 * 1024 * 1024, timeout: 20 });
     expect(await ask(target.url)).toMatchObject({
       status: 502,
-      text: expect.stringMatching(/: larger than SCRAPE_MAX_BYTES \(16777216 bytes inflated\)\n$/),
+      text: expect.stringMatching(/: response exceeds SCRAPE_MAX_BYTES \(16777216 bytes uncompressed\)\n$/),
     });
   });
 
