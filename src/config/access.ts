@@ -7,26 +7,25 @@ import { bearerToken } from "./readers.js";
 import { loadWebConfig } from "./web/load-web-config.js";
 import type { WebConfig } from "./web/web-config.js";
 
-/** Who may use the HTTP port, and how it is spoken to. */
+/** Authentication and transport of the HTTP port. */
 export interface Access extends WebConfig {
-  /** Who shows it comes in, as users with their password do. */
+  /** Clients that send this token are authenticated, as are users with their password. */
   readonly bearerToken?: string;
 }
 
-/** Plain HTTP for everybody. */
+/** Plain HTTP without authentication. */
 export const openAccess: Access = { headers: {}, users: new Map() };
 
-/** The settings that access is read from. */
+/** The settings that loadAccess needs. */
 export type AccessSettings = Pick<Config, "webConfigFile" | "bearerToken" | "bearerTokenFile">;
 
 const maxFileBytes = 1024 * 1024;
 
 /**
- * Reads the files that say who may use the HTTP port.
+ * Reads WEB_CONFIG_FILE with the files that it names, and BEARER_TOKEN_FILE.
  *
- * @param seen is filled with every file that was looked at and the state that it was in before (see fileState), also
- *   where reading fails.
- * @throws ConfigError with one line for each thing that is wrong.
+ * @param seen receives each file that is read, with its signature before reading (see fileState), even if reading fails.
+ * @throws ConfigError with one line per problem.
  */
 export async function loadAccess(
   settings: AccessSettings,
@@ -50,9 +49,9 @@ function readTokenFile(path: string): string {
   try {
     const reading = bearerToken(readSecretFile(path).trim());
     if ("value" in reading) return reading.value;
-    reason = `allowed is ${reading.allowed}`;
+    reason = `it must contain ${reading.expected}`;
   } catch (error) {
     reason = codeOf(error) ?? (error as Error).message;
   }
-  throw new ConfigError([`BEARER_TOKEN_FILE=${JSON.stringify(path)} cannot be used: ${reason}`]);
+  throw new ConfigError([`BEARER_TOKEN_FILE=${JSON.stringify(path)} is invalid: ${reason}`]);
 }

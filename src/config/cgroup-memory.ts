@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where the kernel shows the limit of this process' own cgroup: version 2, then version 1. */
+/** The files with the limit: cgroup version 2, then version 1. */
 const limitFiles = ["memory.max", "memory/memory.limit_in_bytes"];
 
-/** Version 1 has no word for "no limit" but a number near 2^63; no machine has this much memory. */
+/** Version 1 writes a number near 2^63 for "no limit". No machine has this much memory. */
 const unlimited = 2 ** 50;
 
 /**

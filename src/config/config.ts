@@ -23,17 +23,17 @@ import {
 } from "./readers.js";
 import { type RelayAllow, relayAllow } from "./relay-allow.js";
 
-/** Everything that can be set, checked and frozen. Durations are in seconds, sizes in bytes. */
+/** All settings, validated and frozen. Durations are in seconds, sizes in bytes. */
 export interface Config {
-  /** The secret that all instances share. */
+  /** The secret that all nodes share. */
   readonly sshPass?: string;
   readonly scrapeInterval: number;
   readonly metricsPath: string;
-  /** The ports to try, in order, each once: 80, 8080, 9100, then those of PORTS. */
+  /** The ports to try, in order and without duplicates: 80, 8080, 9100, then those of PORTS. */
   readonly ports: readonly number[];
   readonly scrapeTimeout: number;
   readonly scrapeConcurrency: number;
-  /** The inflated size of one exposition. */
+  /** Maximum size of one exposition, uncompressed. */
   readonly scrapeMaxBytes: number;
   readonly staleAfter: number;
   /** How long scrapes are kept; at least `staleAfter`. */
@@ -42,35 +42,35 @@ export interface Config {
   readonly memoryMaxBytes: number;
   readonly cacheDir: string;
   readonly listen: ListenAddress;
-  /** `host:port` under which Prometheus reaches this node. */
+  /** `host:port` at which Prometheus reaches this node. */
   readonly advertiseAddress?: string;
-  /** Where the other instances, and people with ssh, connect to. */
+  /** Where peers and SSH clients connect to. */
   readonly sshListen: ListenAddress;
   /** Peers outside Swarm, as `host` or `host:port` (see parseHostPort, with defaultSshPort); empty unless set. */
   readonly peers: readonly string[];
-  /** Whom a manager gives what it has. */
+  /** Whether managers replicate to all nodes or only to each other. */
   readonly replicateTo: "all" | "managers";
   readonly targetsFile?: string;
-  /** The file of the credentials that targets are asked with. */
+  /** Credentials for scraping targets. */
   readonly scrapeAuthFile?: string;
   readonly docker: DockerConfig;
-  /** Where containers in the host's network are reached; unset means the default gateway. */
+  /** Address of containers in the host's network; default: the default gateway. */
   readonly hostAddress?: string;
-  /** What may be asked through the relay; unset, it is off. */
+  /** Destinations of the relay; without it, the relay is off. */
   readonly relayAllow?: RelayAllow;
   /** TLS and basic authentication of the HTTP port; see loadAccess. */
   readonly webConfigFile?: string;
-  /** Who shows it may use the HTTP port. */
+  /** Token that authenticates clients of the HTTP port. */
   readonly bearerToken?: string;
-  /** The file that the token came from, to be read again when it changes. */
+  /** The file that contains the token, reloaded when it changes. */
   readonly bearerTokenFile?: string;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
-  /** What is allowed but deserves a word in the log. */
+  /** Settings that are valid but probably wrong. */
   readonly warnings: readonly string[];
 }
 
-/** The Docker client's own settings; without a host the local socket. */
+/** The settings of the Docker client; without a host, the local socket. */
 export interface DockerConfig {
   readonly host?: string;
   readonly tlsVerify: boolean;
@@ -84,19 +84,19 @@ const mebibyte = 1024 * 1024;
 const minMemory = 64 * mebibyte;
 const maxMemory = 2 ** 40;
 
-/** What readConfig takes from the machine instead of the environment. */
+/** Defaults that depend on the machine. */
 export interface ConfigDefaults {
-  /** Whether a person reads the log; LOG_FORMAT then defaults to `pretty`. Default: false. */
+  /** Whether the log goes to a terminal; LOG_FORMAT then defaults to `pretty`. Default: false. */
   readonly terminal?: boolean;
   /** The memory limit of this process in bytes; 0 means none. Default: the limit of its cgroup. */
   readonly memoryLimit?: number;
 }
 
 /**
- * Makes the configuration out of the environment.
+ * Reads the configuration from the environment.
  *
- * @param raw the environment; unknown variables are ignored.
- * @throws ConfigError with one line for each bad value, all of them at once.
+ * @param raw the environment; unknown variables are ignored, except for a warning about those that look misspelt.
+ * @throws ConfigError with one line for each invalid value.
  */
 export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): Config {
   const env = new EnvironmentReader(raw);
@@ -110,20 +110,16 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
     env.problem(
       "SCRAPE_TIMEOUT",
       `${raw["SCRAPE_TIMEOUT"]}`,
-      `at most SCRAPE_INTERVAL, which is ${scrapeInterval} s`,
+      `at most SCRAPE_INTERVAL (${scrapeInterval} s)`,
     );
   }
   const staleAfter = env.read("STALE_AFTER", positiveNumber(week, "seconds"), 3 * scrapeInterval);
   if (staleAfter < scrapeInterval) {
-    env.problem(
-      "STALE_AFTER",
-      `${raw["STALE_AFTER"]}`,
-      `at least SCRAPE_INTERVAL, which is ${scrapeInterval} s`,
-    );
+    env.problem("STALE_AFTER", `${raw["STALE_AFTER"]}`, `at least SCRAPE_INTERVAL (${scrapeInterval} s)`);
   }
   const history = env.read("HISTORY", positiveNumber(week, "seconds"), staleAfter);
   if (history < staleAfter) {
-    env.problem("HISTORY", `${raw["HISTORY"]}`, `at least STALE_AFTER, which is ${staleAfter} s`);
+    env.problem("HISTORY", `${raw["HISTORY"]}`, `at least STALE_AFTER (${staleAfter} s)`);
   }
   const sshPass = env.readSecret("SSHPASS");
   const peers = env.read("PEERS", peerList, []);
@@ -166,14 +162,14 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
     logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
     logFormat: env.read("LOG_FORMAT", oneOf(logFormats), defaults.terminal ? "pretty" : "json"),
   };
-  // Only now is every variable known.
+  // All variables have been read by now, so that the reader knows their names.
   const misspelt = env.misspelt();
   if (env.problems.length > 0) throw new ConfigError([...env.problems, ...misspelt]);
   const warnings = [...warningsFor("SSHPASS", sshPass), ...warningsFor("BEARER_TOKEN", token), ...misspelt];
   return deepFreeze({ ...config, warnings });
 }
 
-/** The configuration as `name: value` pairs for a person; secrets are hidden. */
+/** The configuration as variables and values; secrets are hidden. */
 export function describeConfig(config: Config): Record<string, string> {
   return {
     SSHPASS: config.sshPass === undefined ? "" : "[hidden]",
@@ -206,20 +202,20 @@ export function describeConfig(config: Config): Record<string, string> {
   };
 }
 
-/** Half of the limit, so that the program itself has room, within what MEMORY_MAX_BYTES allows. */
+/** Half of the limit, which leaves room for everything outside the budget; within the range of MEMORY_MAX_BYTES. */
 function defaultMemory(limit: number | undefined): number {
   if (!limit) return 512 * mebibyte;
   return Math.min(Math.max(Math.floor(limit / 2), minMemory), maxMemory);
 }
 
-/** What is told where the shared secret is needed and not set; `why` says what needs it. */
+/** The error for a missing shared secret. @param why completes "it is required because". */
 export function missingSecret(why: string): string {
-  return `SSHPASS is not set: it must be, as ${why}; all instances share it (or SSHPASS_FILE names its file)`;
+  return `SSHPASS is not set: it is required because ${why}; set SSHPASS, or SSHPASS_FILE, to the same secret on all nodes`;
 }
 
 function requireSecret(env: EnvironmentReader, sshPass: string | undefined, why: string): void {
-  const told = env.problems.some((problem) => problem.startsWith("SSHPASS"));
-  if (sshPass === undefined && !told) env.problems.push(missingSecret(why));
+  const reported = env.problems.some((problem) => problem.startsWith("SSHPASS"));
+  if (sshPass === undefined && !reported) env.problems.push(missingSecret(why));
 }
 
 function readBearerToken(env: EnvironmentReader): string | undefined {
@@ -227,14 +223,14 @@ function readBearerToken(env: EnvironmentReader): string | undefined {
   if (secret === undefined) return undefined;
   const reading = bearerToken(secret);
   if ("value" in reading) return reading.value;
-  env.problems.push(`BEARER_TOKEN cannot be used: allowed is ${reading.allowed}`);
+  env.problems.push(`BEARER_TOKEN is invalid: must be ${reading.expected}`);
   return undefined;
 }
 
 function warningsFor(name: string, secret: string | undefined): string[] {
   if (secret === undefined || secret.length >= recommendedSecretLength) return [];
   return [
-    `${name} is shorter than ${recommendedSecretLength} characters: whoever guesses it reads all metrics`,
+    `${name} is shorter than ${recommendedSecretLength} characters and may be guessed: use a longer secret`,
   ];
 }
 

@@ -3,15 +3,15 @@ import leven from "leven";
 import { codeOf } from "../errors.js";
 import type { Reader } from "./readers.js";
 
-/** The environment as the process got it. */
+/** The environment of the process. */
 export type RawEnvironment = Readonly<Record<string, string | undefined>>;
 
-/** Secrets in files are short; a longer file is a mistake, such as a device or the wrong path. */
+/** A longer file is a mistake, such as a device or the wrong path. */
 const maxSecretBytes = 64 * 1024;
 
 /**
- * Reads variables one by one and collects what is wrong with them, so that all of it can be told at once.
- * An empty variable counts as unset, as stack files often pass them on empty.
+ * Reads variables one by one and collects the problems, so that all of them can be reported at once.
+ * An empty variable counts as unset, because stack files often pass on empty variables.
  */
 export class EnvironmentReader {
   readonly problems: string[] = [];
@@ -21,18 +21,21 @@ export class EnvironmentReader {
 
   constructor(private readonly raw: RawEnvironment) {}
 
-  /** The variable's value, or `fallback` where it is unset or (then a problem is noted) cannot be used. */
+  /** The value of the variable, or `fallback` if it is unset or invalid. An invalid value adds a problem. */
   read<T, F>(name: string, reader: Reader<T>, fallback: F): T | F {
     this.#known.add(name);
     const text = unquoted(this.raw[name]?.trim() ?? "");
     if (text === "") return fallback;
     const reading = reader(text);
     if ("value" in reading) return reading.value;
-    this.problem(name, text, reading.allowed);
+    this.problem(name, text, reading.expected);
     return fallback;
   }
 
-  /** A secret: the variable itself, or the file that its `_FILE` twin names. Its value never shows in a problem. */
+  /**
+   * A secret: the value of the variable, or the contents of the file that the variable with the suffix `_FILE` names.
+   * Problems never contain it.
+   */
   readSecret(name: string): string | undefined {
     this.#known.add(name).add(`${name}_FILE`);
     const value = this.raw[name];
@@ -46,14 +49,14 @@ export class EnvironmentReader {
       return readSecretFile(file);
     } catch (error) {
       const why = codeOf(error) ?? (error as Error).message;
-      this.problem(`${name}_FILE`, file, `the path of a readable file that holds the secret (${why})`);
+      this.problem(`${name}_FILE`, file, `the path of a readable file that contains the secret (${why})`);
       return undefined;
     }
   }
 
   /**
-   * Warnings about variables that were not read and whose names are one or two letters away from one that was.
-   * PORT, which many platforms set for every program, counts only where PORTS is unset.
+   * Warnings about unknown variables whose names are one or two letters away from a known one. Many platforms set PORT
+   * for every program, so it counts only while PORTS is unset.
    */
   misspelt(): string[] {
     const warnings: string[] = [];
@@ -66,40 +69,40 @@ export class EnvironmentReader {
     return warnings;
   }
 
-  /** Notes a bad value in the one form that all of them have. */
-  problem(name: string, value: string, allowed: string): void {
-    this.problems.push(`${name}=${JSON.stringify(value)} cannot be used: allowed is ${allowed}`);
+  /** Adds a problem. @param expected completes "must be". */
+  problem(name: string, value: string, expected: string): void {
+    this.problems.push(`${name}=${JSON.stringify(value)} is invalid: must be ${expected}`);
   }
 }
 
-/** Two letters may differ, in a name of less than six letters one. */
+/** Two letters may differ, but only one in a name of fewer than six. */
 function isMisspelt(name: string, known: string): boolean {
   const most = Math.min(name.length, known.length) < 6 ? 1 : 2;
   return leven(name.toUpperCase(), known, { maxDistance: most + 1 }) <= most;
 }
 
 /**
- * A value without the quotes around all of it. In a compose file's list, `- PORTS="443 1201"`, they belong to the
- * value, and are never meant to.
+ * A value without enclosing quotes. YAML makes them part of the value in `- PORTS="443 1201"`, a list item of a
+ * compose file, which is never intended.
  */
 function unquoted(text: string): string {
   return /^(["'])(.*)\1$/s.exec(text)?.[2]?.trim() ?? text;
 }
 
 /**
- * The secret that a file holds: its text without the last line end.
+ * The secret in a file: its text without the last line break.
  *
- * @throws an Error with the reason where there is none; the secret never shows in it.
+ * @throws an Error with the reason, which never contains the secret.
  */
 export function readSecretFile(path: string): string {
   const bytes = readBeginning(path, maxSecretBytes + 1);
-  if (bytes.length > maxSecretBytes) throw new Error(`it is longer than ${maxSecretBytes} bytes`);
+  if (bytes.length > maxSecretBytes) throw new Error(`the file exceeds ${maxSecretBytes} bytes`);
   const secret = bytes.toString("utf8").replace(/\r?\n$/, "");
-  if (secret === "") throw new Error("it is empty");
+  if (secret === "") throw new Error("the file is empty");
   return secret;
 }
 
-/** The first bytes of a file, which may also be a pipe or a device without an end. */
+/** The first bytes of a file, pipe or device, which may be endless. */
 function readBeginning(path: string, most: number): Buffer {
   const bytes = Buffer.alloc(most);
   const file = openSync(path, "r");

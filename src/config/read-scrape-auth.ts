@@ -17,7 +17,7 @@ import {
   type RawTlsConfig,
 } from "./scrape-auth-schema.js";
 
-/** What is wrong with SCRAPE_AUTH_FILE: one line a fault. No line shows a value, for any of them may be a secret. */
+/** SCRAPE_AUTH_FILE is invalid; one line per problem. No line contains a value, because any value may be a secret. */
 export class ScrapeAuthFault extends Error {
   constructor(readonly problems: readonly string[]) {
     super(problems.join("; "));
@@ -27,24 +27,24 @@ export class ScrapeAuthFault extends Error {
 const maxNameLength = 200;
 
 /**
- * Reads SCRAPE_AUTH_FILE: a mapping from a name to an HTTP client configuration in Prometheus' words, as YAML or JSON.
- * In YAML plain scalars are taken as they are written: a password `0123` stays that. An empty entry is a
- * configuration too: that of a target that is asked without credentials though there is a `default`.
+ * Parses SCRAPE_AUTH_FILE: a mapping, in YAML or JSON, from names to HTTP client configurations with the keys of
+ * Prometheus. YAML scalars keep their text: the password `0123` does not become a number. An empty entry is valid: its
+ * targets are scraped without credentials, even if there is a `default`.
  *
- * @param folder where relative file names begin: the folder that the file is in.
- * @throws ScrapeAuthFault naming entry, key and what is allowed, for all faults at once.
+ * @param folder the folder of the file, to which file names are relative.
+ * @throws ScrapeAuthFault with all problems, each with its entry and key.
  */
 export function readScrapeAuth(text: string, folder: string): ScrapeAuth {
   const document = parseDocument(text);
   if (typeof document !== "object" || document === null || Array.isArray(document)) {
-    throw new ScrapeAuthFault(["it must be a mapping from names to configurations"]);
+    throw new ScrapeAuthFault(["the file must be a mapping from names to configurations"]);
   }
   const problems: string[] = [];
   const entries = new Map<string, AuthSettings>();
   for (const [name, raw] of Object.entries(document)) {
     if (name.trim() !== name || name === "" || name.length > maxNameLength) {
       problems.push(
-        `entry ${quoted(name)}: a name has 1 to ${maxNameLength} characters and no spaces around it`,
+        `entry ${quoted(name)}: the name must have 1 to ${maxNameLength} characters, without spaces around it`,
       );
     }
     const parsed = authEntrySchema.safeParse(raw === null || raw === "" ? {} : raw);
@@ -61,18 +61,18 @@ function parseDocument(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // YAML then; the error of a document that was meant as JSON comes from there too.
+    // Not JSON. If it was meant to be, the YAML parser reports the error.
   }
   try {
     return parseYaml(text);
   } catch (error) {
-    throw new ScrapeAuthFault([`it is neither YAML nor JSON: ${(error as Error).message}`]);
+    throw new ScrapeAuthFault([`the file is neither YAML nor JSON: ${(error as Error).message}`]);
   }
 }
 
-/** Where a fault is. A key that is none may be a secret that stands in the wrong place. */
+/** The place of a problem. Hides texts that do not look like keys: they may be secrets in the wrong place. */
 function placeOf(path: readonly PropertyKey[]): string {
-  if (path.length === 0) return "it";
+  if (path.length === 0) return "the configuration";
   return path.map((key) => (/^[\w-]{1,60}$/.test(String(key)) ? String(key) : "…")).join(".");
 }
 
@@ -155,7 +155,7 @@ function proxyOf(raw: RawProxyKeys): ProxySettings | undefined {
   };
 }
 
-/** Makes secrets out of a key and its `_file` twin, of which at most one is there. */
+/** Creates secrets from a key or its variant with the suffix `_file`; at most one of them is set. */
 function secretsIn(folder: string) {
   return (key: string, text: string | undefined, file: string | undefined): Secret | undefined => {
     if (text !== undefined) return { key, text };

@@ -2,47 +2,47 @@ import { type IpRange, parseRange } from "../address/ip.js";
 import { forbiddenKindOfRange } from "../address/special-ranges.js";
 import type { Reader } from "./readers.js";
 
-/** Ports from the first to the last, both included. */
+/** An inclusive range of ports. */
 export interface PortRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** What may be asked at an address of a range, under whatever name. */
+/** Allows requests to the addresses of a range, whatever host name the URL contains. */
 export interface AllowedRange {
   readonly kind: "range";
   readonly range: IpRange;
   readonly ports: PortRange;
 }
 
-/** What may be asked under a name, wherever it leads. */
+/** Allows requests to a host name, whatever address it resolves to. */
 export interface AllowedName {
   readonly kind: "name";
   /** In lower case. */
   readonly name: string;
-  /** Whether every name below it counts, and not the name itself. */
+  /** Whether the entry allows all subdomains, but not the name itself. */
   readonly below: boolean;
   readonly ports: PortRange;
 }
 
-/** What RELAY_ALLOW says. */
+/** The parsed value of RELAY_ALLOW. */
 export interface RelayAllow {
-  /** Whether the addresses count at which discovery found targets on this node. */
+  /** Whether the addresses of the targets that this node discovered are allowed. */
   readonly targets: boolean;
   readonly entries: readonly (AllowedRange | AllowedName)[];
-  /** The variable as it was set. */
+  /** The value of the variable. */
   readonly text: string;
 }
 
-/** Docker's registered ports: its API without and with TLS, and the management of a swarm. */
+/** Docker's registered ports: API without TLS, API with TLS, Swarm management. */
 export const dockerPorts: readonly number[] = [2375, 2376, 2377];
 
 const form =
-  "the word targets, and networks, addresses and names with their ports, such as 10.0.0.0/8:9100, [fd00::/8]:*, " +
+  "a list of targets, networks, addresses and names with ports, such as targets, 10.0.0.0/8:9100, [fd00::/8]:*, " +
   "node1:9100 or *.example.internal:9100-9200, separated by spaces or commas";
 
 /**
- * Reads RELAY_ALLOW:
+ * Parses RELAY_ALLOW:
  *
  *     list  = entry, { spaces or commas, entry }
  *     entry = "targets" | host, ":", ports
@@ -59,25 +59,25 @@ export const relayAllow: Reader<RelayAllow> = (text) => {
     else if (typeof entry === "string") faults.push(`${JSON.stringify(part)} ${entry}`);
     else entries.push(entry);
   }
-  if (faults.length > 0) return { allowed: `${form}; ${faults.join("; ")}` };
-  return targets || entries.length > 0 ? { value: { targets, entries, text } } : { allowed: form };
+  if (faults.length > 0) return { expected: `${form}; ${faults.join("; ")}` };
+  return targets || entries.length > 0 ? { value: { targets, entries, text } } : { expected: form };
 };
 
-/** @returns the entry, or what is wrong with it, as the end of a sentence. */
+/** @returns the entry, or the problem as a predicate whose subject is the text. */
 function readEntry(text: string): AllowedRange | AllowedName | string {
   const match = /^(?:\[([^\]]*)\]|([^:[\]]*))(?::([^:]*))?$/.exec(text);
-  if (match === null) return "cannot be read; an IPv6 address is put in brackets";
+  if (match === null) return "is no valid entry; put an IPv6 address in brackets";
   const [, ipv6, host = "", portText] = match;
-  if (portText === undefined) return `has no port: write ${text}:9100, or ${text}:* for all`;
+  if (portText === undefined) return `has no port: write ${text}:9100, or ${text}:* for all ports`;
   const ports = readPorts(portText);
   if (typeof ports === "string") return ports;
-  if (ipv6 !== undefined && !ipv6.includes(":")) return "has something else than IPv6 in its brackets";
+  if (ipv6 !== undefined && !ipv6.includes(":")) return "has brackets without an IPv6 address";
   const network = ipv6 ?? (/^[\d.]+(\/.*)?$/.test(host) ? host : undefined);
   if (network === undefined) return readName(host, ports);
   const range = parseRange(network);
   if (typeof range === "string") return range;
   const kind = forbiddenKindOfRange(range);
-  return kind === undefined ? { kind: "range", range, ports } : `is ${kind}: never relayed`;
+  return kind === undefined ? { kind: "range", range, ports } : `is ${kind}, which is never relayed`;
 }
 
 function readPorts(text: string): PortRange | string {
@@ -88,7 +88,7 @@ function readPorts(text: string): PortRange | string {
   if (!(first >= 1 && first <= last && last <= 65535))
     return "needs a port from 1 to 65535, a range such as 9100-9200, or *";
   if (dockerPorts.some((port) => port === first && port === last))
-    return `has a port of the Docker engine, ${first}: never relayed`;
+    return `has the Docker engine's port ${first}, which is never relayed`;
   return { first, last };
 }
 
@@ -98,8 +98,9 @@ function readName(host: string, ports: PortRange): AllowedName | string {
   const labels = name.split(".");
   const valid =
     name.length <= 253 && labels.every((label) => /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/.test(label));
-  if (!valid) return "has no host name, address or network before its port (a * is only good as *.name)";
-  // So that no pattern for names can match an address, which WHATWG's URLs read such names as.
-  if (/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!)) return "ends like an address and is none";
+  if (!valid)
+    return "has no valid host name, address or network before the port (a * is only allowed as *.name)";
+  // The WHATWG URL parser reads such names as addresses, and no name pattern may match an address.
+  if (/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!)) return "ends like an IP address, but is not one";
   return { kind: "name", name, below, ports };
 }

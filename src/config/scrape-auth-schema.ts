@@ -1,84 +1,30 @@
 import { z } from "zod";
+import { flag, headerName, headerText, listOf, oneOf, section, text } from "./schema-primitives.js";
 import { isNewer, tlsVersionNames, tlsVersions } from "./tls-versions.js";
 
-/** Headers that are set by the scrape itself, or that would change the connection; Prometheus keeps most of them too. */
-const reservedHeaders = new Set([
-  ...[
-    "accept",
-    "accept-encoding",
-    "user-agent",
-    "x-prometheus-scrape-timeout-seconds",
-    "authorization",
-    "host",
-  ],
-  ...[
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "connection",
-    "keep-alive",
-    "expect",
-    "te",
-    "trailer",
-  ],
-  ...["transfer-encoding", "upgrade", "proxy-authenticate", "proxy-authorization", "www-authenticate"],
-]);
-
-/** What a header may hold: RFC 9110, 5.5. */
-const headerValue = /^[\t\x20-\x7e\x80-\xff]*$/;
-const headerName = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-
-/** Whether a text can be the value of a header. */
-export function isHeaderValue(text: string): boolean {
-  return headerValue.test(text);
-}
-
-const text = z
-  .string({
-    error: ({ input }) => (input === undefined ? "is missing" : "must be a text (a number goes in quotes)"),
-  })
-  .min(1, "is empty");
-const headerText = text.refine(isHeaderValue, "holds characters that no header can carry");
-
-/** YAML is read with every scalar as a text. */
-const flag = z.union(
-  [z.boolean(), z.stringbool({ truthy: ["true", "yes", "on"], falsy: ["false", "no", "off"] })],
-  {
-    error: "must be true or false",
-  },
+/** Headers that the scrape sets, or that would change the connection; Prometheus reserves most of them too. */
+const reservedHeaders = new Set(
+  (
+    "accept accept-encoding user-agent x-prometheus-scrape-timeout-seconds authorization host content-encoding " +
+    "content-length content-type connection keep-alive expect te trailer transfer-encoding upgrade " +
+    "proxy-authenticate proxy-authorization www-authenticate"
+  ).split(" "),
 );
 
-const tlsVersion = z
-  .enum(tlsVersionNames, { error: `must be one of ${tlsVersionNames.join(", ")}` })
-  .transform((version) => tlsVersions[version]);
+const tlsVersion = oneOf(tlsVersionNames).transform((version) => tlsVersions[version]);
 
 const webUrl = text.refine(
   (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol),
   "must be an http:// or https:// URL",
 );
 
-/** A mapping with these keys and no others. */
-function section<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === "unrecognized_keys"
-        ? `has ${issue.keys.map(wordOf).join(", ")}; allowed are ${Object.keys(shape).join(", ")}`
-        : "must be a mapping",
-  });
-}
-
-/** A key in words. One that is none may be a secret that stands in the wrong place. */
-function wordOf(key: string): string {
-  return /^[A-Za-z0-9_]{1,40}$/.test(key) ? `the unknown key ${key}` : "something that is no key";
-}
-
-/** Complains where more than one of these keys is there. */
+/** Adds a problem if more than one of these keys is set. */
 function onlyOne(value: object, keys: readonly string[], context: z.RefinementCtx): void {
-  const there = keys.filter((key) => (value as Record<string, unknown>)[key] !== undefined);
-  if (there.length > 1) complain(context, `has ${there.join(" and ")}; only one of them is allowed`);
+  const present = keys.filter((key) => (value as Record<string, unknown>)[key] !== undefined);
+  if (present.length > 1) addProblem(context, `has ${present.join(" and ")}; only one of them is allowed`);
 }
 
-function complain(context: z.RefinementCtx, message: string): void {
+function addProblem(context: z.RefinementCtx, message: string): void {
   context.addIssue({ code: "custom", message });
 }
 
@@ -94,7 +40,7 @@ const basicAuth = section({
 
 const authorization = section({
   type: text
-    .refine((type) => headerName.test(type), "must be one word, such as Bearer")
+    .refine((type) => headerName.test(type), "must be a single word, such as Bearer")
     .refine((type) => type.toLowerCase() !== "basic", "must not be Basic; use basic_auth")
     .default("Bearer"),
   credentials: headerText.optional(),
@@ -115,23 +61,21 @@ const tlsConfig = section({
 }).superRefine((value, context) => {
   for (const name of ["ca", "cert", "key"]) onlyOne(value, [name, `${name}_file`], context);
   if ((value.cert ?? value.cert_file) !== undefined && (value.key ?? value.key_file) === undefined)
-    complain(context, "has a certificate without key or key_file");
+    addProblem(context, "has a certificate, but neither key nor key_file");
   if ((value.cert ?? value.cert_file) === undefined && (value.key ?? value.key_file) !== undefined)
-    complain(context, "has a key without cert or cert_file");
+    addProblem(context, "has a key, but neither cert nor cert_file");
   const { min_version: min, max_version: max } = value;
   if (min !== undefined && max !== undefined && isNewer(min, max))
-    complain(context, "has a min_version above its max_version");
+    addProblem(context, "has a min_version above max_version");
 });
 
 const proxyKeys = {
   proxy_url: webUrl.optional(),
-  no_proxy: z.string({ error: "must be a text" }).optional(),
+  no_proxy: z.string({ error: "must be a string" }).optional(),
   proxy_connect_header: z
-    .record(
-      z.string().regex(headerName, "must be the name of a header"),
-      z.array(headerText, { error: "must be a list of texts" }),
-      { error: "must be a mapping of headers to lists" },
-    )
+    .record(z.string().regex(headerName, "must be a header name"), listOf(headerText), {
+      error: "must be a mapping from header names to lists",
+    })
     .optional(),
 };
 
@@ -141,7 +85,7 @@ function checkProxy(
 ): void {
   for (const key of ["no_proxy", "proxy_connect_header"] as const) {
     if (value.proxy_url === undefined && value[key] !== undefined)
-      complain(context, `has ${key} without proxy_url`);
+      addProblem(context, `has ${key} without proxy_url`);
   }
 }
 
@@ -149,13 +93,13 @@ const oauth2 = section({
   client_id: text,
   client_secret: text.optional(),
   client_secret_file: text.optional(),
-  scopes: z.array(text, { error: "must be a list of texts" }).default([]),
+  scopes: listOf(text).default([]),
   token_url: webUrl.refine(
     (url) => URL.canParse(url) && new URL(url).username === "" && new URL(url).password === "",
-    "must hold no user and no password",
+    "must not contain a user or a password",
   ),
   endpoint_params: z
-    .record(z.string(), z.string({ error: "must be a text" }), { error: "must be a mapping" })
+    .record(z.string(), z.string({ error: "must be a string" }), { error: "must be a mapping" })
     .default({}),
   tls_config: tlsConfig.optional(),
   ...proxyKeys,
@@ -165,38 +109,42 @@ const oauth2 = section({
 });
 
 const header = section({
-  values: z.array(headerText, { error: "must be a list of texts" }).default([]),
-  secrets: z.array(headerText, { error: "must be a list of texts" }).default([]),
-  files: z.array(text, { error: "must be a list of file names" }).default([]),
+  values: listOf(headerText).default([]),
+  secrets: listOf(headerText).default([]),
+  files: listOf(text).default([]),
 });
 
 const headers = z
   .record(
     z.string(),
-    // One text is how Prometheus' remote_write writes it.
+    // A single string is the form of Prometheus' remote_write.
     z.union([headerText.transform((value) => ({ values: [value], secrets: [], files: [] })), header], {
-      error: "must be a text, or a mapping with values, secrets or files, each a list",
+      error: "must be a string, or a mapping with the lists values, secrets and files",
     }),
-    { error: "must be a mapping of headers" },
+    { error: "must be a mapping from header names to values" },
   )
   .superRefine((value, context) => {
     const seen = new Set<string>();
     for (const [name, { values, secrets, files }] of Object.entries(value)) {
       const small = name.toLowerCase();
       if (!headerName.test(name)) {
-        // It is not told: it may be a secret in the wrong place, or break the line.
-        complain(context, "has a name that no header can have");
+        // The name is not shown: it may be a secret in the wrong place, or contain a line break.
+        addProblem(context, "has an invalid header name");
         continue;
       }
-      if (reservedHeaders.has(small)) complain(context, `has ${name}, which cannot be set here`);
-      if (seen.has(small)) complain(context, `has ${name} twice`);
+      if (reservedHeaders.has(small)) addProblem(context, `has ${name}, which is reserved`);
+      if (seen.has(small)) addProblem(context, `has ${name} twice`);
       seen.add(small);
       if (values.length + secrets.length + files.length === 0)
-        complain(context, `has ${name} without a value`);
+        addProblem(context, `has ${name} without a value`);
     }
   });
 
-/** One entry of SCRAPE_AUTH_FILE, in the words of Prometheus' HTTP client configuration. */
+/**
+ * One entry of SCRAPE_AUTH_FILE, with the keys of Prometheus' HTTP client configuration.
+ *
+ * @see https://prometheus.io/docs/prometheus/latest/configuration/configuration/#http_config
+ */
 export const authEntrySchema = section({
   basic_auth: basicAuth.optional(),
   authorization: authorization.optional(),

@@ -1,36 +1,36 @@
 import type { SecureVersion } from "node:tls";
 
-/** A secret: as it is written in the file, or the file that holds it. */
+/** A secret: its text, or the file that contains it. */
 export type Secret = {
-  /** Where it stands, such as `basic_auth.password_file`: for messages, which never show what it is. */
+  /** Its key in the configuration, such as `basic_auth.password_file`, for messages, which never contain the secret. */
   readonly key: string;
 } & ({ readonly text: string } | { readonly file: string });
 
-/** `tls_config`: how the other side proves itself, and how the proxy does. */
+/** `tls_config`: how to verify the server, and the client certificate. */
 export interface TlsSettings {
-  /** Certificates in PEM that the other side's must lead to; without it the system's. */
+  /** Certificate authorities of the server, in PEM; default: those of the system. */
   readonly ca?: Secret;
-  /** The proxy's own certificate and its key, in PEM; both or none. */
+  /** Client certificate and key, in PEM; both or neither. */
   readonly cert?: Secret;
   readonly key?: Secret;
-  /** The name that the other side's certificate must bear, instead of its host. */
+  /** The name that the server's certificate must contain; default: the host of the URL. */
   readonly serverName?: string;
   readonly insecureSkipVerify: boolean;
   readonly minVersion?: SecureVersion;
   readonly maxVersion?: SecureVersion;
 }
 
-/** `proxy_url` and what belongs to it. */
+/** `proxy_url` and its related keys. */
 export interface ProxySettings {
-  /** An `http:` or `https:` URL; its user and password, if any, are for the proxy. A secret. */
+  /** An `http:` or `https:` URL; may contain user and password of the proxy, and is therefore a secret. */
   readonly url: string;
-  /** Hosts that are asked directly, as written: names, addresses, CIDRs, each perhaps with a port. */
+  /** Hosts that are requested without the proxy, as written: names, addresses or CIDRs, optionally with a port. */
   readonly noProxy: readonly string[];
-  /** Headers of the CONNECT request only. Secrets. */
+  /** Headers of the CONNECT request. Secrets. */
   readonly connectHeaders: Readonly<Record<string, readonly string[]>>;
 }
 
-/** `oauth2`: a token by the grant of client credentials (RFC 6749, 4.4). */
+/** `oauth2`: a token from the client credentials grant (RFC 6749, 4.4). */
 export interface OAuth2Settings {
   readonly kind: "oauth2";
   readonly clientId: string;
@@ -42,20 +42,20 @@ export interface OAuth2Settings {
   readonly proxy?: ProxySettings;
 }
 
-/** What goes into the header Authorization. */
+/** The value of the header Authorization. */
 export type AuthorizationSettings =
   | { readonly kind: "basic"; readonly username?: Secret; readonly password?: Secret }
   | { readonly kind: "authorization"; readonly type: string; readonly credentials?: Secret }
   | OAuth2Settings;
 
-/** `http_headers`: one header, whose values come in the order values, secrets, files. */
+/** One header of `http_headers`; its values are in the order values, secrets, files. */
 export interface HeaderSettings {
-  /** In small letters. */
+  /** In lower case. */
   readonly name: string;
   readonly values: readonly Secret[];
 }
 
-/** How the targets of one entry are asked. */
+/** How to scrape the targets of one entry. */
 export interface AuthSettings {
   readonly authorization?: AuthorizationSettings;
   readonly tls?: TlsSettings;
@@ -64,5 +64,5 @@ export interface AuthSettings {
   readonly followRedirects: boolean;
 }
 
-/** Entries of SCRAPE_AUTH_FILE by their names. */
+/** The entries of SCRAPE_AUTH_FILE by name. */
 export type ScrapeAuth = ReadonlyMap<string, AuthSettings>;

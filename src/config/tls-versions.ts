@@ -1,6 +1,6 @@
 import type { SecureVersion } from "node:tls";
 
-/** TLS versions by the names of Prometheus' configuration files, the oldest first. */
+/** TLS versions by their names in Prometheus' configuration files, oldest first. */
 export const tlsVersions = {
   TLS10: "TLSv1",
   TLS11: "TLSv1.1",
@@ -11,13 +11,13 @@ export type TlsVersionName = keyof typeof tlsVersions;
 
 export const tlsVersionNames = Object.keys(tlsVersions) as readonly TlsVersionName[];
 
-/** Whether one is newer than another. */
+/** Whether `one` is newer than `other`. */
 export function isNewer(one: SecureVersion, other: SecureVersion): boolean {
   return order.indexOf(one) > order.indexOf(other);
 }
 const order: readonly SecureVersion[] = Object.values(tlsVersions);
 
-/** Whether OpenSSL 3 speaks it only at its lowest level of security, `@SECLEVEL=0` in the list of ciphers. */
+/** Whether OpenSSL 3 needs `@SECLEVEL=0` in the cipher list for this version. */
 export function needsLowestLevel(version: SecureVersion): boolean {
   return version === "TLSv1" || version === "TLSv1.1";
 }

@@ -59,8 +59,8 @@ describe("a start that fails", () => {
     expect(out).toBe("");
     const lines = err.trimEnd().split("\n");
     expect(lines).toHaveLength(2);
-    expect(lines[0]).toMatch(/^SCRAPE_INTERVAL="abc" cannot be used: allowed is .*1 to 3600/);
-    expect(lines[1]).toMatch(/^PORTS="99999" cannot be used: allowed is .*1 to 65535/);
+    expect(lines[0]).toMatch(/^SCRAPE_INTERVAL="abc" is invalid: must be .*1 to 3600/);
+    expect(lines[1]).toMatch(/^PORTS="99999" is invalid: must be .*1 to 65535/);
   });
 
   it("includes the misspelt variables", async () => {
@@ -80,7 +80,7 @@ describe("a start that fails", () => {
       expect(code).toBe(1);
       expect(out).toBe("");
       expect(err).toBe(
-        `WEB_CONFIG_FILE ${file}: it has no key "basic_auth_user": allowed are tls_server_config, http_server_config, basic_auth_users, rate_limit\n`,
+        `WEB_CONFIG_FILE ${file}: the file has the unknown key basic_auth_user; allowed keys: tls_server_config, http_server_config, basic_auth_users, rate_limit\n`,
       );
     }
   });
@@ -218,7 +218,7 @@ describe("SCRAPE_AUTH_FILE", () => {
     const { code, out, err } = await run([command], { SCRAPE_AUTH_FILE: file });
     expect(code).toBe(1);
     expect(err.trim().split("\n")).toEqual([
-      `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "team": basic_auth has the unknown key user; allowed are username, username_file, password, password_file`,
+      `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "team": basic_auth has the unknown key user; allowed keys: username, username_file, password, password_file`,
       `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "b": tls_config must be a mapping`,
     ]);
     expect(out).not.toContain("a-secret");

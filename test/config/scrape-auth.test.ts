@@ -15,7 +15,7 @@ function problemsOf(text: string): readonly string[] {
 const only = (text: string) => readScrapeAuth(text, "/etc/proxy").get("db");
 
 describe("SCRAPE_AUTH_FILE", () => {
-  it("is a mapping from names to configurations in Prometheus' words", () => {
+  it("is a mapping from names to configurations with the keys of Prometheus", () => {
     const text = `
 default:
   tls_config: { ca_file: ca.pem, server_name: metrics, min_version: TLS12, insecure_skip_verify: false }
@@ -66,7 +66,7 @@ db:
     });
   });
 
-  it("may be JSON, with true and false as such", () => {
+  it("may be JSON, with booleans", () => {
     const entry = { authorization: { credentials: "t" }, follow_redirects: false };
     expect(only(JSON.stringify({ db: entry }))).toMatchObject({
       authorization: { kind: "authorization", type: "Bearer", credentials: { text: "t" } },
@@ -74,18 +74,18 @@ db:
     });
   });
 
-  it("keeps a password as it is written, and one header as one text", () => {
+  it("keeps the text of a password, and accepts a header with a single string", () => {
     expect(only("db: {basic_auth: {username: a, password: 0123}, headers: {X-Key: 1.10}}")).toMatchObject({
       authorization: { password: { text: "0123" } },
       headers: [{ name: "x-key", values: [{ text: "1.10" }] }],
     });
   });
 
-  it("names a target without credentials by an empty entry", () => {
+  it("accepts an empty entry", () => {
     expect(only("db:\n")).toEqual({ headers: [], followRedirects: true });
   });
 
-  it("has oauth2 with a tls_config and a proxy of its own", () => {
+  it("accepts oauth2 with its own tls_config and proxy", () => {
     const text = `
 db:
   oauth2:
@@ -110,41 +110,44 @@ db:
   });
 
   it.each([
-    ["basic_auth: {user: a}", /^entry "db": basic_auth has the unknown key user; allowed are username, /],
+    ["basic_auth: {user: a}", /^entry "db": basic_auth has the unknown key user; allowed keys: username, /],
     [
       "basic-auth: {}",
-      /^entry "db": it has something that is no key; allowed are basic_auth, authorization, /,
+      /^entry "db": the configuration has an invalid key .*; allowed keys: basic_auth, authorization, /,
     ],
     ["basic_auth: {username: a, username_file: b}", /basic_auth has username and username_file; only one/],
-    ["basic_auth: {}, authorization: {}", /it has basic_auth and authorization; only one/],
+    ["basic_auth: {}, authorization: {}", /the configuration has basic_auth and authorization; only one/],
     ["authorization: {type: basic}", /authorization\.type must not be Basic; use basic_auth/],
     ["oauth2: {client_id: a}", /oauth2\.token_url is missing/],
-    ["oauth2: {client_id: a, token_url: 'http://u:p@x/'}", /oauth2\.token_url must hold no user/],
-    ["tls_config: {cert_file: a}", /tls_config has a certificate without key or key_file/],
-    ["tls_config: {key: a}", /tls_config has a key without cert or cert_file/],
+    ["oauth2: {client_id: a, token_url: 'http://u:p@x/'}", /oauth2\.token_url must not contain a user/],
+    ["tls_config: {cert_file: a}", /tls_config has a certificate, but neither key nor key_file/],
+    ["tls_config: {key: a}", /tls_config has a key, but neither cert nor cert_file/],
     ["tls_config: {min_version: 1.2}", /tls_config\.min_version must be one of TLS10, TLS11, TLS12, TLS13/],
-    ["tls_config: {min_version: TLS13, max_version: TLS12}", /min_version above its max_version/],
+    ["tls_config: {min_version: TLS13, max_version: TLS12}", /min_version above max_version/],
     ["tls_config: {insecure_skip_verify: maybe}", /insecure_skip_verify must be true or false/],
-    ["http_headers: {Host: x}", /http_headers has Host, which cannot be set here/],
+    ["http_headers: {Host: x}", /http_headers has Host, which is reserved/],
     ["http_headers: {X-A: {values: [a]}, x-a: {values: [a]}}", /http_headers has x-a twice/],
     ["http_headers: {X-A: {values: []}}", /http_headers has X-A without a value/],
-    ['http_headers: {X-A: {values: ["a\\nb"]}}', /http_headers\.X-A\S* holds characters that no header/],
+    [
+      'http_headers: {X-A: {values: ["a\\nb"]}}',
+      /http_headers\.X-A\S* must not contain characters that are invalid in a header/,
+    ],
     ["proxy_url: socks5://x", /proxy_url must be an http:\/\/ or https:\/\/ URL/],
-    ["no_proxy: x", /it has no_proxy without proxy_url/],
+    ["no_proxy: x", /the configuration has no_proxy without proxy_url/],
     ["follow_redirects: often", /follow_redirects must be true or false/],
-  ])("that says %s cannot be used, and why is told with entry and key", (entry, problem) => {
+  ])("with %s is rejected with entry and key", (entry, problem) => {
     expect(problemsOf(`db: {${entry}}`)).toEqual([expect.stringMatching(problem)]);
   });
 
-  it("tells all faults at once", () => {
+  it("reports all problems at once", () => {
     expect(problemsOf("a: {foo: 1}\nb: text\n")).toHaveLength(2);
   });
 
   it.each([["[]"], ["text"], [""], ["a: b: c"], ["{"], ["a: *x"], [`${"[".repeat(100)}`]])(
-    "%j is told to be no such file",
+    "%j is rejected as a whole",
     (text) => {
       expect(problemsOf(text)).toEqual([
-        expect.stringMatching(/^it (must be a mapping|is neither YAML nor JSON)/),
+        expect.stringMatching(/^the file (must be a mapping|is neither YAML nor JSON)/),
       ]);
     },
   );
@@ -164,13 +167,13 @@ db:
     ["a: {oauth2: {client_id: a, token_url: 'http://b', endpoint_params: {client_secret:hunter2: []}}}"],
     ["a: &hunter2 {basic_auth: *hunter2}"],
     ['{"a": {"basic_auth": {"password": "hunter2}}'],
-  ])("never shows what may be a secret: %s", (text) => {
+  ])("does not show what may be a secret: %s", (text) => {
     const problems = problemsOf(text);
     expect(problems).not.toEqual([]);
     expect(problems.join()).not.toContain("hunter2");
   });
 
-  it("is read, or told to be wrong, whatever it holds", () => {
+  it("returns entries or problems, for any text", () => {
     fc.assert(
       fc.property(
         fc.oneof(

@@ -1,7 +1,7 @@
 import type { SecureVersion } from "node:tls";
 import { needsLowestLevel } from "../tls-versions.js";
 
-/** Elliptic curves by Go's names, as OpenSSL knows them. */
+/** OpenSSL's names of elliptic curves, by Go's names. */
 export const curves: ReadonlyMap<string, string> = new Map([
   ["CurveP256", "prime256v1"],
   ["CurveP384", "secp384r1"],
@@ -9,10 +9,10 @@ export const curves: ReadonlyMap<string, string> = new Map([
   ["X25519", "X25519"],
 ]);
 
-/** As in Go, those of TLS 1.3 cannot be chosen: they may be listed, and are always on. */
+/** As in Go, the suites of TLS 1.3 are always enabled, whether listed or not. */
 const suitesOfTls13 = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
 
-/** The cipher suites that Go calls secure, as OpenSSL knows them. */
+/** OpenSSL's names of the cipher suites that Go considers secure, by Go's names. */
 export const cipherSuites: ReadonlyMap<string, string> = new Map([
   ...suitesOfTls13.map((name): [string, string] => [name, name]),
   ["TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA", "ECDHE-ECDSA-AES128-SHA"],
@@ -28,10 +28,10 @@ export const cipherSuites: ReadonlyMap<string, string> = new Map([
 ]);
 
 /**
- * The list for OpenSSL.
+ * The cipher list for OpenSSL; undefined means the default of Node.js.
  *
- * @param chosen Go's names; empty for Node's own list.
- * @param minVersion the oldest version that is spoken.
+ * @param chosen Go's names; empty for the default list.
+ * @param minVersion the oldest accepted version.
  */
 export function cipherList(chosen: readonly string[], minVersion: SecureVersion): string | undefined {
   const old = needsLowestLevel(minVersion);

@@ -5,15 +5,15 @@ import type { RateLimitSection, WebConfigText } from "./schema.js";
 import type { RateLimit, ReadFile, WebConfig } from "./web-config.js";
 
 /**
- * Reads WEB_CONFIG_FILE and the files that it names, whose paths are relative to it.
+ * Reads WEB_CONFIG_FILE and the files that it names, relative to its folder.
  *
- * @throws ConfigError with one line for each thing that is wrong: the file, the key, and what is allowed.
+ * @throws ConfigError with one line per problem: the file, the key, and what it must be.
  */
 export async function loadWebConfig(path: string, readFile: ReadFile): Promise<WebConfig> {
   const text = await readFile(path).catch((error) => {
     const why = codeOf(error) ?? describeError(error);
     throw new ConfigError([
-      `WEB_CONFIG_FILE=${JSON.stringify(path)} cannot be used: allowed is the path of a readable file of at most 1 MiB (${why})`,
+      `WEB_CONFIG_FILE=${JSON.stringify(path)} is invalid: must be the path of a readable file of at most 1 MiB (${why})`,
     ]);
   });
   const written = readWebConfig(text, path);
@@ -48,7 +48,7 @@ function readUsers({ basic_auth_users = {} }: WebConfigText): ReadonlyMap<string
   const users = new Map(Object.entries(basic_auth_users));
   const problems = [...users.keys()]
     .filter((user) => user.includes(":"))
-    .map((user) => `basic_auth_users: ${nameOf(user)} cannot be used: allowed is a name without a colon`);
+    .map((user) => `basic_auth_users: the user name ${nameOf(user)} must not contain a colon`);
   if (problems.length > 0) throw new ConfigError(problems);
   return users;
 }
@@ -63,7 +63,7 @@ const unitSeconds: Readonly<Record<string, number>> = {
   h: 3600,
 };
 
-/** An interval of 0, or none, means no limit, as in the exporter-toolkit. */
+/** Without an interval, or with 0, there is no limit, as in the exporter-toolkit. */
 function readRateLimit({ interval = "0", burst }: RateLimitSection): RateLimit | undefined {
   let seconds = 0;
   for (const [, number, unit] of interval.matchAll(/([\d.]+)([a-zµ]+)/g)) {
@@ -72,7 +72,7 @@ function readRateLimit({ interval = "0", burst }: RateLimitSection): RateLimit |
   if (seconds === 0) return undefined;
   if (burst === undefined) {
     throw new ConfigError([
-      "rate_limit.burst is missing: allowed is a whole number from 1, as without it no request would ever be answered",
+      "rate_limit.burst is missing: must be a whole number from 1, because without it every request would be rejected",
     ]);
   }
   return { interval: seconds, burst: Number(burst) };

@@ -11,11 +11,11 @@ import type { ClientAuthType, ReadFile, TlsConfig } from "./web-config.js";
 const place = "tls_server_config";
 
 /**
- * Reads `tls_server_config` and the files that it names; they are looked at for being what they should be.
+ * Reads and checks `tls_server_config` and the files that it names.
  *
- * @param path the web configuration, to which the files' paths are relative.
+ * @param path the web configuration; file names are relative to its folder.
  * @returns undefined for an empty section: plain HTTP.
- * @throws ConfigError with one line for each thing that is wrong, beginning with its key.
+ * @throws ConfigError with one line per problem, which begins with the key.
  */
 export async function readTls(
   section: TlsSection,
@@ -30,8 +30,7 @@ export async function readTls(
     ["cert", cert],
     ["key", key],
   ] as const) {
-    if (value === undefined && problems.length === 0)
-      problems.push(`${place}: one of ${name} and ${name}_file must be there`);
+    if (value === undefined && problems.length === 0) problems.push(`${place}: set ${name} or ${name}_file`);
   }
   problems.push(...contradictions(section));
   if (problems.length > 0 || cert === undefined || key === undefined) throw new ConfigError(problems);
@@ -55,7 +54,7 @@ export async function readTls(
   return tls;
 }
 
-/** The name that the exporter-toolkit had before is still good there, and here. */
+/** The exporter-toolkit still accepts the former name RequireClientCert. */
 function clientAuthOf({ client_auth_type: type = "NoClientCert" }: TlsSection): ClientAuthType {
   return type === "RequireClientCert" ? "RequireAnyClientCert" : type;
 }
@@ -66,22 +65,20 @@ function contradictions(section: TlsSection): string[] {
   const { min_version: min = "TLS12", max_version: max = "TLS13" } = section;
   const problems: string[] = [];
   if (isNewer(tlsVersions[min], tlsVersions[max])) {
-    problems.push(`${place}.min_version=${min} is above max_version=${max}: allowed is at most that`);
+    problems.push(`${place}.min_version=${min} must not be above max_version=${max}`);
   }
   if (hasCa && clientAuth === "NoClientCert") {
     problems.push(
-      `${place}.client_auth_type must be there where client_ca or client_ca_file is: allowed is RequireAndVerifyClientCert or another that asks for certificates`,
+      `${place}.client_auth_type must be RequireAndVerifyClientCert, or another type that uses certificates, with client_ca or client_ca_file`,
     );
   }
-  // Go would verify against all authorities that the machine trusts: whoever buys a certificate would come in.
+  // Go would trust all authorities of the machine, so that anyone who buys a certificate would be accepted.
   if (!hasCa && (clientAuth === "RequireAndVerifyClientCert" || clientAuth === "VerifyClientCertIfGiven")) {
-    problems.push(
-      `${place}: one of client_ca and client_ca_file must be there, as client_auth_type is ${clientAuth}`,
-    );
+    problems.push(`${place}: set client_ca or client_ca_file, which client_auth_type ${clientAuth} requires`);
   }
   if (section.client_allowed_sans !== undefined && !clientAuth.startsWith("Require")) {
     problems.push(
-      `${place}.client_allowed_sans cannot be used with client_auth_type ${clientAuth}: allowed is RequireAnyClientCert or RequireAndVerifyClientCert`,
+      `${place}.client_allowed_sans requires client_auth_type RequireAnyClientCert or RequireAndVerifyClientCert, not ${clientAuth}`,
     );
   }
   return problems;
@@ -93,7 +90,7 @@ interface PemSource {
   readonly problems: string[];
 }
 
-/** The PEM text that is written in the section or in a file, checked; undefined where there is none. */
+/** The PEM text from the section or from a file, checked; undefined if neither is set. */
 async function readPem(
   section: TlsSection,
   name: "cert" | "key" | "client_ca",
@@ -101,7 +98,7 @@ async function readPem(
 ): Promise<string | undefined> {
   const fileName = section[`${name}_file`];
   if (fileName !== undefined && section[name] !== undefined) {
-    problems.push(`${place}: ${name} and ${name}_file are both there: set only one of them`);
+    problems.push(`${place}: ${name} and ${name}_file are both set: set only one of them`);
     return undefined;
   }
   const file = fileName === undefined ? undefined : resolve(dirname(path), fileName);
@@ -111,12 +108,12 @@ async function readPem(
     if (text !== undefined) checkPem(name, text);
     return text;
   } catch (error) {
-    // A key that was written where its file's path should be has several lines; no path has.
+    // A path has a single line. A key in place of the path has several.
     const shown = file === undefined || /[\r\n]/.test(file) ? "" : `=${quoted(file, 300)}`;
     const where = `${place}.${name}${file === undefined ? "" : "_file"}${shown}`;
     const kind = file === undefined ? "" : "the path of a readable file with ";
     problems.push(
-      `${where} cannot be used: allowed is ${kind}${what} in PEM (${codeOf(error) ?? describeError(error)})`,
+      `${where} is invalid: must be ${kind}${what} in PEM (${codeOf(error) ?? describeError(error)})`,
     );
     return undefined;
   }
@@ -130,20 +127,18 @@ function checkPem(name: "cert" | "key" | "client_ca", text: string): void {
   const certificates = text.match(
     /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----[\s\S]*?-----END [A-Z0-9 ]*-----/g,
   );
-  if (certificates === null) throw new Error("there is no certificate in it");
+  if (certificates === null) throw new Error("no certificate found");
   for (const certificate of certificates) new X509Certificate(certificate);
 }
 
-/** OpenSSL's own opinion. */
+/** Checks the settings with OpenSSL. */
 function tryOut({ cert, key, clientCa, ciphers, curves: groups, minVersion, maxVersion }: TlsConfig): void {
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
-    throw new ConfigError([
-      `${place}: the key does not belong to the certificate: allowed is the key that it was made with`,
-    ]);
+    throw new ConfigError([`${place}: the key does not match the certificate`]);
   }
   try {
     createSecureContext({ cert, key, ca: clientCa, ciphers, ecdhCurve: groups, minVersion, maxVersion });
   } catch (error) {
-    throw new ConfigError([`${place} cannot be used: ${describeError(error)}`]);
+    throw new ConfigError([`${place} is invalid: ${describeError(error)}`]);
   }
 }

@@ -1,23 +1,23 @@
 import type { SecureVersion } from "node:tls";
 
-/** How far the port is open: what WEB_CONFIG_FILE says, read and checked, with the contents of its files. */
+/** WEB_CONFIG_FILE, validated, with the contents of the files that it names. */
 export interface WebConfig {
-  /** Absent: plain HTTP. */
+  /** Without it, plain HTTP. */
   readonly tls?: TlsConfig;
-  /** Headers that every answer carries. */
+  /** Headers of every response. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Who may come in with basic authentication: bcrypt hashes by user name. Empty: basic authentication is off. */
+  /** Bcrypt hashes by user name, for basic authentication. Empty: basic authentication is off. */
   readonly users: ReadonlyMap<string, string>;
   readonly rateLimit?: RateLimit;
 }
 
-/** Requests that are answered: `burst` at once, then one every `interval` seconds. */
+/** A token bucket: `burst` requests at once, then one every `interval` seconds. */
 export interface RateLimit {
   readonly interval: number;
   readonly burst: number;
 }
 
-/** Go's policies for client certificates, with Go's names; see ClientAuthType in https://pkg.go.dev/crypto/tls. */
+/** Go's policies for client certificates; see ClientAuthType in https://pkg.go.dev/crypto/tls. */
 export const clientAuthTypes = [
   "NoClientCert",
   "RequestClientCert",
@@ -27,22 +27,22 @@ export const clientAuthTypes = [
 ] as const;
 export type ClientAuthType = (typeof clientAuthTypes)[number];
 
-/** TLS as it is to be spoken, in Node's words. */
+/** TLS settings, with the names and values of Node.js. */
 export interface TlsConfig {
   /** The certificate and its chain, in PEM. */
   readonly cert: string;
   /** Its private key, in PEM. */
   readonly key: string;
   readonly clientAuth: ClientAuthType;
-  /** Who may have signed client certificates, in PEM; there wherever these are verified. */
+  /** Certificate authorities of client certificates, in PEM; always set if client certificates are verified. */
   readonly clientCa?: string;
-  /** A client certificate must carry one of these subject alternative names. */
+  /** A client certificate must contain one of these subject alternative names. */
   readonly clientAllowedSans?: readonly string[];
   readonly minVersion: SecureVersion;
   readonly maxVersion: SecureVersion;
-  /** A list for OpenSSL; absent: Node's own. */
+  /** A list for OpenSSL; default: that of Node.js. */
   readonly ciphers?: string;
-  /** A list for OpenSSL; absent: Node's own. */
+  /** A list for OpenSSL; default: that of Node.js. */
   readonly curves?: string;
   readonly preferServerCiphers: boolean;
 }

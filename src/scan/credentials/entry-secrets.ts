@@ -1,5 +1,5 @@
+import { isHeaderValue } from "../../config/schema-primitives.js";
 import type { AuthorizationSettings, AuthSettings, Secret } from "../../config/scrape-auth.js";
-import { isHeaderValue } from "../../config/scrape-auth-schema.js";
 import { secretText } from "./secret-text.js";
 import { loadTlsMaterial, type TlsMaterial } from "./tls-material.js";
 

@@ -1,6 +1,6 @@
 import { type Dispatcher, request } from "undici";
+import { isHeaderValue } from "../../config/schema-primitives.js";
 import type { OAuth2Settings } from "../../config/scrape-auth.js";
-import { isHeaderValue } from "../../config/scrape-auth-schema.js";
 import { AppError, codeOf } from "../../errors.js";
 
 /** A token as the server gave it. */

@@ -26,7 +26,7 @@ async function load(text: string): Promise<WebConfig> {
   return loadWebConfig(file, async (path) => readFileSync(path, "utf8"));
 }
 
-/** The problems of a text, without the name of the file that each begins with. */
+/** The problems of a text, without the file name at the beginning of each. */
 async function problemsOf(text: string): Promise<string[]> {
   try {
     await load(text);
@@ -40,18 +40,18 @@ async function problemsOf(text: string): Promise<string[]> {
 
 const tls = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n";
 
-describe("a web configuration", () => {
-  it("that is empty asks for nothing", async () => {
+describe("loadWebConfig", () => {
+  it("accepts an empty file", async () => {
     for (const text of ["", "# nothing\n", "basic_auth_users:\n", "tls_server_config: {}\n"]) {
       expect(await load(text)).toEqual({ headers: {}, users: new Map() });
     }
   });
 
-  it("names its files relative to itself", async () => {
+  it("reads files relative to the folder of the configuration", async () => {
     expect((await load(tls)).tls).toMatchObject({ cert: server.cert, key: server.key });
   });
 
-  it("has the defaults of the exporter-toolkit", async () => {
+  it("uses the defaults of the exporter-toolkit", async () => {
     expect((await load(tls)).tls).toEqual({
       cert: server.cert,
       key: server.key,
@@ -62,7 +62,7 @@ describe("a web configuration", () => {
     });
   });
 
-  it("may hold certificate, key and authority itself", async () => {
+  it("accepts inline certificate, key and authority", async () => {
     const inline = {
       cert: server.cert,
       key: server.key,
@@ -73,7 +73,7 @@ describe("a web configuration", () => {
     expect(config.tls).toMatchObject({ cert: server.cert, key: server.key, clientCa: ca.cert });
   });
 
-  it("names versions, ciphers and curves as Go does", async () => {
+  it("translates Go's names of versions, ciphers and curves", async () => {
     const config = await load(`${tls}
   min_version: TLS12
   max_version: TLS12
@@ -102,7 +102,7 @@ describe("a web configuration", () => {
     expect(config.tls?.clientAuth).toBe(clientAuth);
   });
 
-  it("has users, headers and a rate limit", async () => {
+  it("reads users, headers and a rate limit", async () => {
     const config = await load(`
 basic_auth_users: { alice: ${hash} }
 http_server_config:
@@ -115,145 +115,153 @@ rate_limit: { interval: 1m500ms, burst: 20 }
     expect(config.rateLimit).toEqual({ interval: 60.5, burst: 20 });
   });
 
-  it("limits nothing with an interval of 0", async () => {
+  it("sets no limit for an interval of 0", async () => {
     expect((await load("rate_limit: { interval: 0s, burst: 1 }")).rateLimit).toBeUndefined();
   });
 });
 
-describe("a web configuration that cannot be used", () => {
+describe("loadWebConfig with an invalid configuration", () => {
   it.each([
     [
       "an unknown section",
       "tls_config: {}",
-      /^it has no key "tls_config": allowed are tls_server_config, http_server_config, basic_auth_users, rate_limit$/,
+      /^the file has the unknown key tls_config; allowed keys: tls_server_config, http_server_config, basic_auth_users, rate_limit$/,
     ],
     [
       "an unknown key",
       `${tls}  cert_fle: x`,
-      /^tls_server_config has no key "cert_fle": allowed are cert, key, .*cert_file/,
+      /^tls_server_config has the unknown key cert_fle; allowed keys: cert, key, .*cert_file/,
     ],
     [
       "an unknown header",
       "http_server_config: {headers: {X-Other: a}}",
-      /^http_server_config.headers has no key "X-Other": allowed are Content-Security-Policy, /,
+      /^http_server_config.headers has the unknown key X-Other; allowed keys: Content-Security-Policy, /,
     ],
     [
-      "a bad header",
+      "an invalid header value",
       "http_server_config: {headers: {X-Frame-Options: maybe}}",
-      /^http_server_config.headers.X-Frame-Options="maybe" cannot be used: allowed is one of deny, sameorigin$/,
+      /^http_server_config.headers.X-Frame-Options="maybe" must be one of deny, sameorigin$/,
     ],
     [
       "a header of two lines",
       'http_server_config: {headers: {Content-Security-Policy: "a\\r\\nb"}}',
-      /^http_server_config.headers.Content-Security-Policy="a\\r\\nb" cannot be used: allowed is a text that an HTTP header can hold$/,
+      /^http_server_config.headers.Content-Security-Policy="a\\r\\nb" must not contain characters that are invalid in a header$/,
     ],
     [
-      "a version",
+      "an unknown version",
       `${tls}  min_version: TLS9`,
-      /^tls_server_config.min_version="TLS9" cannot be used: allowed is one of TLS10, TLS11, TLS12, TLS13$/,
+      /^tls_server_config.min_version="TLS9" must be one of TLS10, TLS11, TLS12, TLS13$/,
     ],
     [
-      "a cipher",
+      "an unknown cipher",
       `${tls}  cipher_suites: [RC4]`,
-      /^tls_server_config.cipher_suites.0="RC4" cannot be used: allowed is one of TLS_AES/,
+      /^tls_server_config.cipher_suites.0="RC4" must be one of TLS_AES/,
     ],
     [
-      "a curve",
+      "an unknown curve",
       `${tls}  curve_preferences: [X448]`,
-      /^tls_server_config.curve_preferences.0="X448" cannot be used: allowed is one of CurveP256, /,
+      /^tls_server_config.curve_preferences.0="X448" must be one of CurveP256, /,
     ],
     [
-      "a policy",
+      "an unknown client_auth_type",
       `${tls}  client_auth_type: Maybe`,
-      /^tls_server_config.client_auth_type="Maybe" cannot be used: allowed is one of NoClientCert, /,
+      /^tls_server_config.client_auth_type="Maybe" must be one of NoClientCert, /,
     ],
     [
-      "a flag",
+      "an invalid boolean",
       "http_server_config: {http2: maybe}",
-      /^http_server_config.http2="maybe" cannot be used: allowed is true or false$/,
+      /^http_server_config.http2="maybe" must be true or false$/,
     ],
     [
-      "versions the wrong way round",
+      "a minimum version above the maximum",
       `${tls}  min_version: TLS13\n  max_version: TLS12`,
-      /min_version=TLS13 is above max_version=TLS12/,
+      /min_version=TLS13 must not be above max_version=TLS12/,
     ],
     [
       "a key without a certificate",
       "tls_server_config: {key_file: server.key}",
-      /^tls_server_config: one of cert and cert_file must be there$/,
+      /^tls_server_config: set cert or cert_file$/,
     ],
     [
       "only a version",
       "tls_server_config: {min_version: TLS13}",
-      /^tls_server_config: one of cert and cert_file must be there$/,
+      /^tls_server_config: set cert or cert_file$/,
     ],
     [
       "two certificates",
       `${tls}  cert: x`,
-      /^tls_server_config: cert and cert_file are both there: set only one of them$/,
+      /^tls_server_config: cert and cert_file are both set: set only one of them$/,
     ],
     [
       "a missing file",
       "tls_server_config: {cert_file: no.pem, key_file: server.key}",
-      /^tls_server_config.cert_file="\/.*\/no.pem" cannot be used: allowed is the path of a readable file with one or more certificates in PEM \(ENOENT\)$/,
+      /^tls_server_config.cert_file="\/.*\/no.pem" is invalid: must be the path of a readable file with one or more certificates in PEM \(ENOENT\)$/,
     ],
     [
-      "a file that is no certificate",
+      "a file without a certificate",
       "tls_server_config: {cert_file: server.key, key_file: server.key}",
-      /^tls_server_config.cert_file=".*" cannot be used: .*\(there is no certificate in it\)$/,
+      /^tls_server_config.cert_file=".*" is invalid: .*\(no certificate found\)$/,
     ],
     [
-      "a file that is no key",
+      "a file without a key",
       "tls_server_config: {cert_file: server.pem, key_file: server.pem}",
-      /^tls_server_config.key_file=".*" cannot be used: .* a private key without a passphrase in PEM/,
+      /^tls_server_config.key_file=".*" is invalid: .* a private key without a passphrase in PEM/,
     ],
     [
       "the key of another certificate",
       "tls_server_config: {cert_file: server.pem, key_file: ca.key}",
-      /the key does not belong to the certificate/,
+      /the key does not match the certificate/,
     ],
-    ["an authority that nobody asks", `${tls}  client_ca_file: ca.pem`, /client_auth_type must be there/],
     [
-      "a check without an authority",
+      "an authority without client certificates",
+      `${tls}  client_ca_file: ca.pem`,
+      /client_auth_type must be RequireAndVerifyClientCert, /,
+    ],
+    [
+      "verification without an authority",
       `${tls}  client_auth_type: RequireAndVerifyClientCert`,
-      /one of client_ca and client_ca_file must be there/,
+      /set client_ca or client_ca_file, /,
     ],
     [
-      "names that nobody has to show",
+      "allowed names without required certificates",
       `${tls}  client_auth_type: RequestClientCert\n  client_allowed_sans: [a]`,
-      /client_allowed_sans cannot be used with client_auth_type RequestClientCert/,
+      /client_allowed_sans requires .*, not RequestClientCert$/,
     ],
     [
-      "a password that is no hash",
+      "a password instead of a hash",
       "basic_auth_users: {alice: secret}",
-      /^basic_auth_users.alice cannot be used: allowed is a bcrypt hash .*htpasswd/,
+      /^basic_auth_users.alice must be a bcrypt hash .*htpasswd/,
     ],
     [
-      "a hash that takes a minute to look at",
+      "a hash that takes a minute to verify",
       `basic_auth_users: {alice: ${hash.replace("$10$", "$20$")}}`,
-      /^basic_auth_users.alice cannot be used: .*cost from 4 to 15/,
+      /^basic_auth_users.alice must be .*cost from 4 to 15/,
     ],
     [
-      "a user that no client can name",
+      "a user name with a colon",
       `basic_auth_users: {"a:b": ${hash}}`,
-      /"a…" cannot be used: allowed is a name without a colon/,
+      /the user name "a…" must not contain a colon/,
     ],
-    ["a user that is no name", `basic_auth_users: {__proto__: ${hash}}`, /^it must have no key __proto__$/],
+    [
+      "the user name __proto__",
+      `basic_auth_users: {__proto__: ${hash}}`,
+      /^the file must not contain the key __proto__$/,
+    ],
     ["a limit without a burst", "rate_limit: {interval: 1s}", /rate_limit.burst is missing/],
     [
-      "a bad interval",
+      "an invalid interval",
       "rate_limit: {interval: soon, burst: 1}",
-      /rate_limit.interval="soon" cannot be used: allowed is a duration/,
+      /rate_limit.interval="soon" must be a duration/,
     ],
-    ["a list", "[a]", /^the file cannot be used: allowed is a map of keys and values$/],
-    ["no YAML", "a: [", /^it is no YAML: /],
-  ])("is told with %s", async (_what, text, problem) => {
+    ["a list", "[a]", /^the file must be a mapping$/],
+    ["invalid YAML", "a: [", /^the file is not valid YAML: /],
+  ])("rejects %s", async (_what, text, problem) => {
     const problems = await problemsOf(text);
     expect(problems).toHaveLength(1);
     expect(problems[0]).toMatch(problem);
   });
 
-  it("is told with all that is wrong at once", async () => {
+  it("reports all problems at once", async () => {
     expect(
       await problemsOf("tls: {}\nbasic_auth_users: {alice: x, bob: y}\nhttp_server_config: {http3: true}"),
     ).toHaveLength(4);
@@ -264,7 +272,7 @@ describe("a web configuration that cannot be used", () => {
     ).toHaveLength(3);
   });
 
-  it("is told without its secrets", async () => {
+  it("does not show secrets", async () => {
     const secret = "a-secret-that-never-shows";
     const problems = await problemsOf(`tls_server_config: {cert: ${secret}, key: ${secret}}\n`);
     expect(problems).toHaveLength(2);
@@ -274,48 +282,42 @@ describe("a web configuration that cannot be used", () => {
   });
 
   it.each([
-    ["users:\n  alice: hunter2\n bob: x", /it is no YAML: line 3, column 1: /],
-    [`basic_auth_users: {alice: b: ${hash}}`, /it is no YAML: line 1, column \d+: /],
-    [`basic_auth_users:\n  alice: '${hash}`, /it is no YAML: line \d, column \d+: /],
-    [`basic_auth_users:\n  alice: "\\${hash}"`, /it is no YAML: line 2, column \d+: /],
-    ["basic_auth_users: {alice: *hunter2}", /it is no YAML: line 1, column 27: /],
-    ["basic_auth_users: {alice: @hunter2}", /it is no YAML: line 1, column 27: /],
-    ["basic_auth_users: &hunter2 {alice: *hunter2}", /it is no YAML: line 1, column 36: /],
-    [`alice:${hash}`, /^the file cannot be used: allowed is a map/],
-    [`{alice:${hash}}`, /^it has something that is no key: allowed are tls_server_config, /],
-    [
-      `basic_auth_users: {alice:${hash}}`,
-      /^basic_auth_users\."alice…" cannot be used: allowed is a bcrypt hash/,
-    ],
-    [
-      `basic_auth_users: {"alice:${hash}": ${hash}}`,
-      /"alice…" cannot be used: allowed is a name without a colon/,
-    ],
-    ["tls_server_config: hunter2", /^tls_server_config cannot be used: /],
+    ["users:\n  alice: hunter2\n bob: x", /the file is not valid YAML: line 3, column 1: /],
+    [`basic_auth_users: {alice: b: ${hash}}`, /the file is not valid YAML: line 1, column \d+: /],
+    [`basic_auth_users:\n  alice: '${hash}`, /the file is not valid YAML: line \d, column \d+: /],
+    [`basic_auth_users:\n  alice: "\\${hash}"`, /the file is not valid YAML: line 2, column \d+: /],
+    ["basic_auth_users: {alice: *hunter2}", /the file is not valid YAML: line 1, column 27: /],
+    ["basic_auth_users: {alice: @hunter2}", /the file is not valid YAML: line 1, column 27: /],
+    ["basic_auth_users: &hunter2 {alice: *hunter2}", /the file is not valid YAML: line 1, column 36: /],
+    [`alice:${hash}`, /^the file must be a mapping/],
+    [`{alice:${hash}}`, /^the file has an invalid key .*; allowed keys: tls_server_config, /],
+    [`basic_auth_users: {alice:${hash}}`, /^basic_auth_users\."alice…" must be a bcrypt hash/],
+    [`basic_auth_users: {"alice:${hash}": ${hash}}`, /the user name "alice…" must not contain a colon/],
+    ["tls_server_config: hunter2", /^tls_server_config must be a mapping/],
     [
       "tls_server_config:\n  key_file: |\n    -----BEGIN PRIVATE KEY-----\n    hunter2",
-      /key_file cannot be used: allowed is the path/,
+      /key_file is invalid: must be the path/,
     ],
     [
       "tls_server_config: {'key: hunter2': a}",
-      /^tls_server_config has something that is no key: allowed are cert, /,
+      /^tls_server_config has an invalid key .*; allowed keys: cert, /,
     ],
-  ])("is told without what may be a secret in the wrong place: %j", async (text, problem) => {
+  ])("does not show what may be a secret in the wrong place: %j", async (text, problem) => {
     const problems = await problemsOf(text);
     expect(problems.join("\n")).toMatch(problem);
     expect(problems.join()).not.toContain("hunter2");
     expect(problems.join()).not.toContain(hash.slice(7));
   });
 
-  it("is told with its path where the file itself cannot be read", async () => {
+  it("reports the path of an unreadable file", async () => {
     await expect(
       loadWebConfig("/nowhere/web.yml", async (path) => readFileSync(path, "utf8")),
     ).rejects.toThrow(
-      /^WEB_CONFIG_FILE="\/nowhere\/web.yml" cannot be used: allowed is the path of a readable file .*\(ENOENT\)$/,
+      /^WEB_CONFIG_FILE="\/nowhere\/web.yml" is invalid: must be the path of a readable file .*\(ENOENT\)$/,
     );
   });
 
-  it("never ends in anything but a configuration or problems of one line each", async () => {
+  it("returns a configuration or problems of one line each, for any text", async () => {
     const word = fc.constantFrom(
       "tls_server_config",
       "basic_auth_users",

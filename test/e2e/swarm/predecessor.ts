@@ -76,7 +76,7 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
     const { engine } = nodes[ids.indexOf(nodeId)]!;
     const said = (await engine.docker(["logs", containerId], { withErrors: true })).split("\n");
     expect(said.filter((line) => !line.startsWith("{"))).toEqual([
-      expect.stringMatching(/^SSHPASS is not set: it must be, as this is a task of a Swarm service/),
+      expect.stringMatching(/^SSHPASS is not set: it is required because this is a task of a Swarm service/),
     ]);
     expect(await engine.docker(["inspect", "--format", "{{.State.ExitCode}}", containerId])).toBe("1");
   });

@@ -119,7 +119,7 @@ export const subject: Subject = {
     ),
   async check(input) {
     const [allowText = "", targetText = "", addressText = ""] = input.toString().split("\n");
-    const reading = allowText === "" ? { allowed: "" } : relayAllow(allowText);
+    const reading = allowText === "" ? { expected: "" } : relayAllow(allowText);
     const target = refusing(() => readRelayTarget([targetText]), isRefusal(400));
     if (target !== undefined) {
       const { url, host, port } = target;
@@ -127,7 +127,7 @@ export const subject: Subject = {
       law(port >= 1 && port <= 65535 && host !== "", "a target has a host and a port", () => targetText);
     }
     if (!("value" in reading)) {
-      law(!/[\n\r]/.test(reading.allowed), "what is allowed is told in one line");
+      law(!/[\n\r]/.test(reading.expected), "a problem is one line");
       return;
     }
     if (target === undefined) return;

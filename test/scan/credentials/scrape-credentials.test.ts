@@ -190,7 +190,7 @@ describe("a file that changes", () => {
 
   it.each([
     ["is no YAML", "db: {", /neither YAML nor JSON/],
-    ["has an unknown key", "db: {foo: 1}", /entry \\"db\\": it has the unknown key foo/],
+    ["has an unknown key", "db: {foo: 1}", /entry \\"db\\": the configuration has the unknown key foo/],
     [
       "names a file that is not there",
       "db: {authorization: {credentials_file: gone}}",

@@ -87,7 +87,7 @@ describe("the files of the web configuration", () => {
     );
     write("web.yml", "basic_auth_user: {}");
     await vi.waitFor(() => expect(logged).toHaveLength(1));
-    expect(logged[0]).toMatch(/previous one stays in use.*has no key .*basic_auth_user.*allowed are/);
+    expect(logged[0]).toMatch(/previous one stays in use.*has the unknown key basic_auth_user; allowed keys/);
     expect(await successful()).toBe("0");
     write("web.yml", "basic_auth_user: {} ");
     await someChecks();
@@ -103,7 +103,7 @@ describe("the files of the web configuration", () => {
     const { logged, write } = await setUp(webConfigOf(`basic_auth_users: {alice: ${hash("a")}}`));
     write("web.yml", `basic_auth_users:\n  alice: b: ${hash("hunter2")}\n`);
     await vi.waitFor(() => expect(logged).toHaveLength(1));
-    expect(logged[0]).toMatch(/it is no YAML: line 2, column 10: /);
+    expect(logged[0]).toMatch(/the file is not valid YAML: line 2, column 10: /);
     expect(logged[0]).not.toMatch(/hunter2|\$2b/);
   });
 
