@@ -89,7 +89,7 @@ describe("a start that fails", () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { code, err } = await run(["serve"], { LISTEN_ADDRESS: `127.0.0.1:${target.port}` });
     expect(code).toBe(1);
-    expect(err).toMatch(/LISTEN_ADDRESS .* another program listens there already/);
+    expect(err).toMatch(/LISTEN_ADDRESS .* another program listens on it/);
   });
 });
 

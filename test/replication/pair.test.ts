@@ -43,7 +43,7 @@ describe("a pair of proxies outside Swarm", () => {
     const ssh = { SSH_LISTEN_ADDRESS: `127.0.0.1:${taken.port}` };
     await expect(start(folder, "one", taken.port, { ...settings, ...ssh })).rejects.toThrow(ListenError);
     await expect(start(folder, "one", taken.port, { ...settings, ...ssh })).rejects.toThrow(
-      /SSH_LISTEN_ADDRESS 127\.0\.0\.1:\d+ cannot be opened: another program listens there already/,
+      /cannot listen on SSH_LISTEN_ADDRESS 127\.0\.0\.1:\d+: another program listens on it/,
     );
   });
 });

@@ -143,10 +143,10 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
 }
 
 const listenHints: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program listens there already",
-  EACCES: "this user may not open that port; set another one",
-  EADDRNOTAVAIL: "this machine does not have that address",
-  ENOTFOUND: "unknown host name",
+  EADDRINUSE: "another program listens on it",
+  EACCES: "this user has no permission to open the port",
+  EADDRNOTAVAIL: "this machine has no such address",
+  ENOTFOUND: "host name not found",
 };
 
 async function open(server: NetServer, { host, port }: ListenAddress): Promise<void> {
@@ -154,7 +154,7 @@ async function open(server: NetServer, { host, port }: ListenAddress): Promise<v
     await once(server.listen({ port, ...(host === undefined ? {} : { host }) }), "listening");
   } catch (cause) {
     const hint = listenHints[codeOf(cause) ?? ""];
-    const message = `SSH_LISTEN_ADDRESS ${host ?? ""}:${port} cannot be opened`;
+    const message = `cannot listen on SSH_LISTEN_ADDRESS ${host ?? ""}:${port}`;
     throw new ListenError(hint === undefined ? message : `${message}: ${hint}`, { cause });
   }
 }
