@@ -4,6 +4,142 @@ import { setUpServer, statusOf } from "../../support/http-server.js";
 
 const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+describe("/<name>/metrics", () => {
+  it("answers with the exposition as it came, byte for byte", async () => {
+    const { get, put, clock } = await setUpServer();
+    put({ text: "# a comment\nup   1\n\n" });
+    clock.advance(7.9);
+    const { status, headers, text } = await get("/web/metrics");
+    expect(status).toBe(200);
+    expect(text).toBe("# a comment\nup   1\n\n");
+    expect(headers).toMatchObject({
+      "content-type": "text/plain; version=0.0.4; charset=utf-8",
+      age: "7",
+      vary: "Accept, Accept-Encoding",
+      "x-content-type-options": "nosniff",
+    });
+    expect(headers["content-encoding"]).toBeUndefined();
+  });
+
+  it("sends the cached gzip bytes to who takes gzip", async () => {
+    const { get, put } = await setUpServer();
+    const entry = put();
+    const { headers, body } = await get("/shop_web/metrics", { "accept-encoding": "gzip, deflate" });
+    expect(headers["content-encoding"]).toBe("gzip");
+    expect(body.equals(entry.gzip)).toBe(true);
+  });
+
+  it.each([
+    ["gzip;q=0", false],
+    ["identity", false],
+    ["*", true],
+    ["*;q=0", false],
+    ["br, gzip;q=0.5", true],
+    ["gzip;q=0, *", false],
+    ["GZIP", true],
+  ])("with Accept-Encoding: %s gzip is taken: %s", async (accepted, gzip) => {
+    const { get, put } = await setUpServer();
+    put();
+    const { headers, body, text } = await get("/web/metrics", { "accept-encoding": accepted });
+    expect(headers["content-encoding"]).toBe(gzip ? "gzip" : undefined);
+    expect(gzip ? gunzipSync(body).toString() : text).toBe("up 1\n");
+  });
+
+  it("answers HEAD like GET, without the body", async () => {
+    const { get, put } = await setUpServer();
+    put();
+    const { status, headers, body } = await get("/web/metrics", {}, "HEAD");
+    expect(status).toBe(200);
+    expect(headers["content-length"]).toBe("5");
+    expect(body).toHaveLength(0);
+  });
+
+  it("keeps the target's content type", async () => {
+    const { get, put } = await setUpServer();
+    const contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    put({ contentType });
+    expect((await get("/web/metrics")).headers["content-type"]).toBe(contentType);
+  });
+
+  it("is 503 with the reason where a known target has nothing fresh", async () => {
+    const { get, put, clock } = await setUpServer({
+      targets: [statusOf({ state: "down", reason: "connection refused", lastSuccess: Date.UTC(2026, 0, 1) })],
+    });
+    put();
+    clock.advance(31);
+    const { status, text } = await get("/web/metrics");
+    expect(status).toBe(503);
+    expect(text).toBe(
+      'no fresh metrics for "web": down: connection refused (last successful scrape 31 s ago)\n',
+    );
+  });
+
+  it("is 503 while the target was not scraped yet", async () => {
+    const { get } = await setUpServer({ targets: [statusOf({ state: "pending" })] });
+    expect(await get("/web/metrics")).toMatchObject({
+      status: 503,
+      text: 'no fresh metrics for "web": not scraped yet\n',
+    });
+  });
+
+  it("is 404 for an unknown name, with those close to it", async () => {
+    const { get, put } = await setUpServer({ targets: [statusOf({}, { names: ["webshop"] })] });
+    put();
+    expect(await get("/wbe/metrics")).toMatchObject({
+      status: 404,
+      text: 'unknown name: "wbe"; similar names: web\n',
+    });
+    expect((await get("/shop/metrics")).text).toMatch(/similar names: shop_web, webshop\n$/);
+    expect((await get("/database/metrics")).text).toBe(
+      'unknown name: "database"; see /targets for known names\n',
+    );
+  });
+
+  it("repeats a strange name on one line, shortened", async () => {
+    const { get } = await setUpServer();
+    const { status, text } = await get(`/%0aup%201%0a${"x".repeat(5000)}/metrics`);
+    expect(status).toBe(404);
+    expect(text.split("\n")).toHaveLength(2);
+    expect(text.length).toBeLessThan(500);
+  });
+
+  it("finds a name with a slash by its encoded form", async () => {
+    const { get, put } = await setUpServer();
+    put({ names: ["team/app"] });
+    expect((await get("/team%2Fapp/metrics")).status).toBe(200);
+  });
+});
+
+describe("/<name>/<replica>/metrics", () => {
+  it("answers for one replica", async () => {
+    const { get, put } = await setUpServer();
+    put({ text: "one 1\n" });
+    put({ id: "docker:2", replica: "2", text: "two 2\n" });
+    expect((await get("/web/2/metrics")).text).toBe("two 2\n");
+    expect((await get("/shop_web/1/metrics")).text).toBe("one 1\n");
+  });
+
+  it("tells two stacks with one short name apart by the full name", async () => {
+    const { get, put } = await setUpServer();
+    put({ text: "shop 1\n" });
+    put({ id: "docker:2", job: "blog_web", names: ["web", "blog_web"], text: "blog 1\n" });
+    expect((await get("/web/1/metrics")).text).toBe(
+      'blog{instance="blog_web.1"} 1\nshop{instance="shop_web.1"} 1\n',
+    );
+    expect((await get("/blog_web/1/metrics")).text).toBe("blog 1\n");
+  });
+
+  it("is 404 for an unknown replica, with those that there are", async () => {
+    const { get, put } = await setUpServer({ targets: [statusOf({ state: "pending" }, { replica: "2" })] });
+    put();
+    expect(await get("/web/9/metrics")).toMatchObject({
+      status: 404,
+      text: 'unknown replica: "web", replica "9"; known replicas: 1, 2\n',
+    });
+    expect((await get("/web/2/metrics")).status).toBe(503);
+  });
+});
+
 describe("/<name>/metrics with several sources", () => {
   it("merges them, each sample with its instance, in the order of the replicas", async () => {
     const { get, put, clock } = await setUpServer();
@@ -121,166 +257,5 @@ describe("one source in a format that the client does not take", () => {
     const { headers, text } = await get("/web/1/metrics", { accept: "text/plain" });
     expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(text).toBe("# TYPE a gauge\na 1\n");
-  });
-});
-
-describe("/federate", () => {
-  it("has every sample with its job, its instance and the time of its scrape", async () => {
-    const { get, put, clock } = await setUpServer();
-    const first = clock.now();
-    put({ text: "# TYPE a gauge\na 1\n" });
-    clock.advance(2);
-    put({ id: "docker:2", job: "db", names: ["db"], text: `# TYPE a gauge\na{job="x"} 2\nb 3 ${first}\n` });
-    const { status, headers, text } = await get("/federate");
-    expect(status).toBe(200);
-    expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
-    expect(text.split("\n").sort()).toEqual(
-      [
-        "",
-        "# TYPE a gauge",
-        `a{job="db",instance="db.1",exported_job="x"} 2 ${first + 2000}`,
-        `a{job="shop_web",instance="shop_web.1"} 1 ${first}`,
-        `b{job="db",instance="db.1"} 3 ${first}`,
-      ].sort(),
-    );
-  });
-
-  it("is for one service under its name, and for some with ?name=", async () => {
-    const { get, put } = await setUpServer();
-    put({ text: "a 1\n" });
-    put({ id: "docker:2", job: "db", names: ["db"], text: "b 1\n" });
-    put({ id: "docker:3", job: "mail", names: ["mail"], text: "c 1\n" });
-    expect((await get("/db/federate")).text).toMatch(/^b\{[^\n]*\n$/);
-    const some = (await get("/federate?name=web&name=db&name=shop_web")).text;
-    expect(some.match(/^a\{/gm)).toHaveLength(1);
-    expect(some).toMatch(/^b\{/m);
-    expect(some).not.toMatch(/^c\{/m);
-  });
-
-  it("goes on without those that have nothing fresh, and is 404 for an unknown name", async () => {
-    const { get, put } = await setUpServer({
-      targets: [statusOf({ state: "down", reason: "connection refused" }, { names: ["sick"], job: "sick" })],
-    });
-    put();
-    expect((await get("/federate?name=web&name=sick")).status).toBe(200);
-    expect((await get("/sick/federate")).status).toBe(503);
-    expect((await get("/federate?name=web&name=none")).status).toBe(404);
-  });
-
-  it("is 400 for more names than it takes, rather than short", async () => {
-    const { get, put } = await setUpServer();
-    const names = Array.from({ length: 1001 }, (_, index) => `s${index}`);
-    for (const [index, name] of names.entries()) put({ id: `docker:${index}`, job: name, names: [name] });
-    const asked = (some: readonly string[]) =>
-      get(`/federate?${some.map((name) => `name=${name}`).join("&")}`);
-    expect((await asked(names)).status).toBe(400);
-    expect((await asked(names.slice(1))).text.split("\n")).toHaveLength(1000 + 1);
-    expect((await asked([...names.slice(1), "s7"])).status).toBe(200);
-  });
-
-  it("sees each name, whatever other parameters there are", async () => {
-    const { get, put } = await setUpServer();
-    put();
-    expect((await get(`/federate?name=web&${"a&".repeat(1000)}name=none`)).status).toBe(404);
-  });
-
-  it.each([404, 503])("looks for the reason of a %s once, however many names there are", async (status) => {
-    let looks = 0;
-    const sick = statusOf({ state: "down" }).target;
-    const names = Array.from({ length: 300 }, (_, index) => `sick${index}`);
-    const target = {
-      ...sick,
-      get names() {
-        looks++;
-        return status === 503 ? names : ["sick"];
-      },
-    };
-    const { get } = await setUpServer({ targets: [{ ...statusOf({ state: "down" }), target }] });
-    expect((await get(`/federate?${names.map((name) => `name=${name}`).join("&")}`)).status).toBe(status);
-    expect(looks).toBeLessThan(10);
-  });
-
-  it("is empty where there is nothing at all", async () => {
-    const { get } = await setUpServer();
-    expect(await get("/federate")).toMatchObject({ status: 200, text: "" });
-  });
-
-  it("is packed for a client that takes gzip, and has no body for HEAD", async () => {
-    const { get, put } = await setUpServer();
-    put();
-    const { headers, body } = await get("/federate", { "accept-encoding": "gzip" });
-    expect(headers["content-encoding"]).toBe("gzip");
-    expect(gunzipSync(body).toString()).toBe((await get("/federate")).text);
-    expect(await get("/federate", {}, "HEAD")).toMatchObject({ status: 200, text: "" });
-  });
-});
-
-describe("/discovery", () => {
-  const labels = { "com.docker.stack.namespace": "shop", "metrics.port": "8080" };
-  const targets = [
-    statusOf(
-      {},
-      {
-        names: ["web", "shop_web"],
-        job: "shop_web",
-        replica: "1",
-        stack: "shop",
-        title: "shop_web.1.x",
-        image: "web:1",
-        labels,
-      },
-    ),
-    statusOf({ state: "down" }, { id: "test:2", names: ["db"], job: "db", replica: "node1" }),
-    statusOf({ state: "no metrics" }, { id: "test:3" }),
-    statusOf({ state: "pending" }, { id: "test:4" }),
-  ];
-
-  it("lists a target for each replica that has metrics, as http_sd wants it", async () => {
-    const { get } = await setUpServer({ targets, advertiseAddress: "node1.example.org:2137" });
-    const { status, headers, text } = await get("/discovery");
-    expect(status).toBe(200);
-    expect(headers["content-type"]).toBe("application/json; charset=utf-8");
-    expect(JSON.parse(text)).toEqual([
-      {
-        targets: ["node1.example.org:2137"],
-        labels: {
-          __metrics_path__: "/shop_web/1/metrics",
-          __meta_app_metrics_proxy_name: "web",
-          __meta_app_metrics_proxy_service: "shop_web",
-          __meta_app_metrics_proxy_stack: "shop",
-          __meta_app_metrics_proxy_replica: "1",
-          __meta_app_metrics_proxy_node: "node1",
-          __meta_app_metrics_proxy_container: "shop_web.1.x",
-          __meta_app_metrics_proxy_image: "web:1",
-          __meta_app_metrics_proxy_state: "up",
-          __meta_app_metrics_proxy_label_com_docker_stack_namespace: "shop",
-          __meta_app_metrics_proxy_label_metrics_port: "8080",
-        },
-      },
-      expect.objectContaining({
-        labels: expect.objectContaining({ __meta_app_metrics_proxy_state: "down" }),
-      }),
-    ]);
-  });
-
-  it("is an empty list where there is nothing", async () => {
-    expect((await (await setUpServer()).get("/discovery")).text).toBe("[]");
-  });
-
-  it("gives out the host that the request was sent to where no address was told", async () => {
-    const { get, port } = await setUpServer({ targets });
-    expect(JSON.parse((await get("/discovery")).text)[0].targets).toEqual([`127.0.0.1:${port}`]);
-    expect((await get("/discovery", { host: "a b" })).status).toBe(400);
-  });
-
-  it("is 503 while the list is not known, never a short list", async () => {
-    const failing = { since: 0, reason: "the engine is away" };
-    const broken = await setUpServer({ targets, providers: [{ name: "docker", failing }] });
-    expect(await broken.get("/discovery")).toMatchObject({
-      status: 503,
-      text: expect.stringContaining("the engine is away"),
-    });
-    const starting = await setUpServer({ targets, notReady: ["the first scan is not done yet"] });
-    expect((await starting.get("/discovery")).status).toBe(503);
   });
 });

@@ -1,0 +1,158 @@
+import { gunzipSync } from "node:zlib";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { setUpServer, statusOf } from "../../support/http-server.js";
+import { open } from "../../support/raw-client.js";
+
+const hours = 3_600_000;
+
+describe("/federate", () => {
+  it("has every sample with its job, its instance and the time of its scrape", async () => {
+    const { get, put, clock } = await setUpServer();
+    const first = clock.now();
+    put({ text: "# TYPE a gauge\na 1\n" });
+    clock.advance(2);
+    put({ id: "docker:2", job: "db", names: ["db"], text: `# TYPE a gauge\na{job="x"} 2\nb 3 ${first}\n` });
+    const { status, headers, text } = await get("/federate");
+    expect(status).toBe(200);
+    expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+    expect(text.split("\n").sort()).toEqual(
+      [
+        "",
+        "# TYPE a gauge",
+        `a{job="db",instance="db.1",exported_job="x"} 2 ${first + 2000}`,
+        `a{job="shop_web",instance="shop_web.1"} 1 ${first}`,
+        `b{job="db",instance="db.1"} 3 ${first}`,
+      ].sort(),
+    );
+  });
+
+  it("is for one service under its name, and for some with ?name=", async () => {
+    const { get, put } = await setUpServer();
+    put({ text: "a 1\n" });
+    put({ id: "docker:2", job: "db", names: ["db"], text: "b 1\n" });
+    put({ id: "docker:3", job: "mail", names: ["mail"], text: "c 1\n" });
+    expect((await get("/db/federate")).text).toMatch(/^b\{[^\n]*\n$/);
+    const some = (await get("/federate?name=web&name=db&name=shop_web")).text;
+    expect(some.match(/^a\{/gm)).toHaveLength(1);
+    expect(some).toMatch(/^b\{/m);
+    expect(some).not.toMatch(/^c\{/m);
+  });
+
+  it("goes on without those that have nothing fresh, and is 404 for an unknown name", async () => {
+    const { get, put } = await setUpServer({
+      targets: [statusOf({ state: "down", reason: "connection refused" }, { names: ["sick"], job: "sick" })],
+    });
+    put();
+    expect((await get("/federate?name=web&name=sick")).status).toBe(200);
+    expect((await get("/sick/federate")).status).toBe(503);
+    expect((await get("/federate?name=web&name=none")).status).toBe(404);
+  });
+
+  it("is 400 for more names than it takes, rather than short", async () => {
+    const { get, put } = await setUpServer();
+    const names = Array.from({ length: 1001 }, (_, index) => `s${index}`);
+    for (const [index, name] of names.entries()) put({ id: `docker:${index}`, job: name, names: [name] });
+    const asked = (some: readonly string[]) =>
+      get(`/federate?${some.map((name) => `name=${name}`).join("&")}`);
+    expect((await asked(names)).status).toBe(400);
+    expect((await asked(names.slice(1))).text.split("\n")).toHaveLength(1000 + 1);
+    expect((await asked([...names.slice(1), "s7"])).status).toBe(200);
+  });
+
+  it("sees each name, whatever other parameters there are", async () => {
+    const { get, put } = await setUpServer();
+    put();
+    expect((await get(`/federate?name=web&${"a&".repeat(1000)}name=none`)).status).toBe(404);
+  });
+
+  it.each([404, 503])("looks for the reason of a %s once, however many names there are", async (status) => {
+    let looks = 0;
+    const sick = statusOf({ state: "down" }).target;
+    const names = Array.from({ length: 300 }, (_, index) => `sick${index}`);
+    const target = {
+      ...sick,
+      get names() {
+        looks++;
+        return status === 503 ? names : ["sick"];
+      },
+    };
+    const { get } = await setUpServer({ targets: [{ ...statusOf({ state: "down" }), target }] });
+    expect((await get(`/federate?${names.map((name) => `name=${name}`).join("&")}`)).status).toBe(status);
+    expect(looks).toBeLessThan(10);
+  });
+
+  it("is empty where there is nothing at all", async () => {
+    const { get } = await setUpServer();
+    expect(await get("/federate")).toMatchObject({ status: 200, text: "" });
+  });
+
+  it("is packed for a client that takes gzip, and has no body for HEAD", async () => {
+    const { get, put } = await setUpServer();
+    put();
+    const { headers, body } = await get("/federate", { "accept-encoding": "gzip" });
+    expect(headers["content-encoding"]).toBe("gzip");
+    expect(gunzipSync(body).toString()).toBe((await get("/federate")).text);
+    expect(await get("/federate", {}, "HEAD")).toMatchObject({ status: 200, text: "" });
+  });
+});
+
+describe("/federate over origins with clocks of their own", () => {
+  it("gives the origin's own time of the scrape where its clock is that of this node, give or take", async () => {
+    const { get, put, clock } = await setUpServer();
+    const scrapedAt = clock.now() + 4900;
+    put({ origin: "n2", text: "a 1\n", scrapedAt });
+    clock.advance(20);
+    const { headers, text } = await get("/federate");
+    expect(text).toBe(`a{job="shop_web",instance="shop_web.1"} 1 ${scrapedAt}\n`);
+    expect(headers["x-clock-offset"]).toBeUndefined();
+  });
+
+  it.each([
+    ["ahead", 2 * hours, "n2=7200.0"],
+    ["behind", -5.2 * 1000, "n2=-5.2"],
+  ])("gives no time for an origin whose clock is far %s, and names it", async (_, offset, told) => {
+    const { get, put, clock } = await setUpServer();
+    const at = clock.now();
+    put({ text: "a 1\n" });
+    put({
+      id: "docker:2",
+      replica: "2",
+      origin: "n2",
+      text: "a 2\nb 3 1700000000000\n",
+      scrapedAt: at + offset,
+    });
+    for (const path of ["/federate", "/web/federate"]) {
+      const { headers, text } = await get(path);
+      expect(text).toContain(`a{job="shop_web",instance="shop_web.1"} 1 ${at}\n`);
+      expect(text).toContain('a{job="shop_web",instance="shop_web.2"} 2\n');
+      // What the target itself says is the target's word.
+      expect(text).toContain('b{job="shop_web",instance="shop_web.2"} 3 1700000000000\n');
+      expect(headers["x-clock-offset"]).toBe(told);
+    }
+  });
+});
+
+describe("/federate for a client that reads", () => {
+  it("a little now and then is cut off when its time is over, as what it waits for is held for it", async () => {
+    const { port, put } = await setUpServer({ federateSeconds: 0.5 });
+    const text = Array.from({ length: 2000 }, (_, index) => `a{b="${"x".repeat(1000)}${index}"} 1\n`).join(
+      "",
+    );
+    for (let index = 0; index < 30; index++) put({ id: `docker:${index}`, replica: `${index}`, text });
+    const socket = open(port);
+    onTestFinished(() => void socket.destroy());
+    socket.on("data", () => {
+      socket.pause();
+      setTimeout(() => socket.resume(), 20);
+    });
+    socket.write("GET /federate HTTP/1.1\r\nHost: a\r\n\r\n");
+    await expect.poll(() => socket.destroyed, { timeout: 15_000 }).toBe(true);
+    expect(socket.bytesRead).toBeLessThan(30 * text.length);
+  });
+
+  it("all of it in time has all of it", async () => {
+    const { get, put } = await setUpServer({ federateSeconds: 5 });
+    put();
+    expect((await get("/federate")).text).toMatch(/^up\{.*\n$/);
+  });
+});
