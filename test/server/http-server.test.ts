@@ -7,24 +7,24 @@ import { freePort } from "../support/free-port.js";
 import { setUpServer } from "../support/http-server.js";
 
 describe("the server", () => {
-  it("are 404 in any other spelling", async () => {
+  it("returns 404 for any other spelling of its paths", async () => {
     const { get } = await setUpServer();
     for (const path of ["/Targets", "/targets/", "/-/", "/nothing", "/a/b/c/metrics"]) {
       expect((await get(path)).status, path).toBe(404);
     }
   });
 
-  it("takes only GET and HEAD", async () => {
+  it("allows only GET and HEAD", async () => {
     const { get } = await setUpServer();
     expect(await get("/metrics", {}, "POST")).toMatchObject({ status: 405, headers: { allow: "GET, HEAD" } });
   });
 
-  it("answers 400 to a path that cannot be decoded", async () => {
+  it("returns 400 for a path that cannot be decoded", async () => {
     const { get } = await setUpServer();
     expect(await get("/%zz/metrics")).toMatchObject({ status: 400, text: "bad request\n" });
   });
 
-  it("says which address it cannot have, and why", async () => {
+  it("reports which address is not available, and why", async () => {
     const { port } = await setUpServer();
     const context = { telemetry: createTelemetry("0"), logger: silentLogger } as never;
     const again = startHttpServer({ host: "127.0.0.1", port }, context).catch(
@@ -35,7 +35,7 @@ describe("the server", () => {
     );
   });
 
-  it("stops although a client keeps its connection open, and frees the port", async () => {
+  it("stops while a client keeps its connection open, and frees the port", async () => {
     const port = await freePort();
     const context = { telemetry: createTelemetry("0"), logger: silentLogger } as never;
     const server = await startHttpServer({ host: "127.0.0.1", port }, context);

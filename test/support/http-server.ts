@@ -15,7 +15,7 @@ import { createTelemetry } from "../../src/telemetry.js";
 import { entryFor, manualClock } from "./entries.js";
 import { targetAt } from "./target-server.js";
 
-/** A server over an empty cache, and short ways to fill and to ask it. */
+/** A server with an empty cache, and functions to fill the cache and to send requests. */
 export async function setUpServer(
   options: {
     targets?: TargetStatus[];
@@ -65,7 +65,7 @@ export async function setUpServer(
     cache.put(entry);
     return entry;
   };
-  /** Takes an entry of another node, as replication does. */
+  /** Adds a scrape from another node, as replication does. */
   const take = (origin: string, fields: Partial<Scrape> & { text?: string } = {}) => {
     const entry = entryFor(clock, { origin, epoch: 1, sequence: 1, renewed: 1, ...fields });
     cache.holdings.take(entry);
@@ -74,7 +74,7 @@ export async function setUpServer(
   return { clock, cache, get, put, take, server, telemetry, port: server.port };
 }
 
-/** The status of a target that is up unless told. */
+/** The status of a target; `up` by default. */
 export function statusOf(fields: Partial<TargetStatus> = {}, target: Partial<Target> = {}): TargetStatus {
   return { target: targetAt("http://127.0.0.1/metrics", target), state: "up", failures: 0, ...fields };
 }

@@ -6,12 +6,12 @@ import { Relay } from "../../src/server/relay/relay.js";
 import { createSystemResolver } from "../../src/server/relay/system-resolver.js";
 import { setUpServer } from "./http-server.js";
 
-/** What RELAY_ALLOW means. */
+/** Parses RELAY_ALLOW. */
 export function allowed(text: string): RelayAllow {
   return readConfig({ RELAY_ALLOW: text }).relayAllow!;
 }
 
-/** Knows these names only, and looks up nothing. Each further question for a name gets the next answer. */
+/** A resolver of these names only. Each further request for a name returns its next result. */
 export function namesIn(
   answers: Readonly<Record<string, readonly (readonly string[])[]>>,
 ): Resolve & { asked: string[] } {
@@ -26,7 +26,7 @@ export function namesIn(
   return Object.assign(resolve, { asked });
 }
 
-/** A server with a relay that may ask what `allow` says: unless told, every port of loopback. */
+/** A server with a relay. @param allow RELAY_ALLOW; all of loopback by default. */
 export async function setUpRelay(
   options: {
     allow?: string;
@@ -56,7 +56,7 @@ export async function setUpRelay(
   const server = await setUpServer({ relay });
   const ask = (target: string, headers?: Record<string, string>, method?: "GET" | "HEAD") =>
     server.get(`/relay?target=${encodeURIComponent(target)}`, headers, method);
-  /** One of the relay's own metrics, with its labels. */
+  /** The value of one metric of the relay. @param name with labels. */
   const metric = async (name: string) => {
     const { text } = await server.get("/metrics");
     const line = text.split("\n").find((sample) => sample.startsWith(`app_metrics_proxy_relay_${name} `));

@@ -6,7 +6,7 @@ import { RelayError } from "../../../src/server/relay/relay-error.js";
 import { readRelayTarget } from "../../../src/server/relay/relay-target.js";
 import { law, refusing, type Subject } from "../subject.js";
 
-/** Written anew here: what the relay must never ask. */
+/** What the relay must never request, written independently of the source. */
 const never = new BlockList();
 for (const [network, prefix] of [
   ["0.0.0.0", 8],
@@ -33,13 +33,13 @@ const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
-/** An IPv4-mapped address counts as what it is mapped from. */
+/** An IPv4-mapped address counts as its IPv4 address. */
 function isIn(list: BlockList, address: string): boolean {
   return list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
 }
 
 const engine = { host: "10.0.0.9", port: 4000 };
-/** What may be asked, and whether a host and the address that it leads to are that. */
+/** RELAY_ALLOW entries, each with a function that tests whether it allows a host and its address. */
 const allowed: Readonly<Record<string, (host: string, port: number, address: string) => boolean>> = {
   targets: () => false,
   "0.0.0.0/0:*": (_host, _port, address) => isIn(anyIPv4, address) && !isIn(loopback, address),
@@ -71,7 +71,7 @@ const hosts = [
   "user@10.0.0.1",
 ];
 
-/** RELAY_ALLOW, a target, and the addresses that its name leads to, a line each: only what may be is dialled. */
+/** One line each: RELAY_ALLOW, a target, and the addresses of its name. Only allowed addresses are dialled. */
 export const subject: Subject = {
   name: "relay",
   seeds: () =>

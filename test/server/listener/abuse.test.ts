@@ -8,7 +8,7 @@ import { memoryLimit, startVictim, underAttack } from "./under-attack.js";
 beforeAll(requireBuild);
 
 describe("requests that no scraper sends", () => {
-  it("are answered with the right status, and nothing is smuggled in behind them", async () => {
+  it("get the correct status, and nothing is smuggled in behind them", async () => {
     const { port, log } = await startVictim();
     const seen = await Promise.all(
       shapes.map(async ([name, bytes]) => [name, (await exchange(port, bytes)).statuses]),
@@ -19,7 +19,7 @@ describe("requests that no scraper sends", () => {
     expect(log()).not.toMatch(/request failed|Warning/);
   });
 
-  it("find no path but those that there are", async () => {
+  it("reach only existing paths", async () => {
     const victim = await startVictim();
     const seen = await Promise.all(
       paths.map(async ([path]) => {
@@ -31,7 +31,7 @@ describe("requests that no scraper sends", () => {
     expect(victim.log()).not.toMatch(/request failed|Warning/);
   });
 
-  it("come over and over, and nobody else notices", async () => {
+  it("do not affect other clients, however many there are", async () => {
     const victim = await startVictim();
     const inRaw = (path: string) => Buffer.from(get(path, close), "latin1");
     const requests = [...shapes.map(([, bytes]) => bytes), ...paths.map(([path]) => inRaw(path))];
@@ -42,7 +42,7 @@ describe("requests that no scraper sends", () => {
     expect(grownBy).toBeLessThan(memoryLimit);
   });
 
-  it("are answered in turn where a thousand come at once", async () => {
+  it("are answered in turn when a thousand arrive at once", async () => {
     const victim = await startVictim();
     const list = Array.from({ length: 1000 }, (_, index) => `/unknown-${index}/metrics`);
     const { text } = await exchange(
@@ -55,7 +55,7 @@ describe("requests that no scraper sends", () => {
   });
 });
 
-/** What is large, and made for each who asks. */
+/** Large responses, made for each request. */
 const unread: readonly [path: string, headers: string][] = [
   ["/federate", ""],
   ["/federate", "Accept-Encoding: gzip\r\n"],
@@ -63,8 +63,8 @@ const unread: readonly [path: string, headers: string][] = [
   ["/web/metrics", ""],
 ];
 
-describe("the proxy stays well, and its memory bounded, with", () => {
-  it("a thousand requests at once whose answers nobody reads", async () => {
+describe("the proxy keeps working with limited memory despite", () => {
+  it("a thousand simultaneous requests whose responses nobody reads", async () => {
     const victim = await startVictim();
     for (const [path, headers] of unread) {
       const { grownBy } = await underAttack(victim, async (meanwhile) => {
@@ -77,7 +77,7 @@ describe("the proxy stays well, and its memory bounded, with", () => {
     }
   });
 
-  it("a hundred clients that never read their answer", async () => {
+  it("a hundred clients that never read their response", async () => {
     const victim = await startVictim();
     for (const [path, headers] of unread) {
       const { grownBy } = await underAttack(victim, async (meanwhile) => {
@@ -90,7 +90,7 @@ describe("the proxy stays well, and its memory bounded, with", () => {
     }
   });
 
-  it("bodies without end", async () => {
+  it("endless bodies", async () => {
     const victim = await startVictim();
     const piece = `${(64 * 1024).toString(16)}\r\n${"x".repeat(64 * 1024)}\r\n`;
     let sent = 0;
@@ -112,7 +112,7 @@ describe("the proxy stays well, and its memory bounded, with", () => {
     expect(grownBy).toBeLessThan(memoryLimit);
   });
 
-  it("clients that reset their connection in the middle of an answer", async () => {
+  it("clients that reset their connection during a response", async () => {
     const victim = await startVictim();
     const { grownBy } = await underAttack(victim, async () => {
       for (let round = 0; round < 10; round++) {
@@ -129,7 +129,7 @@ describe("the proxy stays well, and its memory bounded, with", () => {
     });
     expect(grownBy).toBeLessThan(memoryLimit);
     expect(victim.log()).not.toMatch(/request failed|Warning/);
-    // Nothing goes on for those who left.
+    // Nothing continues for disconnected clients.
     await expect
       .poll(async () => (await victim.get("/metrics")).text, { timeout: 5000 })
       .toMatch(/http_request_duration_seconds_count\{route="\/federate",code="200"\} 200/);

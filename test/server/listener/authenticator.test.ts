@@ -14,7 +14,7 @@ const users = new Map([
   ["bob", hashOf("bob's own")],
 ]);
 
-/** An authenticator that looks at passwords as fast as it can and notes at which. */
+/** An authenticator that checks passwords without a rate limit and records them. */
 function setUp(access: { users?: Map<string, string>; bearerToken?: string } = { users }) {
   const clock = manualClock();
   const telemetry = createTelemetry("0");
@@ -33,26 +33,26 @@ function setUp(access: { users?: Map<string, string>; bearerToken?: string } = {
   authenticator.use({ users: new Map(), ...access });
   const kind = async (header: string | undefined, address = "192.0.2.1"): Promise<Verdict["kind"]> =>
     (await authenticator.check(header, address)).kind;
-  /** Is wrong until nothing is looked at any more. */
+  /** Fails until further attempts are refused without a check. */
   const exhaust = async (address?: string) => {
     for (let attempt = 0; (await kind(basic("alice", `wrong ${attempt}`), address)) !== "wait"; attempt++);
   };
   return { authenticator, clock, telemetry, looked, warnings, kind, exhaust };
 }
 
-describe("who may come in", () => {
-  it("is everybody where there is neither a user nor a token", () => {
+describe("authentication", () => {
+  it("is not required without users and token", () => {
     expect(setUp({}).authenticator.required).toBe(false);
   });
 
-  it("is a user with the right password", async () => {
+  it("accepts a user with the correct password", async () => {
     const { kind } = setUp();
     expect(await kind(basic("alice", "right"))).toBe("pass");
     expect(await kind(basic("bob", "bob's own"))).toBe("pass");
   });
 
-  it.each(["$2a$", "$2b$", "$2y$"])("is a user whose hash begins with %s", async (prefix) => {
-    // crypt_blowfish's own test vector for a password that the three treat alike.
+  it.each(["$2a$", "$2b$", "$2y$"])("accepts a hash that begins with %s", async (prefix) => {
+    // A test vector of crypt_blowfish, with a password that all three prefixes treat alike.
     const hash = `${prefix}05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW`;
     const clock = manualClock();
     const authenticator = new Authenticator({ clock, logger: silentLogger, telemetry: createTelemetry("0") });
@@ -62,7 +62,7 @@ describe("who may come in", () => {
     expect(await authenticator.check(basic("alice", "U*V"), "192.0.2.1")).toEqual({ kind: "refuse" });
   });
 
-  it("is who has the token", async () => {
+  it("accepts the bearer token", async () => {
     const { kind, looked } = setUp({ bearerToken: "open-sesame" });
     expect(await kind("Bearer open-sesame")).toBe("pass");
     expect(await kind("bearer open-sesame")).toBe("pass");
@@ -70,7 +70,7 @@ describe("who may come in", () => {
     expect(looked).toEqual([]);
   });
 
-  it("is either, where both are set", async () => {
+  it("accepts either one where both are configured", async () => {
     const { kind, authenticator } = setUp({ users, bearerToken: "open-sesame" });
     expect(await kind("Bearer open-sesame")).toBe("pass");
     expect(await kind(basic("alice", "right"))).toBe("pass");
@@ -92,24 +92,24 @@ describe("who may come in", () => {
     ["an unknown user", basic("mallory", "right")],
     ["the hash", basic("alice", users.get("alice") ?? "")],
     ["a token where there is none", "Bearer undefined"],
-  ])("is not who shows %s", async (_what, header) => {
+  ])("refuses %s", async (_what, header) => {
     expect(await setUp().kind(header)).toBe("refuse");
   });
 
-  it("is not a user where there is only a token", async () => {
+  it("refuses users where only a token is configured", async () => {
     const { kind, looked } = setUp({ bearerToken: "t" });
     expect(await kind(basic("alice", "right"))).toBe("refuse");
     expect(looked).toEqual([]);
   });
 
-  it("takes a password as the bytes that were sent", async () => {
+  it("compares passwords as bytes", async () => {
     const { kind } = setUp({ users: new Map([["alice", hashOf("pä:ss wörd")]]) });
     expect(await kind(basic("alice", "pä:ss wörd"))).toBe("pass");
   });
 });
 
-describe("passwords are looked at", () => {
-  it("once, however often and however often at the same time the right one is shown", async () => {
+describe("passwords are checked", () => {
+  it("once for repeated and simultaneous requests with the correct one", async () => {
     const { kind, looked } = setUp();
     const kinds = await Promise.all(Array.from({ length: 50 }, () => kind(basic("alice", "right"))));
     expect(new Set(kinds)).toEqual(new Set(["pass"]));
@@ -117,13 +117,13 @@ describe("passwords are looked at", () => {
     expect(looked).toHaveLength(1);
   });
 
-  it("once, however often the same wrong one is shown", async () => {
+  it("once for repeated requests with the same wrong one", async () => {
     const { kind, looked } = setUp();
     for (let attempt = 0; attempt < 50; attempt++) expect(await kind(basic("alice", "old"))).toBe("refuse");
     expect(looked).toHaveLength(1);
   });
 
-  it("with the hash of another user where there is no such user, always the same", async () => {
+  it("against the hash of another user, always the same, for an unknown user", async () => {
     const { kind, looked } = setUp();
     await kind(basic("mallory", "one"));
     await kind(basic("mallory", "two"));
@@ -131,7 +131,7 @@ describe("passwords are looked at", () => {
     expect(looked[1]?.hash).toBe(looked[0]?.hash);
   });
 
-  it("again by another client, as what was right is remembered for one only", async () => {
+  it("again for another client", async () => {
     const { kind, looked } = setUp();
     await kind(basic("alice", "right"), "192.0.2.1");
     await kind(basic("alice", "right"), "192.0.2.2");
@@ -139,8 +139,8 @@ describe("passwords are looked at", () => {
   });
 });
 
-describe("a client that is wrong too often", () => {
-  it("is not listened to any more, right or wrong, and is told for how long", async () => {
+describe("a client that fails too often", () => {
+  it("is refused without a check, with the time to wait", async () => {
     const { exhaust, kind, looked, authenticator } = setUp();
     await exhaust();
     expect(looked).toHaveLength(10);
@@ -162,13 +162,13 @@ describe("a client that is wrong too often", () => {
     expect(await kind(basic("alice", "right"))).toBe("pass");
   });
 
-  it("does not hold up another", async () => {
+  it("does not delay others", async () => {
     const { exhaust, kind } = setUp();
     await exhaust("192.0.2.1");
     expect(await kind(basic("alice", "right"), "192.0.2.2")).toBe("pass");
   });
 
-  it("does not hold up who was right before, though they share an address", async () => {
+  it("does not delay a client that authenticated before, even from the same address", async () => {
     const { exhaust, kind } = setUp({ users, bearerToken: "open-sesame" });
     await kind(basic("alice", "right"));
     await kind("Bearer open-sesame");
@@ -177,20 +177,20 @@ describe("a client that is wrong too often", () => {
     expect(await kind("Bearer open-sesame")).toBe("pass");
   });
 
-  it("is one client with all addresses of its /64 network", async () => {
+  it("is the same client from all addresses of its /64 network", async () => {
     const { exhaust, kind } = setUp();
     await exhaust("2001:db8:1:2::1");
     expect(await kind(basic("alice", "right"), "2001:db8:1:2:ffff::1")).toBe("wait");
     expect(await kind(basic("alice", "right"), "2001:db8:1:3::1")).toBe("pass");
   });
 
-  it("does not guess tokens either", async () => {
+  it("is limited for tokens too", async () => {
     const { kind } = setUp({ bearerToken: "open-sesame" });
     for (let attempt = 0; attempt < 10; attempt++) expect(await kind(`Bearer ${attempt}`)).toBe("refuse");
     expect(await kind("Bearer open-sesame")).toBe("wait");
   });
 
-  it("is told in the log, once a minute", async () => {
+  it("is logged once per minute", async () => {
     const { exhaust, kind, warnings, clock } = setUp();
     await exhaust();
     await kind(basic("alice", "once more"));
@@ -202,14 +202,14 @@ describe("a client that is wrong too often", () => {
 });
 
 describe("when users and token change", () => {
-  it("who is no user any more is out at once", async () => {
+  it("a removed user is refused at once", async () => {
     const { kind, authenticator } = setUp();
     await kind(basic("alice", "right"));
     authenticator.use({ users: new Map([["bob", users.get("bob") ?? ""]]) });
     expect(await kind(basic("alice", "right"))).toBe("refuse");
   });
 
-  it("the old password and the old token are worth nothing, the new ones count at once", async () => {
+  it("old passwords and tokens are refused and new ones accepted at once", async () => {
     const { kind, authenticator } = setUp({ users, bearerToken: "old" });
     await kind(basic("alice", "right"));
     await kind("Bearer old");
@@ -221,7 +221,7 @@ describe("when users and token change", () => {
     expect(await kind("Bearer new")).toBe("pass");
   });
 
-  it("who stays is not looked at again", async () => {
+  it("unchanged users are not checked again", async () => {
     const { kind, authenticator, looked } = setUp();
     await kind(basic("alice", "right"));
     authenticator.use({ users: new Map([...users, ["carol", hashOf("c")]]) });
@@ -229,7 +229,7 @@ describe("when users and token change", () => {
     expect(looked).toHaveLength(1);
   });
 
-  it("a password that was just being looked at counts only where its hash still does", async () => {
+  it("a check in progress succeeds only if the hash is still the same", async () => {
     const { kind, authenticator } = setUp();
     const verdict = kind(basic("alice", "right"));
     authenticator.use({ users: new Map([["alice", hashOf("new")]]) });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type ConnectionLimits, Connections } from "../../../src/server/listener/connections.js";
 
-/** A server whose requests come in turn. */
+/** A server that processes the requests of a connection in turn. */
 async function serve(listener: RequestListener, limits: Partial<ConnectionLimits> = {}, timeout = 0) {
   const connections = new Connections({ checkInterval: 20, ...limits });
   const server = createServer({ keepAliveTimeout: 300 }, connections.inTurn(listener));
@@ -18,7 +18,7 @@ async function serve(listener: RequestListener, limits: Partial<ConnectionLimits
   return (server.address() as AddressInfo).port;
 }
 
-/** A client that sends requests one behind the other and reads the answers, or does not. */
+/** A client that pipelines requests, and reads the responses or not. */
 function client(port: number, paths: readonly string[], reads = true) {
   const socket: Socket = connect(port, "127.0.0.1");
   const state = { socket, text: "", closed: false };
@@ -31,8 +31,8 @@ function client(port: number, paths: readonly string[], reads = true) {
   return state;
 }
 
-describe("requests that a client sends without waiting", () => {
-  it("are worked on one at a time, and answered in their order", async () => {
+describe("pipelined requests", () => {
+  it("are processed one at a time and answered in order", async () => {
     let underWay = 0;
     let most = 0;
     const port = await serve((request, response) => {
@@ -48,7 +48,7 @@ describe("requests that a client sends without waiting", () => {
     expect(most).toBe(1);
   });
 
-  it("do not keep those of another client waiting", async () => {
+  it("do not delay other clients", async () => {
     const port = await serve((request, response) => {
       if (request.url !== "/never") response.end("[]");
     });
@@ -57,7 +57,7 @@ describe("requests that a client sends without waiting", () => {
     await expectAll(client(port, ["/c", "/d"]), 2);
   });
 
-  it("end their connection where too many wait, and are forgotten with it", async () => {
+  it("close their connection when too many wait, and no longer count afterwards", async () => {
     const port = await serve(
       (request, response) => {
         if (request.url !== "/never") response.end("[]");
@@ -72,8 +72,8 @@ describe("requests that a client sends without waiting", () => {
   });
 });
 
-describe("answers that nobody reads", () => {
-  it("end their connections, the largest first, until the rest is within the limit", async () => {
+describe("unread responses", () => {
+  it("close their connections, the largest first, until the rest is within the limit", async () => {
     const sizes: Record<string, number> = { "/small": 20, "/large": 40 };
     const port = await serve(
       (request, response) => {
@@ -84,7 +84,7 @@ describe("answers that nobody reads", () => {
     const small = client(port, ["/small"], false);
     await sleep(100);
     const large = client(port, ["/large"], false);
-    // Only who reads sees that the connection has ended.
+    // Only a client that reads notices that the connection was closed.
     await sleep(300);
     large.socket.resume();
     await expect.poll(() => large.closed).toBe(true);
@@ -94,7 +94,7 @@ describe("answers that nobody reads", () => {
     expect(small.closed).toBe(false);
   });
 
-  it("do not matter where they are read in time", async () => {
+  it("are no problem if they are read in time", async () => {
     const port = await serve((_request, response) => void response.end(Buffer.alloc(2 ** 20)), {
       unreadBytes: 1.5 * 2 ** 20,
       checkInterval: 1,
@@ -105,10 +105,10 @@ describe("answers that nobody reads", () => {
   });
 });
 
-describe("a connection on which nothing moves", () => {
+describe("a connection without traffic", () => {
   const large = Buffer.alloc(30 * 2 ** 20);
 
-  it("is ended where an answer is not read", async () => {
+  it("is closed when a response is not read", async () => {
     const port = await serve((_request, response) => void response.end(large), {}, 100);
     const { socket } = client(port, ["/"], false);
     await sleep(400);
@@ -117,20 +117,20 @@ describe("a connection on which nothing moves", () => {
     expect(socket.bytesRead).toBeLessThan(large.length);
   });
 
-  it("is kept while its answer is worked on", async () => {
+  it("stays open while its response is being prepared", async () => {
     const answer: RequestListener = (_request, response) => void setTimeout(() => response.end("[]"), 500);
     const port = await serve(answer, {}, 100);
     await expectAll(client(port, ["/"]), 1);
   });
 
-  it("is ended where nothing is asked for any more", async () => {
+  it("is closed when it is idle", async () => {
     const port = await serve((_request, response) => void response.end("[]"), {}, 100);
     const state = await expectAll(client(port, ["/"]), 1);
     await expect.poll(() => state.closed, { timeout: 3000 }).toBe(true);
   });
 });
 
-/** Waits for so many answers. */
+/** Waits for a number of responses. */
 async function expectAll<T extends { readonly text: string }>(state: T, answers: number): Promise<T> {
   await expect.poll(() => state.text.split("]").length - 1).toBe(answers);
   return state;

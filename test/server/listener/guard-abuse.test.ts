@@ -10,7 +10,7 @@ import { memoryLimit, startVictim, underAttack } from "./under-attack.js";
 
 beforeAll(requireBuild);
 
-/** A victim that asks for a password or a token, and what a healthy client shows. */
+/** A victim that requires a password or a token, and the credentials of a healthy client. */
 function startLockedVictim() {
   const webConfig = join(tempFolder(), "web.yml");
   const users = { prometheus: bcrypt.hashSync("the right one", 4) };
@@ -24,7 +24,7 @@ function startLockedVictim() {
 const basic = (user: string, password: string) =>
   `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
-/** What is open to all, written in ways that lead elsewhere, or would. */
+/** The open paths, in spellings that lead elsewhere, or might. */
 const nearlyOpen = [
   "/-/healthy/",
   "/-/healthy/../../metrics",
@@ -44,8 +44,8 @@ const nearlyOpen = [
   "http://-/healthy",
 ];
 
-describe("a proxy that is locked", () => {
-  it("lets nobody in by the spelling of a path", async () => {
+describe("a proxy that requires authentication", () => {
+  it("cannot be bypassed by the spelling of a path", async () => {
     const victim = await startLockedVictim();
     const asked = [...paths.map(([path]) => path), ...nearlyOpen];
     const seen = await Promise.all(
@@ -59,7 +59,7 @@ describe("a proxy that is locked", () => {
       expect([path, statuses]).toEqual([path, [isNoPath(path) ? 400 : 401]]);
   });
 
-  it("lets nobody in by the shape of a request", async () => {
+  it("cannot be bypassed by the form of a request", async () => {
     const victim = await startLockedVictim();
     const seen = await Promise.all(
       shapes.map(async ([name, bytes]) => [name, (await exchange(victim.port, bytes)).statuses]),
@@ -74,14 +74,14 @@ describe("a proxy that is locked", () => {
     expect(victim.log()).not.toMatch(/request failed|Warning/);
   });
 
-  it("asks each of many requests on one connection, whatever the one before it was", async () => {
+  it("checks every request of a connection, whatever the previous one was", async () => {
     const victim = await startLockedVictim();
     const right = `Authorization: ${victim.authorization}\r\n`;
     const requests = [get("/-/healthy"), get("/targets"), get("/targets", right), get("/targets", close)];
     expect((await exchange(victim.port, requests.join(""))).statuses).toEqual([200, 401, 200, 401]);
   });
 
-  it("stays well, and its memory bounded, with thousands of wrong passwords and tokens of all sizes", async () => {
+  it("keeps working with limited memory despite thousands of wrong passwords and tokens of all sizes", async () => {
     const victim = await startLockedVictim();
     const { grownBy } = await underAttack(victim, async () => {
       for (let round = 0; round < 10; round++) {
@@ -99,7 +99,7 @@ describe("a proxy that is locked", () => {
   });
 });
 
-/** Whether a request with this path is none, which is told before anybody is asked who they are. */
+/** Whether a request with this path is invalid, which is reported before authentication. */
 function isNoPath(path: string): boolean {
   return /[\0 \x80-\xff]/.test(path);
 }

@@ -15,7 +15,7 @@ async function setUp(access: Partial<Access>) {
   return server;
 }
 
-describe("a port that is locked", () => {
+describe("a port that requires authentication", () => {
   it.each([
     "/web/metrics",
     "/web/1/metrics",
@@ -25,7 +25,7 @@ describe("a port that is locked", () => {
     "/metrics",
     "/",
     "/none",
-  ])("answers %s with 401, and how to come in", async (path) => {
+  ])("refuses %s with 401 and WWW-Authenticate", async (path) => {
     const { get } = await setUp({ users, bearerToken: "open-sesame" });
     const { status, headers, text } = await get(path);
     expect(status).toBe(401);
@@ -33,14 +33,14 @@ describe("a port that is locked", () => {
     expect(text).not.toContain("up 1");
   });
 
-  it("answers who may come in, by password and by token", async () => {
+  it("accepts a password and a token", async () => {
     const { get } = await setUp({ users, bearerToken: "open-sesame" });
     expect((await get("/web/metrics", authorization("alice", "right"))).text).toBe("up 1\n");
     expect((await get("/web/metrics", { authorization: "Bearer open-sesame" })).text).toBe("up 1\n");
     expect((await get("/web/metrics", authorization("alice", "wrong"))).status).toBe(401);
   });
 
-  it.each(["/-/healthy", "/-/ready", "/-/ready?now"])("answers %s to everybody", async (path) => {
+  it.each(["/-/healthy", "/-/ready", "/-/ready?now"])("serves %s without authentication", async (path) => {
     const { get } = await setUp({ users });
     expect((await get(path)).status).toBe(200);
   });
@@ -53,23 +53,23 @@ describe("a port that is locked", () => {
     "/-%2fhealthy",
     "http://x/web/metrics",
     "http://x//-/healthy",
-  ])("takes %s for neither of the two open paths", async (path) => {
+  ])("does not treat %s as one of the two open paths", async (path) => {
     const { port } = await setUp({ users });
     expect(await rawStatus(port, `GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`)).toBe(401);
   });
 
-  it("takes an open path in absolute form for what it is", async () => {
+  it("recognises an open path in absolute form", async () => {
     const { port } = await setUp({ users });
     const request = "GET http://x/-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     expect(await rawStatus(port, request)).toBe(200);
   });
 
-  it("tells who is wrong too often when to come back, and goes on for who was right", async () => {
+  it("sends Retry-After to a client that fails too often, and still serves the others", async () => {
     const { get } = await setUp({ users });
     const good = authorization("alice", "right");
     expect((await get("/web/metrics", good)).status).toBe(200);
     const statuses: number[] = [];
-    // Tokens cost no time to look at.
+    // Tokens take no time to check.
     for (let i = 0; i < 12; i++)
       statuses.push((await get("/targets", { authorization: `Bearer ${i}` })).status);
     expect(statuses).toEqual([...Array(10).fill(401), 429, 429]);
@@ -78,7 +78,7 @@ describe("a port that is locked", () => {
     expect((await get("/web/metrics", good)).status).toBe(200);
   });
 
-  it("counts what was shown and what came of it", async () => {
+  it("counts attempts by scheme and result", async () => {
     const { get } = await setUp({ users });
     const good = authorization("alice", "right");
     for (const header of [good, good, authorization("alice", "wrong"), {}]) await get("/targets", header);
@@ -91,7 +91,7 @@ describe("a port that is locked", () => {
     expect(text).toContain("app_metrics_proxy_password_checks_total 2\n");
   });
 
-  it("is locked and opened for others while it runs", async () => {
+  it("changes its users while running", async () => {
     const { get, server } = await setUp({});
     expect((await get("/targets")).status).toBe(200);
     server.use({ ...openAccess, bearerToken: "open-sesame" });
@@ -100,8 +100,8 @@ describe("a port that is locked", () => {
   });
 });
 
-describe("the web configuration's further settings", () => {
-  it("put headers on every answer", async () => {
+describe("further settings of the web configuration", () => {
+  it("add headers to every response", async () => {
     const { get } = await setUp({ users, headers: { "X-Frame-Options": "deny" } });
     for (const path of ["/-/healthy", "/targets"])
       expect((await get(path)).headers["x-frame-options"]).toBe("deny");
@@ -119,7 +119,7 @@ describe("the web configuration's further settings", () => {
   });
 });
 
-/** The status of the answer to a request that is sent as it stands. */
+/** The status of the response to a raw request. */
 function rawStatus(port: number, text: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(port, "127.0.0.1", () => socket.end(text));

@@ -1,14 +1,14 @@
-/** Headers, each with its end. */
+/** Headers, each with its line end. */
 const host = "Host: a\r\n";
 export const close = "Connection: close\r\n";
 export const chunked = "Transfer-Encoding: chunked\r\n";
-/** A request for a path, its headers each with its end. */
+/** A request for a path. @param headers each with its line end. */
 export const get = (path: string, headers = "") => `GET ${path} HTTP/1.1\r\n${host}${headers}\r\n`;
 const post = (headers: string, body: string) => `POST / HTTP/1.1\r\n${host}${headers}\r\n${body}`;
-/** What must not be taken for a second request. */
+/** Must not be treated as a second request. */
 const smuggled = get("/targets", close);
 
-/** Requests as bytes, and the statuses of all that is answered. */
+/** Requests as bytes, and the statuses of all responses. */
 export const shapes: readonly [name: string, bytes: string | Buffer, statuses: number[]][] = [
   ["HEAD", `HEAD /web/metrics HTTP/1.1\r\n${host}${close}\r\n`, [200]],
   ["OPTIONS", `OPTIONS * HTTP/1.1\r\n${host}${close}\r\n`, [405]],
@@ -53,7 +53,7 @@ export const shapes: readonly [name: string, bytes: string | Buffer, statuses: n
   ["chunked, and then not", post(`${chunked}Transfer-Encoding: identity\r\n`, `0\r\n\r\n${smuggled}`), [400]],
   ["a space before the colon", post("Transfer-Encoding : chunked\r\n", `0\r\n\r\n${smuggled}`), [400]],
   ["a vertical tab", post("Transfer-Encoding:\x0bchunked\r\n", `0\r\n\r\n${smuggled}`), [400]],
-  // The answer comes before the body, and what follows the broken body is no request.
+  // The response precedes the body, and nothing after the broken body is a request.
   ["a chunk of no length", `${get("/-/healthy", chunked)}ZZ\r\nhello\r\n0\r\n\r\n${smuggled}`, [200]],
   ["a chunk longer than all", `${get("/-/healthy", chunked)}FFFFFFFFFFFFFFFFF\r\n${smuggled}`, [200]],
   [

@@ -4,11 +4,11 @@ import { PasswordChecks } from "../../../src/server/listener/password-checks.js"
 const limits = { perSecond: 5, waiting: 6, waitingPerClient: 2 };
 const password = Buffer.from("p");
 
-describe("looks at passwords", () => {
+describe("password checks", () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it("one after the other, and only so many a second", async () => {
+  it("run one at a time and at a limited rate", async () => {
     let running = 0;
     let most = 0;
     let begun = 0;
@@ -27,7 +27,7 @@ describe("looks at passwords", () => {
     expect(most).toBe(1);
   });
 
-  it("go on after one that fails", async () => {
+  it("continue after an error", async () => {
     let calls = 0;
     const checks = new PasswordChecks(limits, async () => {
       if (++calls === 1) throw new Error("no memory");
@@ -40,15 +40,15 @@ describe("looks at passwords", () => {
     expect(await second).toBe(true);
   });
 
-  it("wait in a bounded line, of one client only some", () => {
+  it("have a limited queue, in total and per client", () => {
     const checks = new PasswordChecks(limits, () => new Promise(() => {}));
     const ask = (client: string) => checks.check(password, "hash", client) !== undefined;
-    // One is looked at, two wait.
+    // One is running, two wait.
     expect([ask("a"), ask("a"), ask("a"), ask("a")]).toEqual([true, true, true, false]);
     expect([ask("b"), ask("c"), ask("d"), ask("e"), ask("f")]).toEqual([true, true, true, true, false]);
   });
 
-  it("end when they are stopped", async () => {
+  it("end when stopped", async () => {
     let calls = 0;
     const checks = new PasswordChecks(limits, async () => ++calls > 0);
     void checks.check(password, "hash", "a");

@@ -12,8 +12,8 @@ const slow = 200;
 
 beforeAll(requireBuild);
 
-describeUnless(tooFewFiles(), "five thousand idle connections, and some that send a byte at a time", () => {
-  it("keep nobody from scraping, and are closed after a while", { timeout: 60_000 }, async () => {
+describeUnless(tooFewFiles(), "five thousand idle connections, and some that send single bytes", () => {
+  it("do not prevent scrapes, and are closed after a while", { timeout: 60_000 }, async () => {
     const victim = await startVictim();
     const sockets: Socket[] = [];
     onTestFinished(() => {
@@ -22,7 +22,7 @@ describeUnless(tooFewFiles(), "five thousand idle connections, and some that sen
     const opened = (count: number) =>
       Promise.all(
         Array.from({ length: count }, async () => {
-          // It reads: else it would not see that its connection has ended.
+          // Without reading, it would not notice that its connection was closed.
           const socket = open(victim.port);
           const one = { socket, text: "" };
           socket.on("data", (data) => (one.text += data));
@@ -41,7 +41,7 @@ describeUnless(tooFewFiles(), "five thousand idle connections, and some that sen
       }
       await meanwhile();
       expect(sockets.filter(({ destroyed }) => destroyed)).toEqual([]);
-      // A byte now and then does not keep a connection alive.
+      // A byte now and then does not keep a connection open.
       while (slowHeaders!.some(({ socket }) => !socket.destroyed)) {
         for (const { socket } of [...slowHeaders!, ...slowBodies!]) if (socket.writable) socket.write("x");
         await sleep(500);
@@ -55,7 +55,7 @@ describeUnless(tooFewFiles(), "five thousand idle connections, and some that sen
   });
 });
 
-/** Why there cannot be so many connections, if so: both ends need a file for each. */
+/** Why this machine cannot open so many connections, if so: both ends need a file descriptor for each. */
 function tooFewFiles(): string | undefined {
   const [, most] = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
   const wanted = idle + 3 * slow + 500;

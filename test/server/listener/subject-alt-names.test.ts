@@ -16,7 +16,7 @@ describe("subject alternative names", () => {
     expect(subjectAltNames(text)).toEqual(names);
   });
 
-  it("are compared with IPv6 in its short form", () => {
+  it("have IPv6 addresses in canonical form", () => {
     expect(canonicalName("2001:0db8::0001")).toBe("2001:db8::1");
     expect(canonicalName("a.example")).toBe("a.example");
   });

@@ -55,7 +55,7 @@ async function setUp(fields: Partial<TlsConfig> = {}) {
   return { ...set, ask, connectTo: (options: ConnectionOptions = {}) => connectTo(set.port, options) };
 }
 
-/** A TLS connection whose handshake is done. */
+/** A TLS connection after its handshake. */
 async function connectTo(port: number, options: ConnectionOptions = {}): Promise<TLSSocket> {
   const socket = connect({ port, host: "127.0.0.1", ca: ca.cert, ...options });
   socket.on("error", () => {});
@@ -67,7 +67,7 @@ async function connectTo(port: number, options: ConnectionOptions = {}): Promise
   return socket;
 }
 
-/** Asks on a connection that stays open; answers the status. */
+/** Sends a request on a connection that stays open. @returns the status. */
 function askOn(socket: TLSSocket): Promise<number> {
   return new Promise((resolve, reject) => {
     socket.once("data", (data) => resolve(Number(/^HTTP\/1\.1 (\d+)/.exec(data.toString())?.[1])));
@@ -79,7 +79,7 @@ function askOn(socket: TLSSocket): Promise<number> {
 const titleOf = (socket: TLSSocket) => socket.getPeerCertificate().subject.CN;
 
 describe("TLS", () => {
-  it("is spoken, and plain HTTP is not answered", async () => {
+  it("is required: plain HTTP gets no response", async () => {
     const { ask, port } = await setUp();
     expect(await ask()).toBe(200);
     const answer = await new Promise<string>((resolve) => {
@@ -94,14 +94,14 @@ describe("TLS", () => {
     expect(answer).not.toContain("HTTP/1.1 200");
   });
 
-  it("is spoken in the versions that are allowed", async () => {
+  it("uses the allowed versions", async () => {
     const { connectTo } = await setUp({ maxVersion: "TLSv1.2" });
     expect((await connectTo()).getProtocol()).toBe("TLSv1.2");
     const newer = await setUp({ minVersion: "TLSv1.3" });
     await expect(newer.connectTo({ maxVersion: "TLSv1.2" })).rejects.toThrow(/version/);
   });
 
-  it("is spoken with the ciphers and curves that are allowed", async () => {
+  it("uses the allowed ciphers and curves", async () => {
     const { connectTo } = await setUp({
       ciphers: "ECDHE-ECDSA-AES256-GCM-SHA384",
       curves: "secp384r1",
@@ -124,7 +124,7 @@ describe("client certificates", () => {
     ["RequireAnyClientCert", "refused", 200, 200],
     ["VerifyClientCertIfGiven", 200, 200, "refused"],
     ["RequireAndVerifyClientCert", "refused", 200, "refused"],
-  ])("with %s: none %s, a good one %s, a bad one %s", async (clientAuth, ifNone, ifGood, ifBad) => {
+  ])("with %s: none %s, a valid one %s, an invalid one %s", async (clientAuth, ifNone, ifGood, ifBad) => {
     const verifies = clientAuth.includes("Verify");
     const { ask } = await setUp({ clientAuth, ...(verifies ? { clientCa: ca.cert } : {}) });
     for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
@@ -149,7 +149,7 @@ describe("client certificates", () => {
     expect(await ask(good())).toBe(expected);
   });
 
-  it("that are refused never come to a request, however early it is sent", async () => {
+  it("that are refused never reach a request, however early it is sent", async () => {
     const { port, telemetry } = await setUp({ clientAuth: "RequireAnyClientCert" });
     const socket = connect({ port, host: "127.0.0.1", ca: ca.cert });
     socket.on("error", () => {});
@@ -164,8 +164,8 @@ describe("client certificates", () => {
   });
 });
 
-describe("a change while it runs", () => {
-  it("gives new connections the new certificate and leaves the old ones open", async () => {
+describe("a changed configuration", () => {
+  it("presents the new certificate to new connections and leaves open ones open", async () => {
     const { server: http, connectTo } = await setUp();
     const kept = await connectTo();
     expect(titleOf(kept)).toBe("server");
@@ -176,7 +176,7 @@ describe("a change while it runs", () => {
     expect(titleOf(kept)).toBe("server");
   });
 
-  it("to another authority holds for new connections, also those that resume an old session", async () => {
+  it("applies a new authority to new connections, even those that resume a session", async () => {
     const clientAuth = "RequireAndVerifyClientCert";
     const { server: http, connectTo, ask } = await setUp({ clientAuth, clientCa: ca.cert });
     const first = await connectTo({ cert: client.cert, key: client.key });
@@ -189,7 +189,7 @@ describe("a change while it runs", () => {
     await expect(resumed.then(askOn)).rejects.toThrow();
   });
 
-  it("that would turn TLS off or on, or change who must show a certificate, is refused", async () => {
+  it("is rejected if it turns TLS on or off or changes client_auth_type", async () => {
     const { server: http, ask } = await setUp();
     expect(() => http.use(openAccess)).toThrow(/cannot turn TLS off while the proxy is running: restart it/);
     expect(() => http.use({ ...openAccess, tls: tlsConfig({ clientAuth: "RequestClientCert" }) })).toThrow(
@@ -201,7 +201,7 @@ describe("a change while it runs", () => {
     expect((await plain.get("/targets")).status).toBe(200);
   });
 
-  it("a server that stops does not wait for who never finishes a handshake", async () => {
+  it("a stopping server does not wait for unfinished handshakes", async () => {
     const { server: http, port } = await setUp();
     const socket = connectTcp(port, "127.0.0.1");
     onTestFinished(() => void socket.destroy());

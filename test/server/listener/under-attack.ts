@@ -13,16 +13,16 @@ const series = 1000;
 
 /** A proxy to attack. */
 export interface Victim extends BuiltProxy {
-  /** What its sources serve. */
+  /** What its targets serve. */
   readonly texts: readonly string[];
-  /** What the healthy client shows to be let in. */
+  /** The credentials of the healthy client. */
   readonly authorization?: string;
 }
 
 /**
- * The built proxy with 20 sources of 90 kB: ten replicas of `web`, and `s10` to `s19`.
+ * The built proxy with 20 targets of 90 kB: ten replicas of `web`, and `s10` to `s19`.
  *
- * @param lock settings that lock it, and what opens it; nothing: it is open.
+ * @param lock settings that require authentication, and the credentials. None by default.
  */
 export async function startVictim(lock?: {
   readonly settings: Readonly<Record<string, string>>;
@@ -56,24 +56,24 @@ function sourceText(): string {
   return `# TYPE lab_metric gauge\n${lines.join("")}`;
 }
 
-/** Bytes: far below what each of the attacks takes where nothing bounds it. */
+/** In bytes: far below what each attack takes without a limit. */
 export const memoryLimit = 128 * 1024 * 1024;
 
-/** What the process used. */
+/** Resources that the process used. */
 export interface Observed {
-  /** Bytes of memory above what the process held before. */
+  /** Bytes of memory above the level before the attack. */
   readonly grownBy: number;
 }
 
-/** How long an attack goes on at least, in milliseconds, and how many scrapes are answered in that time. */
+/** Minimum duration of an attack in milliseconds, and number of scrapes during it. */
 const attackMs = 800;
 const scrapesMeanwhile = 3;
 
 /**
- * Runs an attack while a healthy client scrapes one source and a merge in a loop, each of its answers whole and
- * right, and the memory of the process is watched.
+ * Runs an attack while a healthy client scrapes one target and a merge in a loop. Checks that its responses are
+ * complete and correct, and measures the memory of the process.
  *
- * @param attack gets a function that waits until some scrapes have been answered, while the attack goes on.
+ * @param attack receives a function that waits for a few scrapes during the attack.
  */
 export async function underAttack(
   victim: Victim,
@@ -96,7 +96,7 @@ export async function underAttack(
   let scrapes = 0;
   let peak = idle;
   const scrape = async () => {
-    // At least one after the attack is over.
+    // At least one after the attack.
     for (let last = false; !last; ) {
       last = over;
       expect(await get("/s15/metrics")).toEqual({ status: 200, text: victim.texts[15] });

@@ -11,7 +11,7 @@ import { tempFolder } from "../../support/temp-folder.js";
 const hash = (salt: string) => `$2b$10$${salt.padEnd(53, "a")}`;
 const timings = { poll: 50, settle: 20 };
 
-/** Watches a folder's files; `used` is what it went over to, `told` what the log says. */
+/** Watches the files of a folder. `used`: the applied configurations, `logged`: the log. */
 async function setUp(
   makeSettings: (folder: string) => AccessSettings,
   use: (access: Access) => void = () => {},

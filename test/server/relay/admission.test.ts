@@ -11,7 +11,7 @@ function admission(allow: string, options: Partial<AdmissionOptions> = {}): Admi
   return new Admission({ allow: allowed(allow), targets: () => [], resolve: namesIn({}), ...options });
 }
 
-/** The addresses that may be dialled, or why none may. */
+/** The addresses that may be dialled, or the reason why there are none. */
 async function admit(allow: string, url: string, options: Partial<AdmissionOptions> = {}) {
   try {
     return await admission(allow, options).admit(readRelayTarget([url]), never);
@@ -41,7 +41,7 @@ describe("an address in the URL is admitted", () => {
   });
 });
 
-describe("what is never admitted, whatever the list says,", () => {
+describe("what is never admitted, whatever RELAY_ALLOW contains,", () => {
   it.each([
     "http://169.254.169.254/latest/meta-data/",
     "http://2852039166/",
@@ -65,7 +65,7 @@ describe("what is never admitted, whatever the list says,", () => {
     expect(await admit(everything, url)).toMatch(/never relayed$/);
   });
 
-  it("is a name that leads there", async () => {
+  it("is a name that resolves to such an address", async () => {
     const resolve = namesIn({
       "a.test": [["169.254.169.254"]],
       "b.test": [["fe80::1%eth0"]],
@@ -93,7 +93,7 @@ describe("what is never admitted, whatever the list says,", () => {
     );
   });
 
-  it("is any host at the engine's port while nobody knows where the engine is", async () => {
+  it("is any host at the engine's port while the engine's name cannot be resolved", async () => {
     const engine = { host: "engine.test", port: 1234 };
     expect(await admit(everything, "http://10.0.0.9:1234/", { engine })).toMatch(
       /whose address cannot be resolved$/,
@@ -112,7 +112,7 @@ describe("loopback", () => {
     ["127.0.0.1:9100", "http://a.test:9100/"],
     ["[::1]:9100", "http://[::1]:9100/"],
     ["localhost:9100", "http://localhost:9100/"],
-  ])("is admitted by %s, which means it: %s", async (allow, url) => {
+  ])("is admitted by the explicit entry %s: %s", async (allow, url) => {
     expect(await admit(allow, url, { resolve })).toBeInstanceOf(Array);
   });
 
@@ -135,7 +135,7 @@ describe("loopback", () => {
     );
   });
 
-  it("is never meant by an address that only wraps it", async () => {
+  it("is not admitted by an address that only embeds it", async () => {
     expect(await admit(everything, "http://[::127.0.0.1]:9100/")).toMatch(/never relayed$/);
     expect(await admit(everything, "http://[64:ff9b::127.0.0.1]:9100/")).toMatch(/never relayed$/);
   });
@@ -172,14 +172,14 @@ describe("a name", () => {
     expect(await admit(allow, url, { resolve })).toMatch(/^RELAY_ALLOW does not allow .* at port \d+$/);
   });
 
-  it("is not even looked up for a port that nothing allows", async () => {
+  it("is not resolved for a port that no entry allows", async () => {
     const names = namesIn({ node: [["10.0.0.1"]] });
     await admit("10.0.0.0/8:9100", "http://node:9101/", { resolve: names });
     expect(names.asked).toEqual([]);
   });
 });
 
-describe("the word targets", () => {
+describe("the entry `targets`", () => {
   const targets = () => [
     targetAt(["http://172.18.0.3/metrics", "http://172.18.0.3:8080/metrics", "https://[fd00::3]:8443/"]),
     targetAt("http://db.test:9187/metrics"),
@@ -207,11 +207,11 @@ describe("the word targets", () => {
     ["http://10.0.0.7:9187/metrics", false],
     ["http://other.test:9187/metrics", false],
     ["http://rebound.test:9187/metrics", false],
-  ])("admits where discovery looks for targets: %s: %s", async (url, is) => {
+  ])("admits the addresses at which discovery found targets: %s: %s", async (url, is) => {
     expect(Array.isArray(await admit("targets", url, { resolve, targets }))).toBe(is);
   });
 
-  it("follows what discovery finds", async () => {
+  it("follows discovery", async () => {
     const found = [targetAt("http://10.0.0.1:9100/metrics")];
     const gate = admission("targets", { targets: () => found });
     const target = readRelayTarget(["http://10.0.0.1:9100/metrics"]);
@@ -220,7 +220,7 @@ describe("the word targets", () => {
     await expect(gate.admit(target, never)).rejects.toMatchObject({ status: 403 });
   });
 
-  it("admits nothing that is never relayed, also where a targets file names it", async () => {
+  it("admits no forbidden address, even if a targets file contains it", async () => {
     const metadata = () => [targetAt("http://169.254.169.254/metrics")];
     expect(await admit("targets", "http://169.254.169.254/metrics", { targets: metadata })).toMatch(/never/);
   });

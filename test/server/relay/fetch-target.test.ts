@@ -23,7 +23,7 @@ beforeAll(() => {
   };
 });
 
-/** The built proxy, whose relay may ask loopback. */
+/** The built proxy, with a relay that allows loopback. */
 function startProxy(settings: Record<string, string> = {}): Promise<BuiltProxy> {
   return startBuiltProxy({ RELAY_ALLOW: "127.0.0.0/8:*", ...settings }, "/-/healthy");
 }
@@ -31,7 +31,7 @@ function startProxy(settings: Record<string, string> = {}): Promise<BuiltProxy> 
 const relayed = (proxy: BuiltProxy, target: string) =>
   proxy.get(`/relay?target=${encodeURIComponent(target)}`);
 
-/** An exporter that shows a certificate; `asked` counts the requests that it got. */
+/** An exporter with a certificate; `asked` counts its requests. */
 async function startExporter({ cert, key }: Certificate) {
   let asked = 0;
   const server = createServer({ cert, key }, (_request, response) => {
@@ -47,8 +47,8 @@ async function startExporter({ cert, key }: Certificate) {
   return { port: (server.address() as AddressInfo).port, asked: () => asked };
 }
 
-describeUnless(isOnPath("nginx") ? undefined : "nginx is not there", "a relayed https target", () => {
-  it("is asked, by name or address, where NODE_EXTRA_CA_CERTS has the authority of its certificate", async () => {
+describeUnless(isOnPath("nginx") ? undefined : "nginx is not installed", "a relayed https target", () => {
+  it("is requested by name or address if NODE_EXTRA_CA_CERTS contains the authority of its certificate", async () => {
     const { certFile, keyFile } = own.issue("nginx");
     const folder = tempFolder();
     writeFileSync(join(folder, "metrics"), "nginx_up 1\n");
@@ -63,8 +63,8 @@ describeUnless(isOnPath("nginx") ? undefined : "nginx is not there", "a relayed 
   });
 });
 
-describe("a relayed https target is not asked, and 502 says why, where its certificate", () => {
-  it("is of an authority that nobody has named", async () => {
+describe("a relayed https target is not requested, and 502 has the reason, if its certificate", () => {
+  it("is from an unknown authority", async () => {
     const exporter = await startExporter(own.issue("unknown-authority"));
     const proxy = await startProxy();
     expect(await relayed(proxy, `https://127.0.0.1:${exporter.port}/metrics`)).toEqual({
@@ -74,7 +74,7 @@ describe("a relayed https target is not asked, and 502 says why, where its certi
     expect(exporter.asked()).toBe(0);
   });
 
-  it("is of another authority than the one that NODE_EXTRA_CA_CERTS has, or for another name, or signed by itself", async () => {
+  it("is from an authority that is not in NODE_EXTRA_CA_CERTS, or for another name, or self-signed", async () => {
     const proxy = await startProxy({ NODE_EXTRA_CA_CERTS: own.certFile });
     const refused: [Certificate, RegExp][] = [
       [foreign.issue("foreign"), /unable to verify/],

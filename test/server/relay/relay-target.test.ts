@@ -42,11 +42,11 @@ describe("the parameter target", () => {
     ["http://[::ffff:127.0.0.1]/", "::ffff:7f00:1"],
     ["http://[0:0:0:0:0:0:0:1]/", "::1"],
     ["http://[::127.0.0.1]/", "::7f00:1"],
-  ])("that says %s means %s", (text, host) => {
+  ])("is parsed: %s is %s", (text, host) => {
     expect(readRelayTarget([text]).host).toBe(host);
   });
 
-  it("is there once", () => {
+  it("is required exactly once", () => {
     expect(refusalOf().message).toMatch(/^one parameter target is required/);
     expect(refusalOf("").message).toMatch(/^one parameter target is required/);
     expect(refusalOf("http://a/", "http://b/").message).toMatch(/^one parameter target is required/);
@@ -104,14 +104,14 @@ describe("the parameter target", () => {
     ["http://[::1%25lo]/", "not a valid URL"],
     ["http://[v1.x]/", "not a valid URL"],
     [`http://node/${"x".repeat(2048)}`, "longer than 2048"],
-  ])("is refused where it is %j: %s", (text, reason) => {
+  ])("is rejected if it is %j: %s", (text, reason) => {
     const { status, message } = refusalOf(text);
     expect(status).toBe(400);
     expect(message).toContain(reason);
     expect(message).not.toMatch(/[\r\n]|secret/);
   });
 
-  it("is one request of one host, or refused, whatever it is", () => {
+  it("is one request to one host, or rejected, for any input", () => {
     const piece = fc.constantFrom(
       ..."abc019.:/?#@%\\[]\r\n\t ;&=~",
       ...["http://", "https://", "127.0.0.1", "%0d", "%0A", "%2f", "%00", "::1", "..", "0x7f"],

@@ -6,16 +6,16 @@ import { answerWith, startTarget, startTcpTarget, textType } from "../../support
 
 const brief = { "x-prometheus-scrape-timeout-seconds": "0.8" };
 
-describe("a target cannot keep the relay:", () => {
+describe("a target cannot block the relay:", () => {
   it.each<[string, Parameters<typeof startTcpTarget>[0]]>([
-    ["it takes the connection and says nothing", () => undefined],
+    ["it accepts the connection and sends nothing", () => undefined],
     ["it sends headers for an hour", (socket) => drip(socket, "HTTP/1.1 200 OK\r\n", "X-Header: 1\r\n")],
     [
       "it drips its body for an hour",
       (socket) => drip(socket, `HTTP/1.1 200 OK\r\nContent-Type: ${textType}\r\n\r\n`, "up 1\n"),
     ],
-    ["it only ever says that it goes on", (socket) => drip(socket, "", "HTTP/1.1 100 Continue\r\n\r\n")],
-  ])("%s, and the time that the client gave ends it", async (_what, behave) => {
+    ["it sends only 100 Continue", (socket) => drip(socket, "", "HTTP/1.1 100 Continue\r\n\r\n")],
+  ])("%s, until the timeout of the client", async (_what, behave) => {
     let closed = false;
     const { url } = await startTcpTarget((socket) => {
       socket.on("close", () => (closed = true));
@@ -24,13 +24,13 @@ describe("a target cannot keep the relay:", () => {
     });
     const { ask } = await setUpRelay();
     const { status, text } = await ask(url, brief);
-    // A flood of 1xx answers is a fault to the HTTP client, before the time is over.
+    // The HTTP client treats a flood of 1xx responses as an error, before the timeout.
     expect([502, 504]).toContain(status);
     if (status === 504) expect(text).toMatch(/^127\.0\.0\.1:\d+: no complete response within 0\.4 s\n$/);
     await expect.poll(() => closed).toBe(true);
   });
 
-  it("a name server that does not answer is given up, too", async () => {
+  it("a name server that does not respond", async () => {
     const { ask } = await setUpRelay({ allow: "slow.test:*", resolve: () => new Promise(() => undefined) });
     expect(await ask("http://slow.test:9100/metrics", brief)).toMatchObject({
       status: 504,
@@ -38,7 +38,7 @@ describe("a target cannot keep the relay:", () => {
     });
   });
 
-  it("it sends without end", async () => {
+  it("it sends an endless body", async () => {
     const target = await startTarget((_request, response) => {
       response.writeHead(200, { "content-type": textType });
       const more = () => {
@@ -69,7 +69,7 @@ describe("a target cannot keep the relay:", () => {
     });
   });
 
-  it("all of them together hold no more than two answers of the largest size", async () => {
+  it("all responses together take no more memory than two of the maximum size", async () => {
     const half = Array.from({ length: 3000 }, (_, index) => `a{index="${index}"} ${Math.random()}\n`).join(
       "",
     );
@@ -82,7 +82,7 @@ describe("a target cannot keep the relay:", () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([503, 504, 504]);
     expect(answers.find(({ status }) => status === 503)?.text).toMatch(/too many bytes are being relayed/);
     await expect.poll(() => metric("requests_in_flight")).toBe(0);
-    // What they held is given back.
+    // Their memory was released.
     const well = await startTarget(answerWith(half));
     expect((await Promise.all([1, 2].map(() => ask(well.url)))).map(({ status }) => status)).toEqual([
       200, 200,
@@ -90,8 +90,8 @@ describe("a target cannot keep the relay:", () => {
   });
 });
 
-describe("a client cannot keep the relay:", () => {
-  it("64 requests are under way at most", async () => {
+describe("a client cannot block the relay:", () => {
+  it("at most 64 concurrent requests", async () => {
     const held: (() => void)[] = [];
     const target = await startTarget((asked, response) => {
       held.push(() => answerWith("up 1\n")(asked, response));
@@ -113,7 +113,7 @@ describe("a client cannot keep the relay:", () => {
     expect((await again).status).toBe(200);
   });
 
-  it("one that does not read its answer is cut off", async () => {
+  it("one that does not read its response is disconnected", async () => {
     const text = `# ${"x".repeat(8 * 1024 * 1024 - 100)}\n`;
     const target = await startTarget(answerWith(text));
     const { port, metric } = await setUpRelay({ sendTimeout: 0.3 });
@@ -126,7 +126,7 @@ describe("a client cannot keep the relay:", () => {
     expect(await metric("requests_in_flight")).toBe(0);
   });
 
-  it("one that asks through the relay for the relay goes in no circle", async () => {
+  it("one that requests the relay through the relay causes no loop", async () => {
     const { ask, port } = await setUpRelay();
     const url = `http://127.0.0.1:${port}/relay?target=${encodeURIComponent(`http://127.0.0.1:${port}/metrics`)}`;
     expect(await ask(url)).toMatchObject({ status: 502, text: expect.stringContaining("status 403") });
@@ -156,7 +156,7 @@ describe("redirects are not followed:", () => {
   });
 });
 
-describe("nothing can be smuggled through the path:", () => {
+describe("nothing can be smuggled in the path:", () => {
   const refused = [
     "/ HTTP/1.1\r\nHost: evil\r\n\r\nGET /admin",
     "/\r\nX-Evil: 1",
@@ -171,7 +171,7 @@ describe("nothing can be smuggled through the path:", () => {
     "/\u010d\u010a",
     "/#/admin",
   ];
-  it.each(refused)("%j is refused, and the target hears nothing", async (path) => {
+  it.each(refused)("%j is rejected, and the target receives nothing", async (path) => {
     const target = await startTarget(answerWith("up 1\n"));
     const { ask } = await setUpRelay();
     expect((await ask(`http://127.0.0.1:${target.port}${path}`)).status).toBe(400);
@@ -192,7 +192,7 @@ describe("nothing can be smuggled through the path:", () => {
     expect(target.requests).toEqual([`GET ${asked}`]);
   });
 
-  it("a line break that comes encoded once more in the request is seen as the one that it is", async () => {
+  it("a line break that is encoded twice is detected", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { get } = await setUpRelay();
     const url = `http://127.0.0.1:${target.port}/`;
@@ -201,7 +201,7 @@ describe("nothing can be smuggled through the path:", () => {
     expect(target.requests).toEqual([]);
   });
 
-  it("what a client sends behind its request does not reach the target", async () => {
+  it("what a client sends after its request does not reach the target", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { port } = await setUpRelay();
     const socket = createConnection(port, "127.0.0.1");
@@ -214,14 +214,14 @@ describe("nothing can be smuggled through the path:", () => {
   });
 });
 
-/** Writes the beginning, then the same piece again and again. */
+/** Writes a head, then the same chunk repeatedly. */
 function drip(socket: Socket, beginning: string, piece: string): void {
   socket.write(beginning);
   const timer = setInterval(() => socket.write(piece), 20);
   socket.on("close", () => clearInterval(timer));
 }
 
-/** So many megabytes of a comment, as gzip of this level. */
+/** A comment of so many megabytes, compressed with this level. */
 function bomb(megabytes: number, level: number): Buffer {
   const line = Buffer.from(`#${"a".repeat(1024 * 1024 - 2)}\n`);
   return gzipSync(Buffer.concat(Array(megabytes).fill(line)), { level });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { createSystemResolver } from "../../../src/server/relay/system-resolver.js";
 
-describe("looking names up", () => {
-  it("lets only so many wait, those included whose clients are gone", async () => {
+describe("resolving names", () => {
+  it("has a limited queue, which includes lookups of disconnected clients", async () => {
     const asked: string[] = [];
     const resolve = createSystemResolver((host) => {
       asked.push(host);
@@ -19,7 +19,7 @@ describe("looking names up", () => {
     expect(asked).toEqual(["slow0.test", "slow1.test"]);
   });
 
-  it("goes on with those that wait when one is there", async () => {
+  it("continues with the queue when a lookup has finished", async () => {
     const resolve = createSystemResolver(async () => [{ address: "10.0.0.1", family: 4 }]);
     const { signal } = new AbortController();
     const hosts = Array.from({ length: 60 }, (_, index) => `${index}.test`);

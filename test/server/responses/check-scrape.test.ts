@@ -6,26 +6,26 @@ import { setUpServer } from "../../support/http-server.js";
 const long = `${"# a comment\n".repeat(120_000)}a 2\n`;
 const cut = (gzip: Buffer) => Buffer.concat([gzip.subarray(0, -9), gzip.subarray(-8)]);
 
-/** What another node says that it has scraped, and has not. */
+/** Scrapes that do not match their metadata. */
 const faults: [what: string, reason: RegExp, fields: Partial<Scrape> & { text?: string }][] = [
   ["a web page", /not a valid exposition: line 1/, { text: "<html>\n" }],
   ["a text that ends in the middle of a sample", /not a valid exposition: line 2/, { text: 'a 1\nb{c="d' }],
   ["text for OpenMetrics", /# EOF/, { contentType: "application/openmetrics-text; version=1.0.0" }],
-  ["more samples than it says", /does not have its stated number of samples/, { text: "a 1\nb 1\n" }],
-  ["less than it says", /does not have its stated size/, { size: 6 }],
-  ["more than it says", /./, { size: 3 }],
+  ["more samples than stated", /does not have its stated number of samples/, { text: "a 1\nb 1\n" }],
+  ["less than stated", /does not have its stated size/, { size: 6 }],
+  ["more than stated", /./, { size: 3 }],
   [
-    "bytes behind the gzip stream",
+    "bytes after the gzip stream",
     /does not have its stated size/,
     { gzip: Buffer.concat([gzipSync("a 1\n"), Buffer.alloc(9)]), size: 4 },
   ],
-  ["a gzip stream that is cut", /./, { gzip: cut(gzipSync("a 1\n")), size: 4 }],
+  ["a truncated gzip stream", /./, { gzip: cut(gzipSync("a 1\n")), size: 4 }],
   ["a web page of megabytes", /not a valid exposition/, { text: `${long}<html>\n` }],
-  ["megabytes more than it says", /inflates to more than its stated size/, { text: long, size: 1_100_000 }],
+  ["megabytes more than stated", /inflates to more than its stated size/, { text: long, size: 1_100_000 }],
 ];
 
-describe.each(faults)("another node's entry that is %s", (_, reason, fields) => {
-  it.each(["gzip", "identity"])("is not served (%s), and named with the reason", async (encoding) => {
+describe.each(faults)("a scrape from another node that is %s", (_, reason, fields) => {
+  it.each(["gzip", "identity"])("is not served (%s), and listed with the reason", async (encoding) => {
     const { get, take } = await setUpServer();
     take("n2", fields);
     const headers = { "accept-encoding": encoding };
@@ -40,7 +40,7 @@ describe.each(faults)("another node's entry that is %s", (_, reason, fields) => 
     ]);
   });
 
-  it("costs no other source its place", async () => {
+  it("does not affect other scrapes", async () => {
     const { get, put, take } = await setUpServer();
     take("n2", { id: "docker:2", replica: "2", ...fields });
     put({ text: "good 1\n" });
@@ -49,11 +49,11 @@ describe.each(faults)("another node's entry that is %s", (_, reason, fields) => 
   });
 });
 
-describe("another node's entry that is what it says", () => {
+describe("a valid scrape from another node", () => {
   it.each([
     ["small", "a 2\n"],
     ["large", long],
-  ])("is served byte for byte, packed and plain (%s)", async (_, text) => {
+  ])("is served byte for byte, compressed and plain (%s)", async (_, text) => {
     const { get, take } = await setUpServer();
     const { gzip } = take("n2", { text });
     for (let time = 0; time < 2; time++) {

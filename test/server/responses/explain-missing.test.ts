@@ -1,20 +1,20 @@
 import { describe, expect, it } from "vitest";
 import { setUpServer, statusOf } from "../../support/http-server.js";
 
-/** A server whose cache publishes as node1 and has taken one entry of n2 that was just scraped. */
+/** A server whose cache publishes as node1 and has received one fresh scrape from n2. */
 async function setUp() {
   const server = await setUpServer();
   const { cache, clock, take } = server;
   cache.holdings.publish({ origin: "node1", epoch: 1, travels: () => true });
-  const hear = (sequence: number) => cache.holdings.reach("n2", { epoch: 1, sequence }, clock.monotonic());
-  hear(1);
-  const entry = take("n2", { id: "docker:9", replica: "2", text: "a 2\n" });
-  return { ...server, hear, entry };
+  const receive = (sequence: number) => cache.holdings.reach("n2", { epoch: 1, sequence }, clock.monotonic());
+  receive(1);
+  const scrape = take("n2", { id: "docker:9", replica: "2", text: "a 2\n" });
+  return { ...server, receive, scrape };
 }
 
-describe("a name whose only entries are another node's and stale", () => {
+describe("a name with only stale scrapes from another node", () => {
   it.each(["before", "after"])(
-    "is 503 and says since when the node is silent, %s they are dropped",
+    "is 503 with the time since the last update of the node, %s they are removed",
     async (when) => {
       const { get, clock, cache } = await setUp();
       expect((await get("/web/metrics")).text).toBe("a 2\n");
@@ -37,24 +37,24 @@ describe("a name whose only entries are another node's and stale", () => {
     },
   );
 
-  it("says so where the node lives and has nothing newer itself", async () => {
-    const { get, clock, cache, hear, entry } = await setUp();
+  it("has the reason that the node is alive but has no newer scrape", async () => {
+    const { get, clock, cache, receive, scrape } = await setUp();
     clock.advance(31);
-    hear(2);
-    cache.holdings.drop(entry);
+    receive(2);
+    cache.holdings.drop(scrape);
     expect(await get("/web/metrics")).toMatchObject({
       status: 503,
       text: 'no fresh metrics for "web": node n2 has published no new scrape for 31 s: see /targets on n2\n',
     });
   });
 
-  it("is 404 where the node has removed it, as when a service was removed", async () => {
-    const { get, cache, entry } = await setUp();
-    cache.holdings.drop(entry);
+  it("is 404 if the node has removed it, for example because the service was removed", async () => {
+    const { get, cache, scrape } = await setUp();
+    cache.holdings.drop(scrape);
     expect((await get("/web/metrics")).status).toBe(404);
   });
 
-  it("is 404 again where it came back and was removed then, and after an hour", async () => {
+  it("is 404 if it came back and was removed then, and after an hour", async () => {
     const { get, clock, cache, take } = await setUp();
     clock.advance(31);
     cache.dropStale();
@@ -69,7 +69,7 @@ describe("a name whose only entries are another node's and stale", () => {
     expect((await get("/web/metrics")).status).toBe(404);
   });
 
-  it("tells of this node's own replicas, too", async () => {
+  it("includes the reasons for replicas of this node", async () => {
     const { get, clock, cache, take } = await setUpServer({
       targets: [statusOf({ state: "down", reason: "connection refused" })],
     });

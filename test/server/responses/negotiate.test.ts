@@ -9,7 +9,7 @@ const protobufFirst =
   "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
 const chromium = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
 
-describe("the format of an answer", () => {
+describe("the format of a response", () => {
   it.each([
     ["Prometheus 2", prometheus2],
     ["Prometheus 3", prometheus3],
@@ -19,7 +19,7 @@ describe("the format of an answer", () => {
     ["a tool that wants JSON", "application/json"],
     ["one that takes only OpenMetrics", "application/openmetrics-text"],
     ["one with version in quotes", 'application/openmetrics-text; version="1.0.0"'],
-  ])("for %s is OpenMetrics where all sources are that", (_who, accept) => {
+  ])("for %s is OpenMetrics if all sources are", (_who, accept) => {
     expect(chooseFormat(readAccept(accept), ["openmetrics", "openmetrics"])).toBe("openmetrics");
     expect(chooseFormat(readAccept(accept), ["openmetrics", "text"])).toBe("text");
     expect(chooseFormat(readAccept(accept), ["text"])).toBe("text");
@@ -33,11 +33,11 @@ describe("the format of an answer", () => {
     ["asks for an OpenMetrics of the future", "application/openmetrics-text;version=2.0.0, text/plain;q=0.5"],
     ["asks for any text", "text/*"],
     ["prefers protobuf, then text", protobufFirst],
-  ])("for one that %s is text, whatever the sources are", (_who, accept) => {
+  ])("for a client that %s is text, whatever the sources are", (_who, accept) => {
     expect(chooseFormat(readAccept(accept), ["openmetrics"])).toBe("text");
   });
 
-  it("does not stumble over nonsense", () => {
+  it("tolerates invalid headers", () => {
     for (const accept of ["", ",", ";;;q=", "text/plain;q=abc", "text/plain;q=7", "a".repeat(100_000)]) {
       expect(["text", "openmetrics"]).toContain(chooseFormat(readAccept(accept), ["openmetrics"]));
     }

@@ -3,8 +3,8 @@ import { setUpServer } from "../../support/http-server.js";
 
 const damaged = { id: "docker:2", replica: "2", gzip: Buffer.from("no gzip at all") };
 
-describe("a source whose cached bytes are damaged", () => {
-  it("is left out of a merge, and named on /targets", async () => {
+describe("a damaged scrape", () => {
+  it("is omitted from a merge, and listed by /targets", async () => {
     const { get, put } = await setUpServer();
     put({ text: "a 1\n" });
     put(damaged);
@@ -19,7 +19,7 @@ describe("a source whose cached bytes are damaged", () => {
     ]);
   });
 
-  it("is left out of what is federated", async () => {
+  it("is omitted from /federate", async () => {
     const { get, put } = await setUpServer();
     put({ text: "a 1\n" });
     put(damaged);
@@ -29,7 +29,7 @@ describe("a source whose cached bytes are damaged", () => {
     expect(text.match(/instance="[^"]*"/g)).toEqual(['instance="shop_web.1"', 'instance="shop_web.3"']);
   });
 
-  it("is 503 with the reason where it is the only one, and breaks no other answer", async () => {
+  it("is 503 with the reason if it is the only one, and breaks no other response", async () => {
     const { get, put } = await setUpServer();
     put(damaged);
     expect(await get("/web/metrics")).toMatchObject({
@@ -40,7 +40,7 @@ describe("a source whose cached bytes are damaged", () => {
     expect((await get("/federate")).status).toBe(200);
   });
 
-  it("is served again, and not named any more, after its next scrape", async () => {
+  it("is replaced by the next scrape", async () => {
     const { get, put } = await setUpServer();
     put(damaged);
     await get("/web/metrics");

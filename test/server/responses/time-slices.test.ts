@@ -6,7 +6,7 @@ import { merge } from "../../../src/exposition/merge.js";
 import { runInSlices } from "../../../src/server/responses/time-slices.js";
 import { setUpServer } from "../../support/http-server.js";
 
-/** No two of its lines are alike: what was learned of one helps with no other. */
+/** All lines differ, so that no memoised line helps with another. */
 const hostile = Array.from({ length: 60_000 }, (_, index) => `a{l${index}="v"} 1\n`).join("");
 const source = { bytes: Buffer.from(hostile), format: "text", labels: [["instance", "x"]] } as const;
 
@@ -15,7 +15,7 @@ describe("while a hostile exposition", () => {
     ["is merged", () => merge([source], "text")],
     ["is federated", () => new Federation().add(source)],
     ["is converted", () => toText(Buffer.from(`${hostile}# EOF\n`))],
-  ])("%s, others have their turn", async (_, work) => {
+  ])("%s, other work runs", async (_, work) => {
     let done = false;
     const made = runInSlices<unknown>(work()).finally(() => {
       done = true;
@@ -26,7 +26,7 @@ describe("while a hostile exposition", () => {
     expect(turns).toBeGreaterThan(20);
   });
 
-  it("is made an answer of, the server goes on answering", async () => {
+  it("is prepared, the server responds to other requests", async () => {
     const { get, put } = await setUpServer();
     for (const replica of ["1", "2"]) put({ id: `docker:${replica}`, replica, text: hostile });
     let done = false;
@@ -40,7 +40,7 @@ describe("while a hostile exposition", () => {
   });
 });
 
-it("what goes wrong in a step is told to who waits for the work", async () => {
+it("an error in a step rejects the whole work", async () => {
   const mixed = merge([source, { ...source, format: "openmetrics" }], "openmetrics");
   await expect(runInSlices(mixed)).rejects.toThrow(RangeError);
 });

@@ -21,7 +21,7 @@ describe("/discovery", () => {
     statusOf({ state: "pending" }, { id: "test:4" }),
   ];
 
-  it("lists a target for each replica that has metrics, as http_sd wants it", async () => {
+  it("lists one target per replica with metrics, in http_sd format", async () => {
     const { get } = await setUpServer({ targets, advertiseAddress: "node1.example.org:2137" });
     const { status, headers, text } = await get("/discovery");
     expect(status).toBe(200);
@@ -49,17 +49,17 @@ describe("/discovery", () => {
     ]);
   });
 
-  it("is an empty list where there is nothing", async () => {
+  it("is an empty list without targets", async () => {
     expect((await (await setUpServer()).get("/discovery")).text).toBe("[]");
   });
 
-  it("gives out the host that the request was sent to where no address was told", async () => {
+  it("uses the Host header without ADVERTISE_ADDRESS", async () => {
     const { get, port } = await setUpServer({ targets });
     expect(JSON.parse((await get("/discovery")).text)[0].targets).toEqual([`127.0.0.1:${port}`]);
     expect((await get("/discovery", { host: "a b" })).status).toBe(400);
   });
 
-  it("is 503 while the list is not known, never a short list", async () => {
+  it("is 503 while the list is incomplete", async () => {
     const failing = { since: 0, reason: "the engine is away" };
     const broken = await setUpServer({ targets, providers: [{ name: "docker", failing }] });
     expect(await broken.get("/discovery")).toMatchObject({
@@ -81,7 +81,7 @@ describe("/discovery on other nodes", () => {
       ],
     );
 
-  it("gives each replica once, at the address of the node that scrapes it, or at this one's where it told none", async () => {
+  it("lists each replica once, at the address of its node, or at this node's if that one published none", async () => {
     const own = statusOf({}, { names: ["web", "shop_web"], job: "shop_web", replica: "1" });
     const { get, put, take, cache, clock } = await setUpServer({
       targets: [own],
@@ -96,7 +96,7 @@ describe("/discovery on other nodes", () => {
     take("n2", { id: "docker:2", replica: "2" });
     take("n3", { id: "docker:3", replica: "3" });
     take("n4", { id: "docker:4", replica: "a b" });
-    // It moved here from n2, which has not noticed yet.
+    // It moved here from n2, which still lists it.
     take("n2", { id: "docker:5", replica: "1" });
     const { text } = await get("/discovery");
     expect(advertised(text)).toEqual([
@@ -109,7 +109,7 @@ describe("/discovery on other nodes", () => {
     expect(advertised((await get("/discovery")).text)).toHaveLength(1);
   });
 
-  it("says of another node's replica what its entry says", async () => {
+  it("labels replicas of other nodes from their scrapes", async () => {
     const { get, take } = await setUpServer({ advertiseAddress: "node1.example.org:2137" });
     take("n2", { replica: "2" });
     expect(JSON.parse((await get("/discovery")).text)[0].labels).toEqual({

@@ -6,7 +6,7 @@ import { open } from "../../support/raw-client.js";
 const hours = 3_600_000;
 
 describe("/federate", () => {
-  it("has every sample with its job, its instance and the time of its scrape", async () => {
+  it("has every sample with its job, instance and the timestamp of its scrape", async () => {
     const { get, put, clock } = await setUpServer();
     const first = clock.now();
     put({ text: "# TYPE a gauge\na 1\n" });
@@ -26,7 +26,7 @@ describe("/federate", () => {
     );
   });
 
-  it("is for one service under its name, and for some with ?name=", async () => {
+  it("has one service under its name, and several with ?name=", async () => {
     const { get, put } = await setUpServer();
     put({ text: "a 1\n" });
     put({ id: "docker:2", job: "db", names: ["db"], text: "b 1\n" });
@@ -38,7 +38,7 @@ describe("/federate", () => {
     expect(some).not.toMatch(/^c\{/m);
   });
 
-  it("goes on without those that have nothing fresh, and is 404 for an unknown name", async () => {
+  it("omits names without fresh metrics, and is 404 for an unknown name", async () => {
     const { get, put } = await setUpServer({
       targets: [statusOf({ state: "down", reason: "connection refused" }, { names: ["sick"], job: "sick" })],
     });
@@ -48,7 +48,7 @@ describe("/federate", () => {
     expect((await get("/federate?name=web&name=none")).status).toBe(404);
   });
 
-  it("is 400 for more names than it takes, rather than short", async () => {
+  it("is 400 for too many names, instead of incomplete", async () => {
     const { get, put } = await setUpServer();
     const names = Array.from({ length: 1001 }, (_, index) => `s${index}`);
     for (const [index, name] of names.entries()) put({ id: `docker:${index}`, job: name, names: [name] });
@@ -59,34 +59,37 @@ describe("/federate", () => {
     expect((await asked([...names.slice(1), "s7"])).status).toBe(200);
   });
 
-  it("sees each name, whatever other parameters there are", async () => {
+  it("finds every name among many other parameters", async () => {
     const { get, put } = await setUpServer();
     put();
     expect((await get(`/federate?name=web&${"a&".repeat(1000)}name=none`)).status).toBe(404);
   });
 
-  it.each([404, 503])("looks for the reason of a %s once, however many names there are", async (status) => {
-    let looks = 0;
-    const sick = statusOf({ state: "down" }).target;
-    const names = Array.from({ length: 300 }, (_, index) => `sick${index}`);
-    const target = {
-      ...sick,
-      get names() {
-        looks++;
-        return status === 503 ? names : ["sick"];
-      },
-    };
-    const { get } = await setUpServer({ targets: [{ ...statusOf({ state: "down" }), target }] });
-    expect((await get(`/federate?${names.map((name) => `name=${name}`).join("&")}`)).status).toBe(status);
-    expect(looks).toBeLessThan(10);
-  });
+  it.each([404, 503])(
+    "searches for the reason of a %s once, however many names there are",
+    async (status) => {
+      let looks = 0;
+      const sick = statusOf({ state: "down" }).target;
+      const names = Array.from({ length: 300 }, (_, index) => `sick${index}`);
+      const target = {
+        ...sick,
+        get names() {
+          looks++;
+          return status === 503 ? names : ["sick"];
+        },
+      };
+      const { get } = await setUpServer({ targets: [{ ...statusOf({ state: "down" }), target }] });
+      expect((await get(`/federate?${names.map((name) => `name=${name}`).join("&")}`)).status).toBe(status);
+      expect(looks).toBeLessThan(10);
+    },
+  );
 
-  it("is empty where there is nothing at all", async () => {
+  it("is empty without any scrapes", async () => {
     const { get } = await setUpServer();
     expect(await get("/federate")).toMatchObject({ status: 200, text: "" });
   });
 
-  it("is packed for a client that takes gzip, and has no body for HEAD", async () => {
+  it("is compressed for clients that accept gzip, and has no body for HEAD", async () => {
     const { get, put } = await setUpServer();
     put();
     const { headers, body } = await get("/federate", { "accept-encoding": "gzip" });
@@ -96,8 +99,8 @@ describe("/federate", () => {
   });
 });
 
-describe("/federate over origins with clocks of their own", () => {
-  it("gives the origin's own time of the scrape where its clock is that of this node, give or take", async () => {
+describe("/federate with origins whose clocks differ", () => {
+  it("has the origin's timestamp if its clock differs only slightly", async () => {
     const { get, put, clock } = await setUpServer();
     const scrapedAt = clock.now() + 4900;
     put({ origin: "n2", text: "a 1\n", scrapedAt });
@@ -110,30 +113,33 @@ describe("/federate over origins with clocks of their own", () => {
   it.each([
     ["ahead", 2 * hours, "n2=7200.0"],
     ["behind", -5.2 * 1000, "n2=-5.2"],
-  ])("gives no time for an origin whose clock is far %s, and names it", async (_, offset, told) => {
-    const { get, put, clock } = await setUpServer();
-    const at = clock.now();
-    put({ text: "a 1\n" });
-    put({
-      id: "docker:2",
-      replica: "2",
-      origin: "n2",
-      text: "a 2\nb 3 1700000000000\n",
-      scrapedAt: at + offset,
-    });
-    for (const path of ["/federate", "/web/federate"]) {
-      const { headers, text } = await get(path);
-      expect(text).toContain(`a{job="shop_web",instance="shop_web.1"} 1 ${at}\n`);
-      expect(text).toContain('a{job="shop_web",instance="shop_web.2"} 2\n');
-      // What the target itself says is the target's word.
-      expect(text).toContain('b{job="shop_web",instance="shop_web.2"} 3 1700000000000\n');
-      expect(headers["x-clock-offset"]).toBe(told);
-    }
-  });
+  ])(
+    "has no timestamp for an origin whose clock is far %s, and names it in a header",
+    async (_, offset, header) => {
+      const { get, put, clock } = await setUpServer();
+      const at = clock.now();
+      put({ text: "a 1\n" });
+      put({
+        id: "docker:2",
+        replica: "2",
+        origin: "n2",
+        text: "a 2\nb 3 1700000000000\n",
+        scrapedAt: at + offset,
+      });
+      for (const path of ["/federate", "/web/federate"]) {
+        const { headers, text } = await get(path);
+        expect(text).toContain(`a{job="shop_web",instance="shop_web.1"} 1 ${at}\n`);
+        expect(text).toContain('a{job="shop_web",instance="shop_web.2"} 2\n');
+        // Timestamps of the target itself are kept.
+        expect(text).toContain('b{job="shop_web",instance="shop_web.2"} 3 1700000000000\n');
+        expect(headers["x-clock-offset"]).toBe(header);
+      }
+    },
+  );
 });
 
-describe("/federate for a client that reads", () => {
-  it("a little now and then is cut off when its time is over, as what it waits for is held for it", async () => {
+describe("/federate for a client", () => {
+  it("that reads too slowly is disconnected after the timeout", async () => {
     const { port, put } = await setUpServer({ federateSeconds: 0.5 });
     const text = Array.from({ length: 2000 }, (_, index) => `a{b="${"x".repeat(1000)}${index}"} 1\n`).join(
       "",
@@ -150,7 +156,7 @@ describe("/federate for a client that reads", () => {
     expect(socket.bytesRead).toBeLessThan(30 * text.length);
   });
 
-  it("all of it in time has all of it", async () => {
+  it("that reads in time is complete", async () => {
     const { get, put } = await setUpServer({ federateSeconds: 5 });
     put();
     expect((await get("/federate")).text).toMatch(/^up\{.*\n$/);

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { setUpServer } from "../../support/http-server.js";
 import { peerAt, replicating } from "../../support/replication-view.js";
 
-it("/ links to everything, and shows a strange name as text", async () => {
+it("/ has all links, and escapes names", async () => {
   const { get, put } = await setUpServer();
   put({ names: ["<script>alert(1)</script>"] });
   const { headers, text } = await get("/");
@@ -12,8 +12,8 @@ it("/ links to everything, and shows a strange name as text", async () => {
   expect(text).toContain('href="/%3Cscript%3Ealert(1)%3C%2Fscript%3E/metrics"');
 });
 
-describe("the status page on other nodes", () => {
-  it("lists peers and origins, and what is wrong, all as text", async () => {
+describe("the index page on other nodes", () => {
+  it("lists peers, origins and problems, escaped", async () => {
     const { get } = await setUpServer(
       replicating({
         peers: [
@@ -39,7 +39,7 @@ describe("the status page on other nodes", () => {
     }
   });
 
-  it("says why there are none", async () => {
+  it("has the reason if there are none", async () => {
     const alone = await setUpServer({ replication: { status: undefined, reason: "SSHPASS is not set" } });
     expect((await alone.get("/")).text).toContain("<li>no replication: SSHPASS is not set</li>");
     const worker = await setUpServer(replicating({ manager: false }));

@@ -6,7 +6,7 @@ import { describeUnless } from "../../support/describe-unless.js";
 import { setUpServer, statusOf } from "../../support/http-server.js";
 import { prometheusMissing, prometheusTargets, startPrometheus } from "../../support/prometheus.js";
 
-/** Job and replica as a targets file may name them; the first is what a target is called without labels. */
+/** Jobs and replicas as in a targets file. The first is the default name of a target without labels. */
 const names = [
   ["127.0.0.1", "127.0.0.1:9100"],
   ["::1", "[::1]:9100"],
@@ -16,8 +16,8 @@ const names = [
   ["a%2Fb", "50%25"],
 ] as const;
 
-describeUnless(prometheusMissing(), "paths that a real Prometheus is told", () => {
-  it("lead to each service of a printed configuration, and each replica of /discovery", {
+describeUnless(prometheusMissing(), "paths in the configuration of a real Prometheus", () => {
+  it("lead to every service of a printed configuration and every replica of /discovery", {
     timeout: 40_000,
   }, async ({ onTestFinished }) => {
     const targets = names.map(([job, replica], id) =>

@@ -14,7 +14,7 @@ import { answerWith, startTarget, startTcpTarget, textType } from "../../support
 const openMetricsType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 describe("/relay", () => {
-  it("is off unless RELAY_ALLOW is set, and says how it is turned on", async () => {
+  it("is disabled unless RELAY_ALLOW is set, and responds how to enable it", async () => {
     const { get } = await setUpServer();
     expect(await get("/relay?target=http://127.0.0.1:9100/metrics")).toMatchObject({
       status: 404,
@@ -22,7 +22,7 @@ describe("/relay", () => {
     });
   });
 
-  it("answers with the exposition of the target, whatever its path and parameters", async () => {
+  it("sends the exposition of the target, whatever its path and parameters", async () => {
     const target = await startTarget(answerWith("# a comment\nup   1\n\n"));
     const { ask } = await setUpRelay();
     const { status, text, headers } = await ask(`http://127.0.0.1:${target.port}/a/b;c?d=%20e&f=g`);
@@ -36,7 +36,7 @@ describe("/relay", () => {
     });
   });
 
-  it("reads a target that is written into the address as it stands", async () => {
+  it("accepts a target that is not URL-encoded", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { get } = await setUpRelay();
     expect((await get(`/relay?module=x&target=http://127.0.0.1:${target.port}/metrics`)).text).toBe("up 1\n");
@@ -56,7 +56,7 @@ describe("/relay", () => {
     });
   });
 
-  it("is 403 where RELAY_ALLOW does not allow the target", async () => {
+  it("is 403 if RELAY_ALLOW does not allow the target", async () => {
     const { ask } = await setUpRelay();
     expect(await ask("http://10.0.0.1:9100/metrics")).toMatchObject({
       status: 403,
@@ -64,7 +64,7 @@ describe("/relay", () => {
     });
   });
 
-  it("asks the target with GET for a HEAD, as many exporters know no HEAD", async () => {
+  it("sends GET to the target for HEAD, because many exporters do not support HEAD", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { ask } = await setUpRelay();
     const { status, headers, body } = await ask(target.url, {}, "HEAD");
@@ -74,13 +74,13 @@ describe("/relay", () => {
     expect(target.requests).toEqual(["GET /metrics"]);
   });
 
-  it("does not answer other methods", async () => {
+  it("rejects other methods", async () => {
     const { get } = await setUpRelay();
     expect((await get("/relay?target=http://127.0.0.1/", {}, "POST")).status).toBe(405);
   });
 });
 
-describe("the relay tells a target", () => {
+describe("the relay sends to a target", () => {
   async function headersFor(headers: Record<string, string>): Promise<IncomingHttpHeaders> {
     let seen: IncomingHttpHeaders = {};
     const target = await startTarget((asked, response) => {
@@ -93,7 +93,7 @@ describe("the relay tells a target", () => {
     return seen;
   }
 
-  it("nothing of the client but its formats and its time", async () => {
+  it("nothing of the client but its formats and timeout", async () => {
     const seen = await headersFor({
       authorization: "Bearer secret",
       "proxy-authorization": "Basic c2VjcmV0",
@@ -126,12 +126,12 @@ describe("the relay tells a target", () => {
     ["1.2", "0.7"],
     ["0.6", "0.3"],
     ["3600", "60"],
-  ])("for a client that waits %s s that there are %s s", async (told, seconds) => {
-    const seen = await headersFor({ "x-prometheus-scrape-timeout-seconds": told });
+  ])("for a client timeout of %s s, a timeout of %s s", async (header, seconds) => {
+    const seen = await headersFor({ "x-prometheus-scrape-timeout-seconds": header });
     expect(seen["x-prometheus-scrape-timeout-seconds"]).toBe(seconds);
   });
 
-  it("SCRAPE_TIMEOUT where the client does not say how long it waits", async () => {
+  it("SCRAPE_TIMEOUT without a client timeout", async () => {
     expect((await headersFor({}))["x-prometheus-scrape-timeout-seconds"]).toBe("3");
   });
 
@@ -145,21 +145,21 @@ describe("the relay tells a target", () => {
       expect.stringMatching(/^application\/openmetrics-text;version=1.0.0,/),
     ],
     ["*/*", "*/*"],
-  ])("of %s only what it checks", async (accept, sent) => {
+  ])("of Accept %s only the formats that it validates", async (accept, sent) => {
     expect((await headersFor({ accept })).accept).toEqual(sent);
   });
 });
 
-it.each(["0", "-1", "5s", "1e3", "NaN", ""])("a time-out of %j is refused or passed over", async (told) => {
+it.each(["0", "-1", "5s", "1e3", "NaN", ""])("a timeout of %j is rejected or ignored", async (header) => {
   const target = await startTarget(answerWith("up 1\n"));
   const { ask } = await setUpRelay();
-  const { status, text } = await ask(target.url, { "x-prometheus-scrape-timeout-seconds": told });
+  const { status, text } = await ask(target.url, { "x-prometheus-scrape-timeout-seconds": header });
   expect(status).toBe(400);
   expect(text).toBe("X-Prometheus-Scrape-Timeout-Seconds is not a number of seconds above 0\n");
 });
 
-describe("the relay hands on", () => {
-  it("the gzip bytes of the target to a client that takes gzip", async () => {
+describe("the relay returns", () => {
+  it("the gzip bytes of the target to clients that accept gzip", async () => {
     const bytes = gzipSync("up 1\n", { level: 9 });
     const target = await startTarget((_request, response) => {
       response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
@@ -174,14 +174,14 @@ describe("the relay hands on", () => {
     expect(plain.text).toBe("up 1\n");
   });
 
-  it("gzip also of a target that sends none", async () => {
+  it("gzip even if the target sends none", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { ask } = await setUpRelay();
     const { body } = await ask(target.url, { "accept-encoding": "gzip" });
     expect(gunzipSync(body).toString()).toBe("up 1\n");
   });
 
-  it("a large exposition whole", async () => {
+  it("a large exposition completely", async () => {
     const text = Array.from({ length: 150_000 }, (_, index) => `a_metric{index="${index}"} ${index}\n`).join(
       "",
     );
@@ -245,7 +245,7 @@ describe("502, with the reason in one line, is a target that", () => {
     ["answers with JSON", answerWith('{"secret":1}', "application/json"), /not a valid exposition: line 1/],
     ["ends in the middle of a line", answerWith("up 1\nup_"), /not a valid exposition: line 2/],
     [
-      "says gzip and sends none",
+      "declares gzip and sends none",
       (_request, response) => {
         response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
         response.end("up 1\n");
@@ -287,7 +287,7 @@ describe("502, with the reason in one line, is a target that", () => {
     expect(text).not.toContain("secret");
   });
 
-  it("is not there", async () => {
+  it("is not running", async () => {
     const { ask } = await setUpRelay();
     const port = await freePort();
     expect(await ask(`http://127.0.0.1:${port}/metrics`)).toMatchObject({
@@ -296,7 +296,7 @@ describe("502, with the reason in one line, is a target that", () => {
     });
   });
 
-  it("has a name that nobody knows", async () => {
+  it("has an unknown name", async () => {
     const { ask } = await setUpRelay({ resolve: namesIn({}) });
     expect(await ask("http://nowhere.test:9100/metrics")).toMatchObject({
       status: 502,
@@ -304,13 +304,13 @@ describe("502, with the reason in one line, is a target that", () => {
     });
   });
 
-  it("speaks something else than HTTP", async () => {
+  it("does not use HTTP", async () => {
     const { url } = await startTcpTarget((socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n"));
     const { ask } = await setUpRelay();
     expect((await ask(url)).status).toBe(502);
   });
 
-  it("has no certificate that this node trusts, though it is asked by its name", async () => {
+  it("has a certificate that this node does not trust, although it is requested by name", async () => {
     const names: string[] = [];
     const server = createTlsServer({
       SNICallback: (name, done) => {
@@ -329,8 +329,8 @@ describe("502, with the reason in one line, is a target that", () => {
   });
 });
 
-describe("a name is looked up once, and what was checked is what is dialled", () => {
-  /** Servers on two addresses of loopback with one port, which say where they are. */
+describe("a name is resolved once, and the checked address is dialled", () => {
+  /** Servers on two loopback addresses with the same port, which return their address. */
   async function startTwo(): Promise<{ port: number; hosts: string[] }> {
     const hosts: string[] = [];
     const port = await freePort();
@@ -350,7 +350,7 @@ describe("a name is looked up once, and what was checked is what is dialled", ()
     return { port, hosts };
   }
 
-  it("where the answer is another one a moment later", async () => {
+  it("even if it resolves to another address a moment later", async () => {
     const { port, hosts } = await startTwo();
     const resolve = namesIn({ "rebind.test": [["127.0.0.2"], ["127.0.0.3"]] });
     const { ask } = await setUpRelay({ allow: "127.0.0.2:*", resolve });
@@ -358,12 +358,12 @@ describe("a name is looked up once, and what was checked is what is dialled", ()
     expect({ status, text }).toEqual({ status: 200, text: 'at{address="127.0.0.2"} 1\n' });
     expect(resolve.asked).toEqual(["rebind.test"]);
     expect(hosts).toEqual([`rebind.test:${port}`]);
-    // The second answer is the forbidden one, and is checked as well.
+    // The second result is forbidden, and is checked too.
     expect((await ask(`http://rebind.test:${port}/metrics`)).status).toBe(403);
     expect(hosts).toHaveLength(1);
   });
 
-  it("where the name has several addresses: only those that are allowed", async () => {
+  it("only the allowed one of several addresses", async () => {
     const { port, hosts } = await startTwo();
     const resolve = namesIn({ "mixed.test": [["127.0.0.3", "169.254.169.254", "127.0.0.2"]] });
     const { ask } = await setUpRelay({ allow: "127.0.0.2:*", resolve });
@@ -371,7 +371,7 @@ describe("a name is looked up once, and what was checked is what is dialled", ()
     expect(hosts).toHaveLength(1);
   });
 
-  it("where the allowed one of several addresses does not answer: no other is tried", async () => {
+  it("no other address if the allowed one does not respond", async () => {
     const { port, hosts } = await startTwo();
     const resolve = namesIn({ "mixed.test": [["127.0.0.4", "127.0.0.3"]] });
     const { ask } = await setUpRelay({ allow: "127.0.0.4:*", resolve });
@@ -379,7 +379,7 @@ describe("a name is looked up once, and what was checked is what is dialled", ()
     expect(hosts).toEqual([]);
   });
 
-  it("where the second of two allowed addresses is the one that answers", async () => {
+  it("the second of two allowed addresses if only that responds", async () => {
     const { port } = await startTwo();
     const resolve = namesIn({ "two.test": [["127.0.0.4", "127.0.0.2"]] });
     const { ask } = await setUpRelay({ resolve });
@@ -387,8 +387,8 @@ describe("a name is looked up once, and what was checked is what is dialled", ()
   });
 });
 
-describe("the relay's own metrics", () => {
-  it("count requests by status, and tell their duration and size", async () => {
+describe("the metrics of the relay", () => {
+  it("count requests by status, with their duration and size", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { ask, metric, get } = await setUpRelay();
     await ask(target.url);
@@ -408,7 +408,7 @@ describe("the relay's own metrics", () => {
     expect(await promtoolFault((await get("/metrics")).text)).toBeUndefined();
   });
 
-  it("count a client that leaves, and the target is let go at once", async () => {
+  it("count clients that disconnect, and the target is disconnected at once", async () => {
     let closed = false;
     const target = await startTarget((asked) => asked.socket.on("close", () => (closed = true)));
     const { port, metric } = await setUpRelay();

@@ -5,7 +5,7 @@ import { setUpServer, statusOf } from "../../support/http-server.js";
 const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 describe("/<name>/metrics", () => {
-  it("answers with the exposition as it came, byte for byte", async () => {
+  it("serves the exposition byte for byte", async () => {
     const { get, put, clock } = await setUpServer();
     put({ text: "# a comment\nup   1\n\n" });
     clock.advance(7.9);
@@ -21,12 +21,12 @@ describe("/<name>/metrics", () => {
     expect(headers["content-encoding"]).toBeUndefined();
   });
 
-  it("sends the cached gzip bytes to who takes gzip", async () => {
+  it("sends the cached gzip bytes to clients that accept gzip", async () => {
     const { get, put } = await setUpServer();
-    const entry = put();
+    const scrape = put();
     const { headers, body } = await get("/shop_web/metrics", { "accept-encoding": "gzip, deflate" });
     expect(headers["content-encoding"]).toBe("gzip");
-    expect(body.equals(entry.gzip)).toBe(true);
+    expect(body.equals(scrape.gzip)).toBe(true);
   });
 
   it.each([
@@ -37,7 +37,7 @@ describe("/<name>/metrics", () => {
     ["br, gzip;q=0.5", true],
     ["gzip;q=0, *", false],
     ["GZIP", true],
-  ])("with Accept-Encoding: %s gzip is taken: %s", async (accepted, gzip) => {
+  ])("with Accept-Encoding: %s sends gzip: %s", async (accepted, gzip) => {
     const { get, put } = await setUpServer();
     put();
     const { headers, body, text } = await get("/web/metrics", { "accept-encoding": accepted });
@@ -45,7 +45,7 @@ describe("/<name>/metrics", () => {
     expect(gzip ? gunzipSync(body).toString() : text).toBe("up 1\n");
   });
 
-  it("answers HEAD like GET, without the body", async () => {
+  it("responds to HEAD as to GET, without the body", async () => {
     const { get, put } = await setUpServer();
     put();
     const { status, headers, body } = await get("/web/metrics", {}, "HEAD");
@@ -54,14 +54,14 @@ describe("/<name>/metrics", () => {
     expect(body).toHaveLength(0);
   });
 
-  it("keeps the target's content type", async () => {
+  it("keeps the content type of the target", async () => {
     const { get, put } = await setUpServer();
     const contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     put({ contentType });
     expect((await get("/web/metrics")).headers["content-type"]).toBe(contentType);
   });
 
-  it("is 503 with the reason where a known target has nothing fresh", async () => {
+  it("is 503 with the reason if a known target has no fresh metrics", async () => {
     const { get, put, clock } = await setUpServer({
       targets: [statusOf({ state: "down", reason: "connection refused", lastSuccess: Date.UTC(2026, 0, 1) })],
     });
@@ -74,7 +74,7 @@ describe("/<name>/metrics", () => {
     );
   });
 
-  it("is 503 while the target was not scraped yet", async () => {
+  it("is 503 before the first scrape", async () => {
     const { get } = await setUpServer({ targets: [statusOf({ state: "pending" })] });
     expect(await get("/web/metrics")).toMatchObject({
       status: 503,
@@ -82,7 +82,7 @@ describe("/<name>/metrics", () => {
     });
   });
 
-  it("is 404 for an unknown name, with those close to it", async () => {
+  it("is 404 with similar names for an unknown name", async () => {
     const { get, put } = await setUpServer({ targets: [statusOf({}, { names: ["webshop"] })] });
     put();
     expect(await get("/wbe/metrics")).toMatchObject({
@@ -95,7 +95,7 @@ describe("/<name>/metrics", () => {
     );
   });
 
-  it("repeats a strange name on one line, shortened", async () => {
+  it("quotes an unusual name on one line, shortened", async () => {
     const { get } = await setUpServer();
     const { status, text } = await get(`/%0aup%201%0a${"x".repeat(5000)}/metrics`);
     expect(status).toBe(404);
@@ -111,7 +111,7 @@ describe("/<name>/metrics", () => {
 });
 
 describe("/<name>/<replica>/metrics", () => {
-  it("answers for one replica", async () => {
+  it("serves one replica", async () => {
     const { get, put } = await setUpServer();
     put({ text: "one 1\n" });
     put({ id: "docker:2", replica: "2", text: "two 2\n" });
@@ -119,7 +119,7 @@ describe("/<name>/<replica>/metrics", () => {
     expect((await get("/shop_web/1/metrics")).text).toBe("one 1\n");
   });
 
-  it("tells two stacks with one short name apart by the full name", async () => {
+  it("distinguishes two stacks with the same short name by the full name", async () => {
     const { get, put } = await setUpServer();
     put({ text: "shop 1\n" });
     put({ id: "docker:2", job: "blog_web", names: ["web", "blog_web"], text: "blog 1\n" });
@@ -129,7 +129,7 @@ describe("/<name>/<replica>/metrics", () => {
     expect((await get("/blog_web/1/metrics")).text).toBe("blog 1\n");
   });
 
-  it("is 404 for an unknown replica, with those that there are", async () => {
+  it("is 404 with the known replicas for an unknown one", async () => {
     const { get, put } = await setUpServer({ targets: [statusOf({ state: "pending" }, { replica: "2" })] });
     put();
     expect(await get("/web/9/metrics")).toMatchObject({
@@ -158,7 +158,7 @@ describe("/<name>/metrics with several sources", () => {
     });
   });
 
-  it("packs the answer for a client that takes gzip", async () => {
+  it("compresses the response for clients that accept gzip", async () => {
     const { get, put } = await setUpServer();
     put();
     put({ id: "docker:2", replica: "2" });
@@ -167,7 +167,7 @@ describe("/<name>/metrics with several sources", () => {
     expect(gunzipSync(body).toString()).toBe((await get("/web/metrics")).text);
   });
 
-  it("sees at once that a source has changed", async () => {
+  it("uses a new scrape at once", async () => {
     const { get, put } = await setUpServer();
     put({ text: "a 1\n" });
     put({ id: "docker:2", replica: "2", text: "a 1\n" });
@@ -176,7 +176,7 @@ describe("/<name>/metrics with several sources", () => {
     expect((await get("/web/metrics")).text).toContain('a{instance="shop_web.1"} 2');
   });
 
-  it("stays OpenMetrics where all are that and the client takes it, and is text where not", async () => {
+  it("is OpenMetrics if all sources are and the client accepts it, else text", async () => {
     const { get, put } = await setUpServer();
     const text = '# TYPE hits counter\nhits_total 1 # {trace="x"} 1\n# EOF\n';
     put({ contentType: openMetrics, text });
@@ -197,7 +197,7 @@ describe("/<name>/metrics with several sources", () => {
     );
   });
 
-  it("leaves out a family whose type contradicts, and names it on /targets", async () => {
+  it("omits a family whose type conflicts, and lists it on /targets", async () => {
     const { get, put } = await setUpServer();
     put({ text: "# TYPE a counter\na 1\n# TYPE b gauge\nb 1\n" });
     put({ id: "docker:2", replica: "2", text: "# TYPE a gauge\na 2\n# TYPE b gauge\nb 2\n" });
@@ -209,7 +209,7 @@ describe("/<name>/metrics with several sources", () => {
     ]);
   });
 
-  it("serves five of six where one breaks in the middle of the night, and names the sixth with its reason", async () => {
+  it("serves five of six replicas when one fails, and lists the sixth with its reason", async () => {
     const reason = "not a valid exposition: line 7: sample without a value";
     const broken = statusOf({ state: "down", reason }, { names: ["web"], job: "shop_web", replica: "4" });
     const { get, put, clock } = await setUpServer({ targets: [broken] });
@@ -234,7 +234,7 @@ describe("/<name>/metrics with several sources", () => {
     expect(await get("/web/4/metrics")).toMatchObject({ status: 503, text: expect.stringContaining(reason) });
   });
 
-  it("names on /targets what is served, and the short names that two services share", async () => {
+  it("lists the services and the short names that two of them share on /targets", async () => {
     const { get, put } = await setUpServer();
     put();
     put({ id: "docker:2", replica: "2" });
@@ -249,8 +249,8 @@ describe("/<name>/metrics with several sources", () => {
   });
 });
 
-describe("one source in a format that the client does not take", () => {
-  it("is converted, and otherwise goes out as its own bytes", async () => {
+describe("one source in a format that the client does not accept", () => {
+  it("is converted, and otherwise sent unchanged", async () => {
     const { get, put } = await setUpServer();
     put({ contentType: openMetrics, text: "# TYPE a gauge\n# UNIT a\na 1\n# EOF\n" });
     expect((await get("/web/1/metrics")).text).toBe("# TYPE a gauge\n# UNIT a\na 1\n# EOF\n");

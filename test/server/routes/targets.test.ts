@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { setUpServer, statusOf } from "../../support/http-server.js";
 import { at, peerAt, replicating, time } from "../../support/replication-view.js";
 
-it("/targets tells of every target and provider", async () => {
+it("/targets lists every target and provider", async () => {
   const failing = { since: Date.UTC(2026, 0, 1), reason: "connection refused" };
   const { get, put } = await setUpServer({
     targets: [
@@ -39,7 +39,7 @@ it("/targets tells of every target and provider", async () => {
 });
 
 describe("/targets on other nodes", () => {
-  it("tells of peers, of origins with their clocks, and of each entry in one small object", async () => {
+  it("lists peers, origins with their clocks, and each scrape in a small object", async () => {
     const peers = [
       peerAt("10.0.0.2:22", { node: "n2", lastSuccess: at, lastDuration: 0.0123456 }),
       peerAt("10.0.0.3:22", {
@@ -118,7 +118,7 @@ describe("/targets on other nodes", () => {
     ]);
   });
 
-  it("tells since when and why peers cannot be listed", async () => {
+  it("has the time and reason of a failing peer list", async () => {
     const listFailing = { since: at, reason: "the engine is away" };
     const { get } = await setUpServer(replicating({ listFailing }));
     expect(JSON.parse((await get("/targets")).text).replication.peerList).toEqual({
@@ -128,7 +128,7 @@ describe("/targets on other nodes", () => {
     });
   });
 
-  it("says why where nothing is replicated", async () => {
+  it("has the reason if nothing is replicated", async () => {
     const { get } = await setUpServer({ replication: { status: undefined, reason: "SSHPASS is not set" } });
     expect(JSON.parse((await get("/targets")).text)).toMatchObject({
       replication: null,
