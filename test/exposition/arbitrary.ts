@@ -1,8 +1,8 @@
 import fc from "fast-check";
 
 /*
- * Valid expositions, made up by rule. Text and OpenMetrics share the series; what is loose in the text format
- * (blanks, comments, a missing comma) is made up as well.
+ * Generators of valid expositions. Both formats use the same series. The text format also varies spaces, tabs, comments
+ * and optional commas.
  */
 
 const metricName = fc.stringMatching(/^[a-zA-Z_:][a-zA-Z0-9_:]{0,12}$/);
@@ -56,7 +56,7 @@ const strictSample = fc
     return `${series} ${number}${time === null ? "" : ` ${time}`}${exemplar === null ? "" : ` # ${braced(exemplar)} 1`}`;
   });
 
-/** Text 0.0.4, with or without a line feed at its end, and the number of its samples. */
+/** Text 0.0.4 with or without a final line feed, and its number of samples. */
 export const textExposition = lines(
   looseSample,
   fc.oneof(
@@ -70,7 +70,7 @@ export const textExposition = lines(
   fc.boolean().map((whole) => ({ content: whole ? content : content.replace(/\n$/, ""), samples })),
 );
 
-/** OpenMetrics 1.0, and the number of its samples. */
+/** OpenMetrics 1.0 and its number of samples. */
 export const openMetricsExposition = lines(
   strictSample,
   fc.oneof(
@@ -89,12 +89,12 @@ function typeLine([name, type]: [string, string]): string {
   return `# TYPE ${name} ${type}`;
 }
 
-/** Samples, some with one or two that are much like them behind them, and other lines in between. */
+/** Samples, some repeated up to three times, mixed with other lines. */
 function lines(sample: fc.Arbitrary<string>, other: fc.Arbitrary<string>) {
   const samples = fc
     .tuple(sample, fc.integer({ min: 1, max: 3 }))
     .map(([line, times]) => Array<string>(times).fill(line));
-  const sampleLines = samples.map((alike) => ({ lines: alike, samples: alike.length }));
+  const sampleLines = samples.map((repeated) => ({ lines: repeated, samples: repeated.length }));
   const otherLines = other.map((line) => ({ lines: [line], samples: 0 }));
   return fc.array(fc.oneof(sampleLines, otherLines), { maxLength: 12 }).map((groups) => ({
     content: groups.flatMap((group) => group.lines.map((line) => `${line}\n`)).join(""),

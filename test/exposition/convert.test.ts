@@ -8,8 +8,8 @@ import { familiesExposition } from "./families-arbitrary.js";
 
 const converted = (content: string) => toText(Buffer.from(`${content}# EOF\n`)).toString();
 
-describe("OpenMetrics as text", () => {
-  it("has counters with their suffix", () => {
+describe("toText", () => {
+  it("names counters with their suffix", () => {
     expect(
       converted(
         "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds b\na_seconds_total 1\n",
@@ -17,7 +17,7 @@ describe("OpenMetrics as text", () => {
     ).toBe("# HELP a_seconds_total b\n# TYPE a_seconds_total counter\na_seconds_total 1\n");
   });
 
-  it("has the times of creation as gauges of their own", () => {
+  it("converts _created samples to gauges", () => {
     const of = (type: string, sample: string) =>
       converted(
         `# TYPE a ${type}\n# HELP a b\n${sample} 1\na_created 2\n${sample.replace("x", "y")} 1\na_created{l="x"} 3\n`,
@@ -34,7 +34,7 @@ describe("OpenMetrics as text", () => {
     );
   });
 
-  it("has the types that text does not know as those that come closest", () => {
+  it("converts types that the text format lacks to the closest ones", () => {
     expect(converted('# TYPE a info\n# HELP a b\na_info{c="d"} 1\n')).toBe(
       '# HELP a_info b\n# TYPE a_info gauge\na_info{c="d"} 1\n',
     );
@@ -45,18 +45,18 @@ describe("OpenMetrics as text", () => {
     );
   });
 
-  it("takes HELP that comes before TYPE, and a family without samples", () => {
+  it("accepts HELP before TYPE and families without samples", () => {
     expect(converted("# HELP a b\n# TYPE a counter\n")).toBe("# HELP a_total b\n# TYPE a_total counter\n");
   });
 
-  it("keeps samples that do not fit their type", () => {
+  it("keeps samples that contradict the type", () => {
     expect(converted("# TYPE a counter\n# HELP a b\na 1\na_total 2\n")).toBe(
       "# HELP a_total b\n# TYPE a_total counter\na_total 2\na 1\n",
     );
     expect(converted("# TYPE a info\na 1\n")).toBe("# TYPE a_info gauge\na 1\n");
   });
 
-  it("has times in milliseconds, cut off as Prometheus does it", () => {
+  it("truncates timestamps to milliseconds like Prometheus", () => {
     const time = (seconds: string) => converted(`a 1 ${seconds}\n`).slice(4, -1);
     expect(time("1700000000")).toBe("1700000000000");
     expect(time("1700000000.1239")).toBe("1700000000123");
@@ -65,35 +65,35 @@ describe("OpenMetrics as text", () => {
     expect(time("0")).toBe("0");
   });
 
-  it("clamps times that text does not have", () => {
+  it("clamps timestamps outside the range of the text format", () => {
     const time = (seconds: string) => converted(`a 1 ${seconds}\n`).slice(4, -1);
     expect(time("-1.5")).toBe("0");
     expect(time("1e300")).toBe("9223372036854775807");
     expect(time("9223372036854775.9")).toMatch(/^92233720368547\d{5}$/);
   });
 
-  it("has no exemplars", () => {
+  it("drops exemplars", () => {
     expect(converted('a_total 1 # {b="c"} 1\na_total{b="# {}"} 1.50 2 # {} 1 1\n')).toBe(
       'a_total 1\na_total{b="# {}"} 1.50 2000\n',
     );
   });
 
-  it("has HELP with the escapes of text", () => {
+  it("escapes HELP as in the text format", () => {
     expect(converted('# HELP a \\"b\\" \\\\ \\n "c"\na 1\n')).toBe('# HELP a "b" \\\\ \\n "c"\na 1\n');
   });
 
-  it("has names in quotes as they are", () => {
+  it("keeps quoted names", () => {
     expect(converted('# TYPE "a.b" counter\n{"a.b_total","c.d"="e"} 1\n')).toBe(
       '# TYPE "a.b_total" counter\n{"a.b_total","c.d"="e"} 1\n',
     );
   });
 });
 
-describe("any OpenMetrics text", () => {
+describe("toText with generated input", () => {
   it.each([
-    ["made up at random", openMetricsExposition.map(({ content }) => content)],
-    ["of proper families", familiesExposition("openmetrics")],
-  ])("%s keeps every series and its value", (_, arbitrary) => {
+    ["random lines", openMetricsExposition.map(({ content }) => content)],
+    ["well-formed families", familiesExposition("openmetrics")],
+  ])("keeps every series and its value: %s", (_, arbitrary) => {
     fc.assert(
       fc.property(arbitrary, (content) => {
         const bytes = Buffer.from(content);
@@ -101,7 +101,7 @@ describe("any OpenMetrics text", () => {
         const text = toText(bytes);
         const after = readExposition(text, "text").samples;
         expect(validate(text, "text")).toEqual({ ok: true, format: "text", samples: after.length });
-        // Of a series that is there twice the first one stays.
+        // Of duplicate series, the first is kept.
         const firsts = new Map([...before].reverse().map((sample) => [seriesKey(sample), sample]));
         expect(new Map(after.map((sample) => [seriesKey(sample), sample.value]))).toEqual(
           new Map([...firsts].map(([key, { value }]) => [key, value])),

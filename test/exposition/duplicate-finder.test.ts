@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { ByteSink } from "../../src/exposition/byte-sink.js";
 import { DuplicateFinder } from "../../src/exposition/duplicate-finder.js";
 
-describe("finding series that are there twice", () => {
-  it("looks at the series where hashes are equal", () => {
+describe("DuplicateFinder", () => {
+  it("compares the series if their hashes are equal", () => {
     const sink = new ByteSink(0);
     const finder = new DuplicateFinder([{ bytes: Buffer.alloc(0), format: "text", labels: [] }], sink);
     finder.begin(0);

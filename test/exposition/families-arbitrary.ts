@@ -2,8 +2,8 @@ import fc from "fast-check";
 import type { Format } from "../../src/exposition/format.js";
 
 /*
- * Expositions with few names and few labels, so that what comes from several sources meets: proper families of all
- * types, and samples that belong to none.
+ * Generators of expositions with few names and few labels, so that several sources overlap: well-formed families of all
+ * types, and samples without a family.
  */
 
 const types: Readonly<Record<Format, readonly string[]>> = {
@@ -35,11 +35,11 @@ export function familiesExposition(format: Format): fc.Arbitrary<string> {
       fc.uniqueArray(label, { maxLength: 3 }),
       fc.array(value, { minLength: 1, maxLength: 3 }),
     )
-    .map(([base, type, said, labels, values]) => {
+    .map(([base, type, metadata, labels, values]) => {
       const samples = labels.flatMap((set, index) =>
         samplesOf(base, type, format, set, values[index % values.length]!),
       );
-      return `${said.replace("NAME", nameOf(base, type, format))}# TYPE ${nameOf(base, type, format)} ${type}\n${samples.join("")}`;
+      return `${metadata.replace("NAME", nameOf(base, type, format))}# TYPE ${nameOf(base, type, format)} ${type}\n${samples.join("")}`;
     });
   const strays = fc.tuple(stray, label, value).map(([metric, set, number]) => line(metric, set, number));
   const block = fc.oneof({ weight: 3, arbitrary: family }, { weight: 1, arbitrary: strays });
@@ -89,8 +89,8 @@ function line(metric: string, set: string, number: string): string {
   return `${metric}${set === "" ? "" : `{${set}}`} ${number}\n`;
 }
 
-/** A text whose samples are much alike: few shapes that take turns, with values of all kinds. */
-export const alikeExposition: fc.Arbitrary<string> = fc
+/** A text with similar samples: few alternating shapes with various values. */
+export const similarExposition: fc.Arbitrary<string> = fc
   .array(
     fc.tuple(
       fc.constantFrom(
@@ -103,13 +103,7 @@ export const alikeExposition: fc.Arbitrary<string> = fc
       ),
       fc.array(
         fc.oneof(
-          fc.constantFrom(
-            "",
-            "x",
-            "xx",
-            "a longer value that others begin with",
-            "a longer value that others",
-          ),
+          fc.constantFrom("", "x", "xx", "a longer value with a prefix", "a longer value that others"),
           fc.constantFrom("C:\\dir", "C:\\dir\\file", 'C:\\"dir"', "\\\\\\", '\\\\"', "C:\\dir\nline"),
           fc.string({ unit: "grapheme", maxLength: 20 }),
         ),

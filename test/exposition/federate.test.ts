@@ -6,7 +6,7 @@ import { validate } from "../../src/exposition/validator.js";
 import { atOnce } from "../support/at-once.js";
 import { type ReadSample, readExposition, sampleKey } from "../support/exposition-reader.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
-import { alikeExposition, familiesExposition } from "./families-arbitrary.js";
+import { familiesExposition, similarExposition } from "./families-arbitrary.js";
 
 const source = (
   content: string,
@@ -28,8 +28,8 @@ function federate(...sources: FederatedSource[]): string {
   return sources.map((one) => atOnce(federation.add(one)).toString()).join("");
 }
 
-describe("a federated answer", () => {
-  it("has every sample with job, instance and the time of its scrape", () => {
+describe("Federation", () => {
+  it("adds job, instance and the time of the scrape to every sample", () => {
     expect(
       federate(
         source(
@@ -50,13 +50,13 @@ f{job="shop_web",instance="x.3"} 5
 `);
   });
 
-  it("keeps samples whose type is another one, and does not say it again", () => {
+  it("keeps samples of a family with another type and does not repeat TYPE", () => {
     expect(
       federate(source("# TYPE a counter\na 1\n", "x.1"), source("# HELP a b\n# TYPE a gauge\na 2\n", "x.2")),
     ).toBe('# TYPE a counter\na{job="shop_web",instance="x.1"} 1\na{job="shop_web",instance="x.2"} 2\n');
   });
 
-  it("says nothing of a family that has samples already, nor of one that is called like a part of another", () => {
+  it("writes no metadata after samples of a family, nor for a name that is part of another family", () => {
     const histogram = '# TYPE a histogram\na_bucket{le="1"} 1\na_count 1\n';
     expect(federate(source("b 1\n", "x"), source(`# TYPE b gauge\nb 2\n`, "y"))).not.toContain("#");
     expect(federate(source(histogram, "x"), source("# TYPE a_count gauge\na_count 2\n", "y"))).not.toContain(
@@ -67,7 +67,7 @@ f{job="shop_web",instance="x.3"} 5
     );
   });
 
-  it("has OpenMetrics as text", () => {
+  it("converts OpenMetrics to text", () => {
     expect(
       federate(
         source(
@@ -89,13 +89,13 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
 `);
   });
 
-  it("mends what strict parsers refuse", () => {
+  it("rewrites samples that strict parsers reject", () => {
     expect(federate(source('a {b="c\nd" ,}1\t\n\n# TYPE a gauge\n', "x", 5))).toBe(
       'a{job="shop_web",instance="x",b="c\\nd"} 1 5\n',
     );
   });
 
-  it("knows a quote in a value from the one that ends it, wherever lines begin to differ", () => {
+  it("distinguishes an escaped quote from a closing quote, wherever two lines start to differ", () => {
     for (let length = 0; length < 16; length++) {
       const same = "x".repeat(length);
       expect(federate(source(`a{b="${same}\\\\"} 1\na{b="${same}\\"} x"} 2\n`, "y", 5))).toBe(
@@ -104,7 +104,7 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
     }
   });
 
-  it("does not change an earlier part when a later one is made", () => {
+  it("does not change earlier output when it adds a source", () => {
     const federation = new Federation();
     const first = atOnce(federation.add(source("a 1\n", "x")));
     atOnce(federation.add(source("b 2\n", "y")));
@@ -114,12 +114,12 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
   const any = fc.oneof(
     textExposition.map(({ content }): [string, Format] => [content, "text"]),
     openMetricsExposition.map(({ content }): [string, Format] => [content, "openmetrics"]),
-    alikeExposition.map((content): [string, Format] => [content, "text"]),
+    similarExposition.map((content): [string, Format] => [content, "text"]),
     familiesExposition("text").map((content): [string, Format] => [content, "text"]),
     familiesExposition("openmetrics").map((content): [string, Format] => [content, "openmetrics"]),
   );
 
-  it("is valid and has the samples of all sources, in their order", () => {
+  it("produces valid text with the samples of all sources in order", () => {
     fc.assert(
       fc.property(fc.array(any, { maxLength: 4 }), (contents) => {
         const sources = contents.map(([content, format], index) => ({
@@ -128,9 +128,9 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
           labels: [["put", `x.${index}`]] as const,
           timestamp: 1700000000000 + index,
         }));
-        const answer = federate(...sources);
-        const samples = readExposition(Buffer.from(answer), "text").samples;
-        expect(validate(Buffer.from(answer), "text")).toEqual({
+        const output = federate(...sources);
+        const samples = readExposition(Buffer.from(output), "text").samples;
+        expect(validate(Buffer.from(output), "text")).toEqual({
           ok: true,
           format: "text",
           samples: samples.length,
@@ -150,8 +150,8 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
           ),
         );
         expect(comparable(samples, inSeconds)).toEqual(comparable(wanted, inSeconds));
-        const said = [...answer.matchAll(/^# (?:HELP|TYPE) \S+ /gm)].map(([line]) => line);
-        expect(new Set(said).size).toBe(said.length);
+        const headers = [...output.matchAll(/^# (?:HELP|TYPE) \S+ /gm)].map(([line]) => line);
+        expect(new Set(headers).size).toBe(headers.length);
       }),
       { numRuns: 500 },
     );

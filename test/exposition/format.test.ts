@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { acceptHeader, contentTypes, formatOfContentType } from "../../src/exposition/format.js";
 
-describe("the format that a content type promises", () => {
+describe("formatOfContentType", () => {
   it.each([
     ["text/plain; version=0.0.4; charset=utf-8", "text"],
     ["text/plain;version=0.0.4", "text"],
@@ -16,18 +16,18 @@ describe("the format that a content type promises", () => {
     ["application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily", undefined],
     ["", undefined],
     [undefined, undefined],
-  ])("%s is %s", (header, format) => {
+  ])("maps %s to %s", (header, format) => {
     expect(formatOfContentType(header)).toBe(format);
   });
 
-  it("is what each format's own content type says", () => {
+  it("recognizes the content types that the proxy serves", () => {
     expect(formatOfContentType(contentTypes.text)).toBe("text");
     expect(formatOfContentType(contentTypes.openmetrics)).toBe("openmetrics");
   });
 });
 
-describe("what a target is asked for", () => {
-  it("is OpenMetrics 1.0.0 before text 0.0.4, and no protobuf", () => {
+describe("acceptHeader", () => {
+  it("prefers OpenMetrics 1.0.0 to text 0.0.4 and excludes protobuf", () => {
     expect(acceptHeader).toMatch(
       /^application\/openmetrics-text;version=1\.0\.0,.*text\/plain;version=0\.0\.4;q=/,
     );

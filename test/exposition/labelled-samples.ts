@@ -1,11 +1,11 @@
 import type { Source } from "../../src/exposition/source.js";
 import { type ReadSample, readExposition, sampleKey } from "../support/exposition-reader.js";
 
-/** The samples of a source with its labels put in, the simple way. */
-export function withLabels({ bytes, format, labels: put }: Source): ReadSample[] {
+/** Adds the labels of a source to its samples. A simple reference implementation. */
+export function withLabels({ bytes, format, labels: added }: Source): ReadSample[] {
   return readExposition(bytes, format).samples.map((sample) => {
     const labels = new Map(sample.labels);
-    for (const [name, value] of put) {
+    for (const [name, value] of added) {
       const own = labels.get(name);
       labels.set(name, value);
       if (own === undefined) continue;
@@ -17,7 +17,7 @@ export function withLabels({ bytes, format, labels: put }: Source): ReadSample[]
   });
 }
 
-/** A sample as it is compared: exemplars may go where a strict parser does not take them. */
+/** A key for comparisons that ignores the exemplar, because a merge drops those that strict parsers reject. */
 export function withoutExemplar(sample: ReadSample): string {
   return sampleKey({ ...sample, exemplar: undefined });
 }

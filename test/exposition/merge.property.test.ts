@@ -7,18 +7,18 @@ import { merge } from "../support/at-once.js";
 import { type ReadSample, readExposition, sampleKey, seriesKey } from "../support/exposition-reader.js";
 import { openMetricsFault } from "../support/openmetrics-check.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
-import { alikeExposition, familiesExposition } from "./families-arbitrary.js";
+import { familiesExposition, similarExposition } from "./families-arbitrary.js";
 import { withLabels, withoutExemplar } from "./labelled-samples.js";
 
 const kinds: readonly [string, Format, fc.Arbitrary<string>][] = [
-  ["text made up at random", "text", textExposition.map(({ content }) => content)],
-  ["text whose samples are much alike", "text", alikeExposition],
-  ["text of proper families", "text", familiesExposition("text")],
-  ["OpenMetrics made up at random", "openmetrics", openMetricsExposition.map(({ content }) => content)],
-  ["OpenMetrics of proper families", "openmetrics", familiesExposition("openmetrics")],
+  ["random text", "text", textExposition.map(({ content }) => content)],
+  ["text with similar samples", "text", similarExposition],
+  ["text with well-formed families", "text", familiesExposition("text")],
+  ["random OpenMetrics", "openmetrics", openMetricsExposition.map(({ content }) => content)],
+  ["OpenMetrics with well-formed families", "openmetrics", familiesExposition("openmetrics")],
 ];
 
-describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
+describe.each(kinds)("merge with generated input: %s", (_, format, content) => {
   const sources = fc
     .array(content, { minLength: 1, maxLength: 4 })
     .map((contents) =>
@@ -27,7 +27,7 @@ describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
       ),
     );
 
-  it("loses no sample and invents none, but for what it tells", () => {
+  it("loses no sample without a conflict, and adds none", () => {
     fc.assert(
       fc.property(sources, (list) => {
         const { bytes, conflicts, samples } = merge(list, format);
@@ -43,15 +43,15 @@ describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
         const foundKeys = new Set(found.map(withoutExemplar));
         const seen = new Set<string>();
         for (const { index, sample } of wanted) {
-          const told = conflicts.some(
+          const reported = conflicts.some(
             ({ source, family }) => source === index && sample.name.startsWith(family),
           );
           const duplicate = seen.has(seriesKey(sample));
           seen.add(seriesKey(sample));
-          expect(foundKeys.has(withoutExemplar(sample)) || told, sampleKey(sample)).toBe(true);
-          if (duplicate) expect(told, sampleKey(sample)).toBe(true);
+          expect(foundKeys.has(withoutExemplar(sample)) || reported, sampleKey(sample)).toBe(true);
+          if (duplicate) expect(reported, sampleKey(sample)).toBe(true);
         }
-        // Nothing is told without reason.
+        // Every conflict has a cause.
         for (const { source, family } of conflicts) {
           const own = wanted.filter(
             ({ index, sample }) => index === source && sample.name.startsWith(family),
@@ -65,7 +65,7 @@ describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
     );
   });
 
-  it("answers something valid, in pieces of any size, that strict parsers take", () => {
+  it("produces valid output, in chunks of any size, that strict parsers accept", () => {
     fc.assert(
       fc.property(sources, fc.integer({ min: 1, max: 7 }), (list, size) => {
         const { bytes, samples } = merge(list, format);
@@ -81,7 +81,7 @@ describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
     );
   });
 
-  it("answers the same for the same sources, and changes nothing that is merged", () => {
+  it("is deterministic, and merging its own output changes nothing", () => {
     fc.assert(
       fc.property(sources, (list) => {
         const once = merge(list, format);
@@ -94,8 +94,8 @@ describe.each(kinds)("merging any expositions: %s", (_, format, content) => {
     );
   });
 
-  it("makes the same of a source whatever stood before it", () => {
-    // What was learned from one source must not change what becomes of another one.
+  it("treats a source the same way, whatever sources precede it", () => {
+    // Patterns learned from one source must not affect another.
     fc.assert(
       fc.property(sources, (list) => {
         const last = list.at(-1)!;
@@ -120,12 +120,12 @@ function fromKey(key: string): ReadSample {
   return { name, labels, value, time: time ?? undefined, exemplar: undefined };
 }
 
-/** Each name of a metric is in one piece, and HELP and TYPE are there once, before the samples of that name. */
+/** Expects HELP and TYPE of each family only once, before its samples. */
 function expectGrouped(text: string): void {
-  const said = new Set<string>();
+  const seen = new Set<string>();
   for (const [, line, name] of text.matchAll(/^(# (?:HELP|TYPE) (\S+)) /gm)) {
-    expect(said).not.toContain(line);
-    said.add(line!);
+    expect(seen).not.toContain(line);
+    seen.add(line!);
     const sample = text.search(new RegExp(`^(${name})[ {]`, "m"));
     if (sample >= 0) expect(text.indexOf(line!)).toBeLessThan(sample);
   }

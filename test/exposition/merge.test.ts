@@ -14,14 +14,14 @@ const om = (content: string, instance = "") =>
   source(`${content}# EOF\n`, "openmetrics", [["instance", instance]]);
 const asText = (...sources: Source[]) => merge(sources, "text").bytes.toString();
 const asOpenMetrics = (...sources: Source[]) => {
-  const answer = merge(sources, "openmetrics").bytes.toString();
-  expect(openMetricsFault(answer)).toBeUndefined();
-  return answer.replace(/# EOF\n$/, "");
+  const output = merge(sources, "openmetrics").bytes.toString();
+  expect(openMetricsFault(output)).toBeUndefined();
+  return output.replace(/# EOF\n$/, "");
 };
 const conflicts = (into: Format, ...sources: Source[]) => merge(sources, into).conflicts;
 
-describe("merging", () => {
-  it("puts each family together and says HELP and TYPE once", () => {
+describe("merge", () => {
+  it("groups the samples of each family and writes HELP and TYPE once", () => {
     const replica = (value: number) =>
       `# HELP a First.\n# TYPE a counter\na{b="c"} ${value}\na ${value}\n# TYPE d gauge\nd ${value} 1700000000000\n`;
     const merged = merge([text(replica(1), "x.1"), text(replica(2), "x.2")], "text");
@@ -40,7 +40,7 @@ d{instance="x.2"} 2 1700000000000
     expect(merged).toMatchObject({ samples: 6, conflicts: [] });
   });
 
-  it("does the same for OpenMetrics, with units, exemplars and _created", () => {
+  it("does the same for OpenMetrics with units, exemplars and _created", () => {
     const replica = (value: number) => `# TYPE a_seconds counter
 # UNIT a_seconds seconds
 # HELP a_seconds First.
@@ -76,7 +76,7 @@ b_created{instance="x.2"} 1
     );
   });
 
-  it("keeps what else OpenMetrics knows", () => {
+  it("keeps all other types of OpenMetrics", () => {
     const types = `# TYPE a info
 a_info{version="1"} 1
 # TYPE b stateset
@@ -97,7 +97,7 @@ e 1
     expect(asOpenMetrics(om(types))).toBe(types);
   });
 
-  it("makes text where the formats differ", () => {
+  it("produces text if the formats differ", () => {
     expect(
       asText(
         om("# TYPE a counter\n# HELP a b\na_total 1\n", "x"),
@@ -111,25 +111,25 @@ a_total{instance="y"} 2
     expect(() => merge([om("a 1\n"), text("a 1\n")], "openmetrics")).toThrow(RangeError);
   });
 
-  it("answers an exposition without samples for none, or for empty ones", () => {
+  it("produces an exposition without samples from no sources or empty ones", () => {
     expect(merge([], "text")).toEqual({ bytes: Buffer.from(""), samples: 0, conflicts: [] });
     expect(merge([], "openmetrics").bytes.toString()).toBe("# EOF\n");
-    expect(asText(text("", "x"), text("\n# words\n", "y"))).toBe("");
+    expect(asText(text("", "x"), text("\n# comment\n", "y"))).toBe("");
     expect(asText(text("# HELP a b\n# TYPE a counter\n", "x"))).toBe("# HELP a b\n# TYPE a counter\n");
   });
 
-  it("takes the first HELP that there is", () => {
+  it("uses the first HELP", () => {
     expect(
       asText(text("# HELP a\na 1\n", "x"), text("# HELP a b\na 1\n", "y"), text("# HELP a c\na 1\n", "z")),
     ).toMatch(/^# HELP a b\na\{/);
   });
 });
 
-describe("labels", () => {
+describe("added labels", () => {
   const put = (line: string, labels: Source["labels"] = [["instance", "x"]]) =>
     asText(source(`${line} 1\n`, "text", labels)).replace(/ 1\n$/, "");
 
-  it("are put into a sample, whatever labels it has", () => {
+  it("are added to samples with and without labels", () => {
     expect(put("a")).toBe('a{instance="x"}');
     expect(put("a{}")).toBe('a{instance="x"}');
     expect(put('a{b="c"}')).toBe('a{instance="x",b="c"}');
@@ -144,7 +144,7 @@ describe("labels", () => {
     expect(put("a", [["größe", "ö"]])).toBe('a{"größe"="ö"}');
   });
 
-  it("take the place of labels of the same name, which become exported ones", () => {
+  it("rename existing labels of the same name to exported_<name>", () => {
     expect(put('a{instance="y"}')).toBe('a{instance="x",exported_instance="y"}');
     expect(put('a{b="c",instance="y",d="e"}')).toBe('a{instance="x",b="c",exported_instance="y",d="e"}');
     expect(put('a{"instance"="y"}')).toBe('a{instance="x",exported_instance="y"}');
@@ -160,13 +160,13 @@ describe("labels", () => {
     );
   });
 
-  it("without value count as none", () => {
+  it("ignore labels with an empty value", () => {
     expect(put('a{instance=""}')).toBe('a{instance="x"}');
     expect(put('a{exported_instance="",instance="y"}')).toBe('a{instance="x",exported_instance="y"}');
     expect(put('a{instance="y"}', [["instance", ""]])).toBe('a{instance="y"}');
   });
 
-  it("go to names in quotes as well", () => {
+  it("are added to samples with quoted names", () => {
     expect(put('{"my.metric"}')).toBe('{"my.metric",instance="x"}');
     expect(put('{"my.metric","a.b"="c",instance="y"}')).toBe(
       '{"my.metric",instance="x","a.b"="c",exported_instance="y"}',
@@ -175,7 +175,7 @@ describe("labels", () => {
     expect(put('{"a"}')).toBe('a{instance="x"}');
   });
 
-  it("are renamed alike in lines that are alike", () => {
+  it("rename labels consistently in similar lines", () => {
     const lines = (...values: string[]) =>
       values.map((value) => `a{b="${value}",instance="y${value}",c="d"} 1\n`).join("");
     expect(asText(text(lines("1", "22", "333", "4"), "x"))).toBe(
@@ -186,31 +186,31 @@ describe("labels", () => {
   });
 });
 
-describe("what only strict parsers refuse is mended", () => {
+describe("input that only strict parsers reject is rewritten", () => {
   it.each([
     [
       "HELP and TYPE twice",
       "# HELP a b\n# HELP a c\n# TYPE a gauge\n# TYPE a counter\na 1\n",
       "# HELP a b\n# TYPE a gauge\na 1\n",
     ],
-    ["TYPE behind samples", "a 1\n# TYPE a gauge\n", "# TYPE a gauge\na 1\n"],
+    ["TYPE after samples", "a 1\n# TYPE a gauge\n", "# TYPE a gauge\na 1\n"],
     ["a split family", 'a 1\nb 1\na{c="d"} 1\n', 'a 1\na{c="d"} 1\nb 1\n'],
     ["a missing line feed at the end", "a 1", "a 1\n"],
     ["a line feed in quotes", 'a{b="c\nd"} 1\n', 'a{b="c\\nd"} 1\n'],
     ["an unknown escape", 'a{b="\\q\\\\\\"\\n"} 1\n', 'a{b="\\\\q\\\\\\"\\n"} 1\n'],
     ["odd spacing", 'a\t{ b = "c"  d="e" ,}1 \t5 \n', 'a{b="c",d="e"} 1 5\n'],
-    ["blanks behind the value", "a 1 \t\n", "a 1\n"],
-    ["a brace without blank", 'a{b="c"}1\n', 'a{b="c"} 1\n'],
+    ["whitespace after the value", "a 1 \t\n", "a 1\n"],
+    ["no space after the brace", 'a{b="c"}1\n', 'a{b="c"} 1\n'],
     ["HELP without text", "# HELP a\na 1\n", "a 1\n"],
     ["an unknown escape in HELP", '# HELP a \\q\\n\\\\ "\na 1\n', '# HELP a \\\\q\\n\\\\ "\na 1\n'],
     [
-      "HELP that is spelled oddly",
+      "HELP with unusual whitespace",
       " #\tHELP  a b\n#\tTYPE a gauge\na 1\n",
       "# HELP a b\n# TYPE a gauge\na 1\n",
     ],
     ["comments and blank lines", "# b\n\n \t\na 1\n#\n#HELP a b\n", "a 1\n"],
-    ["what is behind a NUL", "a 1\n\0<html>\n", "a 1\n"],
-    ["labels without value", 'a{b=""} 1\n', "a 1\n"],
+    ["text after a NUL", "a 1\n\0<html>\n", "a 1\n"],
+    ["labels with an empty value", 'a{b=""} 1\n', "a 1\n"],
     [
       "a histogram with other samples",
       "# HELP a b\n# TYPE a histogram\na 1\na_sum 1\n",
@@ -219,7 +219,7 @@ describe("what only strict parsers refuse is mended", () => {
     ["a histogram without le", "# TYPE a histogram\na_bucket 1\n", "a_bucket 1\n"],
     ["a summary without quantile", "# TYPE a summary\na 1\n", "a 1\n"],
     [
-      "a family that is called like a part of another one",
+      "a family with the name of a part of another family",
       '# TYPE a_count gauge\na_count{b="c"} 1\n# TYPE a histogram\na_count 1\n',
       '# TYPE a histogram\na_count{b="c"} 1\na_count 1\n',
     ],
@@ -235,7 +235,7 @@ describe("what only strict parsers refuse is mended", () => {
     ],
     ["quotes in HELP", '# HELP a "b" \\q\na 1\n', '# HELP a \\"b\\" \\\\q\na 1\n'],
     [
-      "families that are split",
+      "split families",
       '# TYPE a counter\n# TYPE b gauge\na_total 1\nb 1\na_created{c="d"} 1\n',
       '# TYPE a counter\na_total 1\na_created{c="d"} 1\n# TYPE b gauge\nb 1\n',
     ],
@@ -255,8 +255,8 @@ describe("what only strict parsers refuse is mended", () => {
   });
 });
 
-describe("types that contradict", () => {
-  it("leave out the family of the source that came later, and no other", () => {
+describe("conflicting types", () => {
+  it("leave out the family of the later source and nothing else", () => {
     const first = text('# TYPE a counter\na 1\n# TYPE b histogram\nb_bucket{le="1"} 1\nb_count 1\n', "x");
     const second = text("# TYPE a gauge\na 2\n# TYPE b gauge\nb 2\n# TYPE c gauge\nc 2\n", "y");
     expect(asText(first, second)).toBe(
@@ -284,14 +284,14 @@ c{instance="y"} 2
     });
   });
 
-  it("do not count where there are no samples", () => {
+  it("are ignored without samples", () => {
     const first = text("# TYPE a gauge\n", "x");
     const second = text("# TYPE a counter\na 2\n", "y");
     expect(asText(first, second)).toBe('# TYPE a counter\na{instance="y"} 2\n');
     expect(conflicts("text", first, second)).toEqual([]);
   });
 
-  it("do not count where the source's own samples belie them", () => {
+  it("are ignored if the samples of the same source contradict them", () => {
     const first = text("# TYPE a histogram\na 1\n", "x");
     const second = text("# TYPE a gauge\na 2\n", "y");
     expect(asText(first, second)).toBe('# TYPE a gauge\na{instance="x"} 1\na{instance="y"} 2\n');
@@ -299,8 +299,8 @@ c{instance="y"} 2
   });
 });
 
-describe("samples without type", () => {
-  it("join a family of which they can be part", () => {
+describe("samples without a type", () => {
+  it("join a family that they can be part of", () => {
     const untyped = text('a 1\nb_bucket{le="1"} 1\nb_count 1\nc{quantile="1"} 1\n', "x");
     const typed = text(
       "# TYPE a counter\na 2\n# TYPE b histogram\nb_count 2\n# TYPE c summary\nc_count 2\n",
@@ -325,7 +325,7 @@ c_count{instance="y"} 2
     );
   });
 
-  it("are left out where they cannot", () => {
+  it("are left out otherwise", () => {
     const untyped = text("b 1\nb_bucket 1\nb_sum 1\nc 1\n", "x");
     const typed = text("# TYPE b histogram\nb_sum 2\n# TYPE c summary\nc_sum 2\n", "y");
     expect(merge([untyped, typed], "text")).toMatchObject({
@@ -346,15 +346,15 @@ c_count{instance="y"} 2
     });
   });
 
-  it("stay with their own names where nobody knows a type", () => {
+  it("keep their own families if no source declares a type", () => {
     const untyped = "x_bucket 1\nx_sum 1\nx 1\n";
     expect(asText(source(untyped, "text", []))).toBe(untyped);
     expect(asText(text("# TYPE a untyped\na 1\n"))).toBe("# TYPE a untyped\na 1\n");
   });
 });
 
-describe("a series that is there twice", () => {
-  it("is kept once: the first one, whatever the order of its labels", () => {
+describe("duplicate series", () => {
+  it("are dropped, whatever the order of their labels", () => {
     const twice = text('a{b="c",d="e"} 1\na{d="e",b="c"} 2\na{d="e",b="c",f=""} 3\na{b="c"} 4\n', "x");
     expect(asText(twice)).toBe('a{instance="x",b="c",d="e"} 1\na{instance="x",b="c"} 4\n');
     expect(merge([twice], "text")).toMatchObject({
@@ -369,7 +369,7 @@ describe("a series that is there twice", () => {
     });
   });
 
-  it("is found between sources that no label tells apart", () => {
+  it("are found in sources with the same added labels", () => {
     expect(asText(text("a 1\n", "x"), text("a 2\n", "x"), text("a 3\n", "y"))).toBe(
       'a{instance="x"} 1\na{instance="y"} 3\n',
     );
@@ -382,7 +382,7 @@ describe("a series that is there twice", () => {
     ).toBe(1);
   });
 
-  it("is told apart by its values alone", () => {
+  it("differ from series with other label values", () => {
     const series = Array.from({ length: 5000 }, (_, index) => `a{b="${index}",c="${index % 7}"} 1\n`).join(
       "",
     );
@@ -394,8 +394,8 @@ describe("a series that is there twice", () => {
   });
 });
 
-describe("the order", () => {
-  it("is that of first appearance, over the sources", () => {
+describe("order", () => {
+  it("is that of first appearance across all sources", () => {
     const first = text("c 1\n# TYPE a gauge\na 1\n", "x");
     const second = text("d 1\na 2\nb 2\nc 2\n", "y");
     expect(asText(first, second).match(/^[a-d]\{instance="."/gm)).toEqual(

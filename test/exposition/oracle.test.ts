@@ -17,7 +17,7 @@ import { type CorpusFile, corpus, onlyPrometheus3 } from "./corpus.js";
 
 const files = [...corpus, ...onlyPrometheus3];
 
-describeUnless(prometheusMissing(), "validity as a real Prometheus sees it", () => {
+describeUnless(prometheusMissing(), "validation compared with a real Prometheus", () => {
   let exporter: Server;
   let prometheus: RunningPrometheus;
   let targets: Map<number, PrometheusTarget>;
@@ -43,11 +43,11 @@ describeUnless(prometheusMissing(), "validity as a real Prometheus sees it", () 
     await new Promise((resolve) => exporter?.close(resolve));
   });
 
-  it("is tried on at least 150 files of both formats, good and bad", () => {
+  it("covers at least 50 valid and 50 invalid files per format", () => {
     for (const format of ["text", "openmetrics"] as const) {
       for (const ok of [true, false]) {
         const count = corpus.filter((file) => file.format === format && verdictOf(file).ok === ok).length;
-        expect(count, `${format}, ${ok ? "good" : "bad"}`).toBeGreaterThan(50);
+        expect(count, `${format}, ${ok ? "valid" : "invalid"}`).toBeGreaterThan(50);
       }
     }
     expect(new Set(files.map((file) => file.name)).size).toBe(files.length);
@@ -65,7 +65,7 @@ describeUnless(prometheusMissing(), "validity as a real Prometheus sees it", () 
   );
 
   it.each(onlyPrometheus3.map((file, index) => [file.name, file, corpus.length + index] as const))(
-    "takes what only Prometheus 3 takes: %s",
+    "accepts what only Prometheus 3 accepts: %s",
     (_, file, index) => {
       const version = /version=(\d+)\./.exec(prometheus.log())?.[1];
       expect(verdictOf(file)).toEqual({ ok: true, format: file.format, samples: 1 });
@@ -78,7 +78,7 @@ function verdictOf(file: CorpusFile): Verdict {
   return validate(file.bytes, file.format);
 }
 
-/** Serves each file under its number. */
+/** Serves each file at the path of its number. */
 async function serve(served: readonly CorpusFile[]): Promise<Server> {
   const server = createServer((request, response) => {
     const file = served[Number(request.url?.slice(1))];
@@ -89,7 +89,7 @@ async function serve(served: readonly CorpusFile[]): Promise<Server> {
   return server;
 }
 
-/** A configuration with one job a file, called by its number. */
+/** A configuration with one job per file, named by its number. */
 function scrapeEach(scraped: readonly CorpusFile[], port: number): object {
   return {
     global: { scrape_interval: "1s", scrape_timeout: "1s" },
@@ -114,7 +114,7 @@ async function untilAllAreScraped(prometheus: RunningPrometheus): Promise<Map<nu
   }
 }
 
-/** On a machine that is busy a scrape may take longer than a second; that says nothing about the text. */
+/** On a busy machine, a scrape may take longer than a second. That does not mean that the text is invalid. */
 function isTimeout(target: PrometheusTarget): boolean {
   return (
     /deadline exceeded|connection refused|EOF$/.test(target.lastError) && !/# EOF/.test(target.lastError)

@@ -14,35 +14,35 @@ import { corpus, onlyPrometheus3 } from "./corpus.js";
 import { familiesExposition } from "./families-arbitrary.js";
 
 /*
- * Every text that Prometheus takes, made into every kind of answer, and given to parsers that are stricter. Those
- * that are asked here are older than names in quotes.
+ * Merges, converts and federates every text that Prometheus accepts, and parses the result with stricter parsers. These
+ * parsers predate quoted names.
  */
 
-const good = corpus.filter(({ bytes, format }) => validate(bytes, format).ok);
+const valid = corpus.filter(({ bytes, format }) => validate(bytes, format).ok);
 const latest = onlyPrometheus3;
 
-interface Answer {
+interface Output {
   readonly name: string;
   readonly bytes: Buffer;
 }
 
-const merged = good.map(
-  (file): Answer => ({ name: `merged, ${file.name}`, bytes: merge(twice(file), "text").bytes }),
+const merged = valid.map(
+  (file): Output => ({ name: `merged, ${file.name}`, bytes: merge(twice(file), "text").bytes }),
 );
-const converted = good
+const converted = valid
   .filter(({ format }) => format === "openmetrics")
-  .map((file): Answer => ({ name: `converted, ${file.name}`, bytes: toText(file.bytes) }));
-const federated = good.map(
-  (file): Answer => ({ name: `federated, ${file.name}`, bytes: federate(twice(file)) }),
+  .map((file): Output => ({ name: `converted, ${file.name}`, bytes: toText(file.bytes) }));
+const federated = valid.map(
+  (file): Output => ({ name: `federated, ${file.name}`, bytes: federate(twice(file)) }),
 );
 const texts = [...merged, ...converted, ...federated];
 
-describe("the answers made of every good text of the corpus", () => {
-  it("are valid", () => {
-    for (const file of [...good, ...latest]) {
+describe("output for every valid text of the corpus", () => {
+  it("is valid", () => {
+    for (const file of [...valid, ...latest]) {
       const { bytes, samples, conflicts } = merge(twice(file), "text");
       expect(validate(bytes, "text"), file.name).toEqual({ ok: true, format: "text", samples });
-      if (!/twice|go back/.test(file.name)) {
+      if (!/duplicate series|decreasing timestamps/.test(file.name)) {
         const verdict = validate(file.bytes, file.format);
         expect(conflicts, file.name).toEqual([]);
         expect(samples, file.name).toBe(verdict.ok ? 2 * verdict.samples : -1);
@@ -51,8 +51,8 @@ describe("the answers made of every good text of the corpus", () => {
     for (const { name, bytes } of texts) expect(validate(bytes, "text").ok, name).toBe(true);
   });
 
-  it("are strict OpenMetrics where all is OpenMetrics", () => {
-    for (const file of [...good, ...latest].filter(({ format }) => format === "openmetrics")) {
+  it("is strict OpenMetrics if all sources are OpenMetrics", () => {
+    for (const file of [...valid, ...latest].filter(({ format }) => format === "openmetrics")) {
       const { bytes, samples } = merge(twice(file), "openmetrics");
       expect(validate(bytes, "openmetrics"), file.name).toEqual({ ok: true, format: "openmetrics", samples });
       expect(openMetricsFault(bytes.toString()), file.name).toBeUndefined();
@@ -61,7 +61,7 @@ describe("the answers made of every good text of the corpus", () => {
 });
 
 describeUnless(prometheusMissing(), "promtool check metrics", () => {
-  it("sees faults", async () => {
+  it("detects errors", async () => {
     expect(await promtoolFault(Buffer.from("# TYPE a gauge\n# TYPE a gauge\na 1\n"))).toContain(
       "second TYPE line",
     );
@@ -71,24 +71,24 @@ describeUnless(prometheusMissing(), "promtool check metrics", () => {
     expect(await promtoolFault(Buffer.from('a{b="\\q"} 1\n'))).toContain("invalid escape sequence");
   });
 
-  it("takes a family whose samples come again, as in a federated answer", async () => {
+  it("accepts a family whose samples are not contiguous, as in federated output", async () => {
     expect(await promtoolFault(Buffer.from("# TYPE a gauge\na 1\nb 1\na 2\n"))).toBeUndefined();
   });
 
-  it("takes them all", async () => {
-    // Texts without HELP and TYPE can be read in one go: a metric may come again.
+  it("accepts all output", async () => {
+    // Texts without HELP and TYPE can be checked together, because metrics may repeat.
     const bare = texts.filter(({ bytes }) => !bytes.includes("#"));
-    const queue: Answer[] = [
-      { name: "all without HELP and TYPE", bytes: Buffer.concat(bare.map(({ bytes }) => bytes)) },
+    const queue: Output[] = [
+      { name: "all texts without HELP and TYPE", bytes: Buffer.concat(bare.map(({ bytes }) => bytes)) },
       ...texts.filter(({ bytes }) => bytes.includes("#")),
     ];
     expect(bare.length).toBeGreaterThan(300);
     const faults: string[] = [];
     const work = async () => {
-      for (let answer = queue.pop(); answer !== undefined; answer = queue.pop()) {
-        const fault = await promtoolFault(answer.bytes);
+      for (let output = queue.pop(); output !== undefined; output = queue.pop()) {
+        const fault = await promtoolFault(output.bytes);
         if (fault !== undefined)
-          faults.push(`${answer.name}: ${fault}\n${answer.bytes.toString().slice(0, 500)}`);
+          faults.push(`${output.name}: ${fault}\n${output.bytes.toString().slice(0, 500)}`);
       }
     };
     await Promise.all([work(), work(), work()]);
@@ -107,7 +107,7 @@ describeUnless(pushgatewayMissing(), "Pushgateway", () => {
     await pushgateway?.stop();
   });
 
-  it("sees faults", async () => {
+  it("detects errors", async () => {
     expect(await pushgateway.push(Buffer.from("# TYPE a gauge\n# TYPE a gauge\na 1\n"))).toContain(
       "second TYPE line",
     );
@@ -115,18 +115,20 @@ describeUnless(pushgatewayMissing(), "Pushgateway", () => {
     expect(await pushgateway.push(Buffer.from("a 1\n"))).toBeUndefined();
   });
 
-  it("takes what is merged and converted", async () => {
-    // It takes no timestamps at all, and no label names that are reserved.
-    const isForeign = (bytes: Buffer) => /^[^#\n]* \d+ -?\d+$|__a__=/m.test(bytes.toString());
+  it("accepts merged and converted output", async () => {
+    // Pushgateway accepts neither timestamps nor reserved label names.
+    const isUnsupported = (bytes: Buffer) => /^[^#\n]* \d+ -?\d+$|__a__=/m.test(bytes.toString());
     const faults: string[] = [];
-    for (const { name, bytes } of [...merged, ...converted].filter((answer) => !isForeign(answer.bytes))) {
+    for (const { name, bytes } of [...merged, ...converted].filter(
+      (output) => !isUnsupported(output.bytes),
+    )) {
       const fault = await pushgateway.push(bytes);
       if (fault !== undefined) faults.push(`${name}: ${fault}\n${bytes.toString().slice(0, 500)}`);
     }
     expect(faults).toEqual([]);
   }, 120_000);
 
-  it("takes what is merged of any proper families, in any mix of formats", async () => {
+  it("accepts merged well-formed families in any mix of formats", async () => {
     const content = fc.oneof(
       familiesExposition("text").map((text): [string, Format] => [text, "text"]),
       familiesExposition("openmetrics").map((text): [string, Format] => [text, "openmetrics"]),
@@ -135,7 +137,7 @@ describeUnless(pushgatewayMissing(), "Pushgateway", () => {
       fc.asyncProperty(fc.array(content, { minLength: 1, maxLength: 4 }), async (contents) => {
         const { bytes } = merge(
           contents
-            // It knows no names in quotes.
+            // Pushgateway does not support quoted names.
             .map(([text, format]): [string, Format] => [text.replaceAll('"x.y"', "x_y"), format])
             .map(([text, format], index) => ({
               bytes: Buffer.from(text),
@@ -150,7 +152,7 @@ describeUnless(pushgatewayMissing(), "Pushgateway", () => {
     );
   }, 60_000);
 
-  it("takes replicas in two formats, with every type that there is", async () => {
+  it("accepts replicas in two formats with all types", async () => {
     const text = `# HELP requests_total Requests.
 # TYPE requests_total counter
 requests_total{code="200"} 5
@@ -200,7 +202,7 @@ queue_gsum 1
   });
 });
 
-/** A file twice, as two replicas would show it. */
+/** The same file from two replicas. */
 function twice({ bytes, format }: Pick<Source, "bytes" | "format">): Source[] {
   return ["x.1", "x.2"].map((instance) => ({ bytes, format, labels: [["instance", instance]] }));
 }

@@ -12,12 +12,12 @@ import {
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
 import { corpus, onlyPrometheus3 } from "./corpus.js";
 
-/** The verdict on a text that comes in pieces of one to seven bytes. */
+/** Validates a text in pieces of these sizes. */
 function inPieces(validator: Validator, bytes: Buffer, sizes: readonly number[]): Verdict {
   let pos = 0;
   for (let index = 0; pos < bytes.length; index++) {
     const size = sizes[index % sizes.length] ?? 1;
-    // Each piece is wiped after it was taken: a validator must not look at it again.
+    // Overwrite each piece after use, because a validator must not retain it.
     const piece = Buffer.from(bytes.subarray(pos, pos + size));
     if (!validator.push(piece)) break;
     piece.fill(0);
@@ -32,8 +32,8 @@ const expositions: readonly [Format, typeof textExposition][] = [
   ["openmetrics", openMetricsExposition],
 ];
 
-describe.each(expositions)("any exposition in the format %s", (format, exposition) => {
-  it("is valid, and every sample is counted", () => {
+describe.each(expositions)("validation of generated input in the format %s", (format, exposition) => {
+  it("succeeds and counts every sample", () => {
     fc.assert(
       fc.property(exposition, ({ content, samples }) => {
         expect(validate(Buffer.from(content), format)).toEqual({ ok: true, format, samples });
@@ -42,7 +42,7 @@ describe.each(expositions)("any exposition in the format %s", (format, expositio
     );
   });
 
-  it("gets the same verdict however it is cut into pieces, also when it was damaged", () => {
+  it("has the same result in pieces of any size, also for damaged input", () => {
     const damage = fc.tuple(
       fc.nat(),
       fc.constantFrom("", "\n", '"', "\\", "{", "}", " ", "#", "\0", "\u00ff", "x"),
@@ -58,12 +58,12 @@ describe.each(expositions)("any exposition in the format %s", (format, expositio
   });
 });
 
-describe("an OpenMetrics text", () => {
-  it("is not valid any more when any tail of it is cut off", () => {
+describe("truncated OpenMetrics", () => {
+  it("is invalid", () => {
     fc.assert(
       fc.property(openMetricsExposition, fc.nat(), ({ content }, cut) => {
         const bytes = Buffer.from(content);
-        // Without its last line feed it is still whole.
+        // Without only the last line feed, it is still complete.
         const kept = bytes.subarray(0, cut % (bytes.length - 1));
         expect(validate(kept, "openmetrics").ok).toBe(false);
       }),
@@ -72,10 +72,10 @@ describe("an OpenMetrics text", () => {
   });
 });
 
-describe("every file of the corpus", () => {
+describe("validation of the corpus", () => {
   const files = [...corpus, ...onlyPrometheus3].filter((file) => file.bytes.length < 10_000);
 
-  it("gets the same verdict in pieces of one to seven bytes", () => {
+  it("has the same result in pieces of one to seven bytes", () => {
     for (const file of files) {
       const whole = validate(file.bytes, file.format);
       for (let size = 1; size <= 7; size++) {
@@ -85,7 +85,7 @@ describe("every file of the corpus", () => {
   });
 });
 
-/** One byte replaced, or taken out where there is nothing to put in. */
+/** Replaces one byte, or removes it if `byte` is empty. */
 function broken(bytes: Buffer, at: number, byte: string): Buffer {
   const pos = at % Math.max(bytes.length, 1);
   return Buffer.concat([bytes.subarray(0, pos), Buffer.from(byte, "latin1"), bytes.subarray(pos + 1)]);

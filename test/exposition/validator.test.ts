@@ -13,7 +13,7 @@ const openmetrics = (content: string) => validate(Buffer.from(content), "openmet
 const unknown = (content: string) => validateUnknown(Buffer.from(content));
 
 describe("a valid exposition", () => {
-  it("tells its format and counts its samples", () => {
+  it("has a format and a number of samples", () => {
     expect(text('# HELP a b\n# TYPE a counter\na 1\na{b="c"} 2\n\n# end\nd NaN 5\n')).toEqual({
       ok: true,
       format: "text",
@@ -26,14 +26,14 @@ describe("a valid exposition", () => {
     });
   });
 
-  it("may have no sample at all", () => {
+  it("may be empty", () => {
     expect(text("")).toEqual({ ok: true, format: "text", samples: 0 });
-    expect(text("# only words\n")).toEqual({ ok: true, format: "text", samples: 0 });
+    expect(text("# only a comment\n")).toEqual({ ok: true, format: "text", samples: 0 });
     expect(openmetrics("# EOF\n")).toEqual({ ok: true, format: "openmetrics", samples: 0 });
   });
 });
 
-describe("a fault tells its line and its reason", () => {
+describe("an invalid exposition is reported with line and reason", () => {
   it.each([
     ["<!DOCTYPE html>\n<html></html>\n", 1, "neither a sample nor a comment"],
     ["a 1\nb\n", 2, "sample without a value"],
@@ -92,14 +92,14 @@ describe("a fault tells its line and its reason", () => {
     expect(openmetrics(content)).toEqual({ ok: false, line, reason });
   });
 
-  it("also for bytes that are not UTF-8", () => {
+  it("invalid UTF-8", () => {
     const verdict = validate(Buffer.from('a 1\nb{c="\u00ff"} 1\n', "latin1"), "text");
     expect(verdict).toEqual({ ok: false, line: 2, reason: "invalid UTF-8 in a quoted string" });
   });
 });
 
-describe("a series like the one before it", () => {
-  // Series that share names and values with their predecessor take a short way; it must not be a blind one.
+describe("a series similar to the previous one", () => {
+  // Series that share names and values with the previous one take a fast path. It must not skip checks.
   const family = (second: string) => text(`a{b="same value",c="1",d="tail"} 1\n${second}\nz 1\n`);
 
   it.each([
@@ -125,16 +125,16 @@ describe("a series like the one before it", () => {
     'a{b="same value","c"="1",c="tail"} 1',
     'a{b="same value"',
     "a{b",
-  ])("is a fault: %s", (line) => {
+  ])("is invalid: %s", (line) => {
     expect(family(line)).toMatchObject({ ok: false, line: 2 });
   });
 
-  it("does not take empty labels for a pattern", () => {
+  it("does not learn a pattern with empty label values", () => {
     expect(text('a{b="",b="c"} 1\na{b="",b="c"} 1\n')).toMatchObject({ ok: true });
     expect(text('a{b="",b="c"} 1\na{b="x",b="c"} 1\n')).toMatchObject({ ok: false, line: 2 });
   });
 
-  it("does not trust a buffer that was filled anew", () => {
+  it("is not compared with a buffer that has been overwritten", () => {
     const buffer = Buffer.from('a{b="0123456789abcdef"} 1\n');
     const validator = createValidator("text");
     expect(validator.push(buffer)).toBe(true);
@@ -144,7 +144,7 @@ describe("a series like the one before it", () => {
     expect(validator.push(buffer)).toBe(false);
   });
 
-  it("is checked for UTF-8 all the same", () => {
+  it("is checked for UTF-8", () => {
     const bytes = Buffer.from('a{b="x"} 1\na{b="\u00ff"} 1\n', "latin1");
     expect(validate(bytes, "text")).toEqual({
       ok: false,
@@ -154,8 +154,8 @@ describe("a series like the one before it", () => {
   });
 });
 
-describe("a text that comes in pieces", () => {
-  it("is refused as soon as a fault is certain", () => {
+describe("a text in pieces", () => {
+  it("is rejected at the first error", () => {
     const validator = createValidator("text");
     expect(validator.push(Buffer.from("a 1\nb"))).toBe(true);
     expect(validator.push(Buffer.from("\nc 1\n"))).toBe(false);
@@ -163,7 +163,7 @@ describe("a text that comes in pieces", () => {
     expect(validator.end()).toEqual({ ok: false, line: 2, reason: "sample without a value" });
   });
 
-  it("is refused when a line does not end", () => {
+  it("is rejected if a line exceeds the limit", () => {
     const tooLong = { ok: false, line: 1, reason: "line longer than 16777216 bytes" };
     const chunk = Buffer.alloc(1024 * 1024, "#");
     const validator = createValidator("text");
@@ -177,7 +177,7 @@ describe("a text that comes in pieces", () => {
     );
   });
 
-  it("is refused when a quote that goes on over lines does not end, without reading it again and again", () => {
+  it("is rejected in linear time if a multi-line quoted string exceeds the limit", () => {
     const validator = createValidator("text");
     validator.push(Buffer.from('a{b="'));
     const lines = Buffer.from("\n".repeat(64 * 1024));
@@ -187,26 +187,26 @@ describe("a text that comes in pieces", () => {
     expect(validator.end()).toMatchObject({ ok: false, line: 1 });
   });
 
-  it("is refused when a sample has too many labels", () => {
+  it("is rejected if a sample has too many labels", () => {
     const labels = Array.from({ length: 70_000 }, (_, index) => `l${index}="v"`).join(",");
     expect(text(`a{${labels}} 1\n`)).toEqual({ ok: false, line: 1, reason: "more than 65536 labels" });
   });
 });
 
-describe("a text of unknown type", () => {
-  it("is OpenMetrics when it is that to its end", () => {
+describe("a text of unknown format", () => {
+  it("is OpenMetrics if all of it is valid OpenMetrics", () => {
     expect(unknown("a 1 1700000000.5\n# EOF\n")).toEqual({ ok: true, format: "openmetrics", samples: 1 });
     expect(unknown("a 1\n# EOF\n")).toEqual({ ok: true, format: "openmetrics", samples: 1 });
   });
 
-  it("is else the text format", () => {
+  it("is the text format otherwise", () => {
     expect(unknown("a 1\n")).toEqual({ ok: true, format: "text", samples: 1 });
     expect(unknown("# a comment\na 1\n# EOF\n")).toEqual({ ok: true, format: "text", samples: 1 });
   });
 
-  it("gets the fault of the format that it followed further", () => {
+  it("is reported with the error that occurs later", () => {
     expect(unknown("<html>\n")).toEqual({ ok: false, line: 1, reason: "neither a sample nor a comment" });
-    expect(unknown("# words\na\n")).toEqual({ ok: false, line: 2, reason: "sample without a value" });
+    expect(unknown("# comment\na\n")).toEqual({ ok: false, line: 2, reason: "sample without a value" });
     expect(unknown('a_total 1 # {b="c"} 1\nb 1\n')).toEqual({
       ok: false,
       line: 3,
@@ -214,7 +214,7 @@ describe("a text of unknown type", () => {
     });
   });
 
-  it("is read on while it may be either, and not a chunk longer", () => {
+  it("is rejected once it is invalid in both formats", () => {
     const push = (validator: Validator, content: string) => validator.push(Buffer.from(content));
     const validator = createUnknownValidator();
     expect(push(validator, "# no OpenMetrics comment\n")).toBe(true);

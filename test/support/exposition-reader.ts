@@ -1,19 +1,19 @@
 import type { Format } from "../../src/exposition/format.js";
 
-/** One sample as the tests see it. */
+/** A parsed sample. */
 export interface ReadSample {
   readonly name: string;
-  /** Sorted by name; labels without value are left out. */
+  /** Sorted by name, without labels that have an empty value. */
   readonly labels: readonly (readonly [name: string, value: string])[];
-  /** As it is written. */
+  /** As written. */
   readonly value: string;
-  /** As it is written: milliseconds in the text format, seconds in OpenMetrics. */
+  /** As written: milliseconds in the text format, seconds in OpenMetrics. */
   readonly time: string | undefined;
-  /** As it is written, from its `{` on. */
+  /** As written, starting with `{`. */
   readonly exemplar: string | undefined;
 }
 
-/** What an exposition says. */
+/** A parsed exposition. */
 export interface ReadExposition {
   readonly samples: readonly ReadSample[];
   readonly types: ReadonlyMap<string, string>;
@@ -21,11 +21,10 @@ export interface ReadExposition {
 }
 
 /**
- * Reads a valid exposition, a character at a time and without a thought of speed: written for the tests, and
- * sharing nothing with what they test.
+ * Parses a valid exposition, one character at a time. Independent of the code under test.
  */
 export function readExposition(bytes: Uint8Array, format: Format): ReadExposition {
-  // latin1, since comments may be no UTF-8; what is kept is turned into text.
+  // latin1, because comments may contain invalid UTF-8. Everything else is decoded below.
   const text = Buffer.from(bytes).toString("latin1");
   const samples: ReadSample[] = [];
   const types = new Map<string, string>();
@@ -92,8 +91,8 @@ export function readExposition(bytes: Uint8Array, format: Format): ReadExpositio
         const name = match[2]!.startsWith('"') ? unescaped(match[2]!.slice(1, -1), /\\(["\\n])/g) : match[2]!;
         const escapes = format === "text" ? /\\([\\n])/g : /\\(["\\n])/g;
         const known = match[1] === "HELP" ? helps : types;
-        const said = utf8(unescaped(match[3] ?? "", escapes));
-        if (said !== "" && !known.has(utf8(name))) known.set(utf8(name), said);
+        const content = utf8(unescaped(match[3] ?? "", escapes));
+        if (content !== "" && !known.has(utf8(name))) known.set(utf8(name), content);
       }
       pos = lineEnd;
       continue;
@@ -115,12 +114,12 @@ export function readExposition(bytes: Uint8Array, format: Format): ReadExpositio
   return { samples, types, helps };
 }
 
-/** A sample's name and labels, as one text to compare by. */
+/** A key of the series of a sample, for comparisons. */
 export function seriesKey({ name, labels }: Pick<ReadSample, "name" | "labels">): string {
   return JSON.stringify([name, labels]);
 }
 
-/** All of a sample, as one text to compare by. */
+/** A key of all parts of a sample, for comparisons. */
 export function sampleKey({ name, labels, value, time, exemplar }: ReadSample): string {
   return JSON.stringify([name, labels, value, time, exemplar]);
 }

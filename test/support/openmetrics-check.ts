@@ -22,15 +22,15 @@ const exemplarPart = new RegExp(`^ # \\{((?:${label}(?:,${label})*)?)\\} (\\S+)(
 interface Family {
   readonly name: string;
   type: string;
-  /** The lines above its samples that were read. */
-  readonly said: string[];
+  /** Keywords of the metadata lines so far. */
+  readonly keywords: string[];
   samples: number;
 }
 
 /**
- * A strict reading of OpenMetrics 1.0, for the tests: the line of the first fault and what it is, or undefined. It
- * goes by the specification where Prometheus does not look: order and number of metadata lines, families in one
- * piece, names by type, units, exemplars, series that are there once.
+ * A strict OpenMetrics 1.0 parser for tests. Returns the first error with its line, or undefined. It checks rules of the
+ * specification that Prometheus ignores: order and number of metadata lines, contiguous families, sample names, units,
+ * exemplars, unique series.
  */
 export function openMetricsFault(text: string): string | undefined {
   const lines = text.split("\n");
@@ -43,9 +43,10 @@ export function openMetricsFault(text: string): string | undefined {
 
   const open = (family: string): Family | string => {
     if (current?.name === family) return current;
-    if (families.has(family)) return `family ${family} is not in one piece`;
-    if (metrics.has(family)) return `family ${family} is called like samples of ${metrics.get(family)?.name}`;
-    current = { name: family, type: "unknown", said: [], samples: 0 };
+    if (families.has(family)) return `family ${family} is not contiguous`;
+    if (metrics.has(family))
+      return `family ${family} has the name of samples of ${metrics.get(family)?.name}`;
+    current = { name: family, type: "unknown", keywords: [], samples: 0 };
     families.set(family, current);
     return current;
   };
@@ -58,25 +59,25 @@ export function openMetricsFault(text: string): string | undefined {
 
   function metadata(line: string): string | undefined {
     const [, keyword, family, content] = metadataLine.exec(line) ?? [];
-    if (keyword === undefined) return "neither TYPE, UNIT nor HELP";
+    if (keyword === undefined) return "not TYPE, UNIT or HELP";
     const found = open(bare(family!));
     if (typeof found === "string") return found;
-    if (found.samples > 0) return `${keyword} behind samples`;
+    if (found.samples > 0) return `${keyword} after samples`;
     const order = ["TYPE", "UNIT", "HELP"];
-    if (found.said.some((said) => order.indexOf(said) >= order.indexOf(keyword))) {
-      return `${keyword} behind ${found.said.at(-1)}`;
+    if (found.keywords.some((earlier) => order.indexOf(earlier) >= order.indexOf(keyword))) {
+      return `${keyword} after ${found.keywords.at(-1)}`;
     }
-    found.said.push(keyword);
+    found.keywords.push(keyword);
     if (keyword === "TYPE") {
-      if (!(content! in suffixesOf)) return "an unknown type";
+      if (!(content! in suffixesOf)) return "unknown type";
       found.type = content!;
     }
     if (keyword === "UNIT") {
       if (!found.name.endsWith(`_${content}`)) return "the name does not end with the unit";
-      if (found.type === "info" || found.type === "stateset") return `a unit of type ${found.type}`;
+      if (found.type === "info" || found.type === "stateset") return `a unit for type ${found.type}`;
     }
     if (keyword === "HELP" && /(^|[^\\])(\\\\)*(\\[^\\"n]|\\$|")/.test(content!))
-      return "a wrong escape in HELP";
+      return "invalid escape in HELP";
     return undefined;
   }
 
@@ -91,22 +92,22 @@ export function openMetricsFault(text: string): string | undefined {
     if (current === undefined || !suffixes.some((suffix) => current!.name + suffix === metric)) {
       const found = open(metric);
       if (typeof found === "string") return found;
-      if (found.said.length > 0 && !suffixesOf[found.type]!.includes(""))
+      if (found.keywords.length > 0 && !suffixesOf[found.type]!.includes(""))
         return `not a sample of a ${found.type}`;
     }
     const family = current!;
     const suffix = metric.slice(family.name.length);
-    if (metrics.has(metric) && metrics.get(metric) !== family) return "a name that another family has";
+    if (metrics.has(metric) && metrics.get(metric) !== family) return "a name of another family";
     metrics.set(metric, family);
     family.samples++;
 
     if (!number.test(value!)) return "not a number";
     if (time !== undefined && !number.test(time)) return "not a timestamp";
-    if (new Set(names).size < names.length) return "a label twice";
+    if (new Set(names).size < names.length) return "duplicate label";
     const needed = neededLabel(family, suffix);
     if (needed !== undefined && !names.includes(needed)) return `no label ${needed}`;
     const key = JSON.stringify([metric, ...labels.filter((pair) => !pair.endsWith('=""')).sort()]);
-    if (series.has(key)) return "a series twice";
+    if (series.has(key)) return "duplicate series";
     series.add(key);
     return exemplar === undefined ? undefined : exemplarFault(exemplar, family, suffix);
   }
@@ -127,7 +128,7 @@ function exemplarFault(exemplar: string, { type }: Family, suffix: string): stri
   if (whole === undefined) return "not an exemplar";
   return number.test(value!) && (time === undefined || number.test(time))
     ? undefined
-    : "an exemplar's number";
+    : "invalid number in the exemplar";
 }
 
 function bare(text: string): string {

@@ -15,7 +15,7 @@ import { openMetricsFault } from "../../support/openmetrics-check.js";
 import { inPieces } from "../random.js";
 import { law, type Subject } from "../subject.js";
 
-/** Texts as they come from targets: judged the same however they are cut, and fit for all that is made of good ones. */
+/** Validation does not depend on chunk sizes; valid input can be merged, converted and federated. */
 export const subject: Subject = {
   name: "exposition",
   seeds: () =>
@@ -74,52 +74,63 @@ export const subject: Subject = {
     .map((text) => Buffer.from(text)),
   maxBytes: 64 * 1024,
   check(input) {
-    judgedAlike(() => createUnknownValidator(), input);
+    verdictOf(() => createUnknownValidator(), input);
     for (const format of ["text", "openmetrics"] as const) {
-      const verdict = judgedAlike(() => createValidator(format), input);
-      if (verdict.ok) fitForUse(input, format, verdict.samples);
+      const verdict = verdictOf(() => createValidator(format), input);
+      if (verdict.ok) checkUse(input, format, verdict.samples);
     }
   },
 };
 
-/** The verdict on an input, which is that on its pieces. */
-function judgedAlike(create: () => Validator, input: Buffer): Verdict {
-  const whole = judge(create(), [input]);
+/** Validates an input, whole and in pieces, and expects the same result. */
+function verdictOf(create: () => Validator, input: Buffer): Verdict {
+  const whole = validateChunks(create(), [input]);
   for (const cut of input.length > 2000 ? [1, 2] : [0, 1, 2]) {
-    const cutUp = judge(create(), inPieces(input, cut));
-    law(JSON.stringify(cutUp) === JSON.stringify(whole), "the verdict depends on the cut", () => ({
-      whole,
-      cutUp,
-      cut,
-    }));
+    const inChunks = validateChunks(create(), inPieces(input, cut));
+    law(
+      JSON.stringify(inChunks) === JSON.stringify(whole),
+      "the verdict does not depend on chunk sizes",
+      () => ({
+        whole,
+        inChunks,
+        cut,
+      }),
+    );
   }
   if (whole.ok) return whole;
   const lines = input.toString("latin1").split("\n").length;
-  law(whole.line >= 1 && whole.line <= lines, "a fault is on a line that is there", () => whole);
-  law(whole.reason !== "" && !whole.reason.includes("\n"), "a fault has a reason in one line", () => whole);
+  law(whole.line >= 1 && whole.line <= lines, "the line number of an error exists", () => whole);
+  law(
+    whole.reason !== "" && !whole.reason.includes("\n"),
+    "the reason of an error is a single line",
+    () => whole,
+  );
   return whole;
 }
 
-function judge(validator: Validator, pieces: readonly Buffer[]): Verdict {
+function validateChunks(validator: Validator, pieces: readonly Buffer[]): Verdict {
   for (const piece of pieces) if (!validator.push(piece)) break;
   return validator.end();
 }
 
-function fitForUse(bytes: Buffer, format: Format, samples: number): void {
+function checkUse(bytes: Buffer, format: Format, samples: number): void {
   const before = Buffer.from(bytes);
   const merged = merge([{ bytes, format, labels: [["instance", "a.1"]] }], format);
-  isValid(merged.bytes, format, merged.samples, "what is merged is valid");
-  law(merged.samples <= samples, "a merge invents no samples");
-  law(merged.conflicts.length > 0 || merged.samples === samples, "a merge loses no samples without a word");
+  isValid(merged.bytes, format, merged.samples, "merged output is valid");
+  law(merged.samples <= samples, "a merge adds no samples");
+  law(
+    merged.conflicts.length > 0 || merged.samples === samples,
+    "a merge loses no samples without a conflict",
+  );
   const again = merge([{ bytes: merged.bytes, format, labels: [] }], format);
-  // A comma behind the last label may stay or go.
+  // The comma after the last label is optional.
   const [once, twice] = [merged, again].map(({ bytes }) => bytes.toString("latin1").replaceAll(",}", "}"));
-  law(once === twice, "a merge of what is merged changes nothing", () => ({ once, twice }));
+  law(once === twice, "merging merged output changes nothing", () => ({ once, twice }));
   if (format === "openmetrics") {
     const fault = openMetricsFault(merged.bytes.toString());
-    law(fault === undefined, "strict parsers take a merge of OpenMetrics", () => fault);
+    law(fault === undefined, "strict parsers accept merged OpenMetrics", () => fault);
     const text = toText(bytes);
-    isValid(text, "text", undefined, "what is converted is valid");
+    isValid(text, "text", undefined, "converted output is valid");
   }
   const federated = atOnce(
     new Federation().add({
@@ -132,12 +143,12 @@ function fitForUse(bytes: Buffer, format: Format, samples: number): void {
       timestamp: 1_700_000_000_000,
     }),
   );
-  isValid(federated, "text", samples, "what is federated is valid and whole");
-  law(before.equals(bytes), "a source is never changed");
+  isValid(federated, "text", samples, "federated output is valid and complete");
+  law(before.equals(bytes), "a source is not modified");
 }
 
 function isValid(bytes: Buffer, format: Format, samples: number | undefined, what: string): void {
-  const verdict = judge(createValidator(format), [bytes]);
-  const good = verdict.ok && (samples === undefined || verdict.samples === samples);
-  law(good, what, () => ({ verdict, samples, bytes: bytes.toString("latin1").slice(0, 1000) }));
+  const verdict = validateChunks(createValidator(format), [bytes]);
+  const valid = verdict.ok && (samples === undefined || verdict.samples === samples);
+  law(valid, what, () => ({ verdict, samples, bytes: bytes.toString("latin1").slice(0, 1000) }));
 }

@@ -5,14 +5,14 @@ import type { Source } from "../../../src/exposition/source.js";
 import { validate } from "../../../src/exposition/validator.js";
 import { openMetricsExposition, textExposition } from "../../exposition/arbitrary.js";
 import { corpus, onlyPrometheus3 } from "../../exposition/corpus.js";
-import { alikeExposition, familiesExposition } from "../../exposition/families-arbitrary.js";
+import { familiesExposition, similarExposition } from "../../exposition/families-arbitrary.js";
 import { withLabels, withoutExemplar } from "../../exposition/labelled-samples.js";
 import { atOnce, merge } from "../../support/at-once.js";
 import { readExposition, seriesKey } from "../../support/exposition-reader.js";
 import { law, type Subject } from "../subject.js";
 import { subject as exposition } from "./exposition.js";
 
-/** Stands between two texts of one input. */
+/** Separates the texts of one input. */
 const between = "\x1e";
 const maxSources = 6;
 
@@ -21,18 +21,18 @@ const text = fc.oneof(
   openMetricsExposition.map(({ content }) => content),
   familiesExposition("text"),
   familiesExposition("openmetrics"),
-  alikeExposition,
+  similarExposition,
 );
 
-/** Several texts of which one is made: whatever they say, each sample is there or told, and what is made is valid. */
+/** Merged and federated output is valid; each sample is in it or reported as a conflict. */
 export const subject: Subject = {
   name: "merge",
   seeds: () => {
-    const good = [...corpus, ...onlyPrometheus3]
+    const valid = [...corpus, ...onlyPrometheus3]
       .filter(({ bytes, format }) => bytes.length < 2000 && validate(bytes, format).ok)
       .map(({ bytes }) => bytes.toString("latin1"));
-    return good.map((one, index) =>
-      Buffer.from([one, good[(index * 7 + 1) % good.length]!, one].join(between), "latin1"),
+    return valid.map((one, index) =>
+      Buffer.from([one, valid[(index * 7 + 1) % valid.length]!, one].join(between), "latin1"),
     );
   },
   words: [...exposition.words, between, 'instance="a.1",', 'exported_instance="x"'],
@@ -47,7 +47,7 @@ export const subject: Subject = {
   },
 };
 
-/** The valid texts of an input, each labelled as a replica. */
+/** The valid texts of an input, each with the labels of a replica. */
 function sourcesIn(input: Buffer): Source[] {
   const sources: Source[] = [];
   for (const part of input.toString("latin1").split(between).slice(0, maxSources)) {
@@ -61,33 +61,37 @@ function sourcesIn(input: Buffer): Source[] {
 function checkMerge(sources: readonly Source[], into: Format): void {
   const merged = merge(sources, into);
   const verdict = validate(merged.bytes, into);
-  law(verdict.ok && verdict.samples === merged.samples, "what is merged is valid", () => ({
+  law(verdict.ok && verdict.samples === merged.samples, "merged output is valid", () => ({
     verdict,
     into,
     merged: merged.bytes.toString("latin1"),
   }));
-  law(merge(sources, into).bytes.equals(merged.bytes), "a merge is the same each time");
+  law(merge(sources, into).bytes.equals(merged.bytes), "a merge is deterministic");
   const again = merge([{ bytes: merged.bytes, format: into, labels: [] }], into);
-  // A comma behind the last label may stay or go.
+  // The comma after the last label is optional.
   const [once, twice] = [merged, again].map(({ bytes }) => bytes.toString("latin1").replaceAll(",}", "}"));
-  law(once === twice, "a merge of what is merged changes nothing", () => ({ once, twice }));
-  // A conversion renders values and times anew: only what stays in its format is compared word by word.
+  law(once === twice, "merging merged output changes nothing", () => ({ once, twice }));
+  // Conversion rewrites timestamps. Compare samples only if the format stays the same.
   if (sources.some(({ format }) => format !== into)) return;
   const found = readExposition(merged.bytes, into).samples;
-  law(found.length === merged.samples, "another reader finds as many samples", () =>
+  law(found.length === merged.samples, "an independent parser finds the same number of samples", () =>
     merged.bytes.toString("latin1"),
   );
-  law(new Set(found.map(seriesKey)).size === found.length, "no series is there twice");
+  law(new Set(found.map(seriesKey)).size === found.length, "no series is duplicated");
   const foundKeys = new Set(found.map(withoutExemplar));
   const wanted = sources.flatMap((source, index) => withLabels(source).map((sample) => ({ index, sample })));
   for (const { index, sample } of wanted) {
-    const told = merged.conflicts.some(
+    const reported = merged.conflicts.some(
       ({ source, family }) => source === index && sample.name.startsWith(family),
     );
-    law(told || foundKeys.has(withoutExemplar(sample)), "a sample is there or told", () => sample);
+    law(
+      reported || foundKeys.has(withoutExemplar(sample)),
+      "a sample is in the output or reported",
+      () => sample,
+    );
   }
   const keys = new Set(wanted.map(({ sample }) => withoutExemplar(sample)));
-  for (const sample of found) law(keys.has(withoutExemplar(sample)), "no sample is invented", () => sample);
+  for (const sample of found) law(keys.has(withoutExemplar(sample)), "no sample is added", () => sample);
 }
 
 function checkFederation(sources: readonly Source[]): void {
@@ -95,10 +99,10 @@ function checkFederation(sources: readonly Source[]): void {
   const bytes = Buffer.concat(sources.map((source) => atOnce(federation.add({ ...source, timestamp: 1 }))));
   const verdict = validate(bytes, "text");
   const samples = sources.reduce((sum, { bytes: one, format }) => {
-    const judged = validate(one, format);
-    return sum + (judged.ok ? judged.samples : 0);
+    const verdict = validate(one, format);
+    return sum + (verdict.ok ? verdict.samples : 0);
   }, 0);
-  law(verdict.ok && verdict.samples === samples, "what is federated is valid and whole", () => ({
+  law(verdict.ok && verdict.samples === samples, "federated output is valid and complete", () => ({
     verdict,
     samples,
     federated: bytes.toString("latin1"),
