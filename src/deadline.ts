@@ -1,12 +1,12 @@
 import { AppError } from "./errors.js";
 
-/** The time for something is over. */
+/** A timeout expired. */
 export class DeadlineError extends AppError {}
 
 /**
- * Runs `work` with a signal that aborts when `signal` does or after `milliseconds`, and rejects at once then,
- * whether or not the work heeds its signal. Leaves no timer and no listener behind. (AbortSignal.any would do
- * the same, but keeps growing on a long-lived signal in some releases of Node 20.)
+ * Runs `work` with a signal that aborts when `signal` aborts or after `milliseconds`. Then rejects immediately, even if
+ * `work` ignores its signal. Removes its timer and listeners. (AbortSignal.any leaks memory on a long-lived signal in
+ * some releases of Node.js 20.)
  *
  * @throws DeadlineError, or what `work` throws.
  */
@@ -20,7 +20,7 @@ export async function withDeadline<T>(
   if (signal.aborted) abort();
   signal.addEventListener("abort", abort);
   const timer = setTimeout(
-    () => controller.abort(new DeadlineError(`no answer within ${milliseconds / 1000} s`)),
+    () => controller.abort(new DeadlineError(`no response within ${milliseconds / 1000} s`)),
     milliseconds,
   );
   try {

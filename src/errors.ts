@@ -1,6 +1,6 @@
 /**
- * Base of every error that the program foresees. The message is written for the operator: what is wrong and
- * what to do. The `cause` keeps what was underneath.
+ * Base class of expected errors. The message states what is wrong and what to do. `cause` is the original
+ * error.
  */
 export class AppError extends Error {
   constructor(message: string, options?: { cause?: unknown }) {
@@ -9,20 +9,20 @@ export class AppError extends Error {
   }
 }
 
-/** Settings that cannot be used: one line a bad value. */
+/** Invalid settings, one line per problem. */
 export class ConfigError extends AppError {
   constructor(readonly problems: readonly string[]) {
     super(problems.join("\n"));
   }
 }
 
-/** A provider could not list its targets. What it listed before stays known. */
+/** A provider failed to list its targets. Its previous list stays valid. */
 export class DiscoveryError extends AppError {}
 
-/** A listener could not be opened, such as a port that is taken. */
+/** A listener failed to start, for example because the port is in use. */
 export class ListenError extends AppError {}
 
-/** An error in one line: its message and those of its causes. */
+/** The messages of an error and its causes, in one line. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   let current: unknown = error;
@@ -35,7 +35,7 @@ export function describeError(error: unknown): string {
   return parts.join(": ").replace(/\s*\n\s*/g, " ");
 }
 
-/** The `code` of a system error, such as `ECONNREFUSED`, else undefined. */
+/** The `code` of a system error, such as `ECONNREFUSED`, if any. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;

@@ -1,20 +1,19 @@
 import { isIPv6 } from "node:net";
 
-/** Where a target may expose its metrics. */
+/** The parts of the URLs at which a target may expose metrics. */
 export interface CandidateParts {
   /** Host names, IPv4 or IPv6 addresses (without brackets), in order of preference. */
   readonly addresses: readonly string[];
-  /** In order of preference; repeats count once. */
+  /** In order of preference; duplicates are ignored. */
   readonly ports: readonly number[];
-  /** Begins with a slash; may carry a query string. */
+  /** Begins with a slash; may contain a query string. */
   readonly path: string;
   readonly scheme: "http" | "https";
 }
 
 /**
- * The URLs to try, in order of preference: every port at the first address, then at the next. Parts that make
- * no valid URL are left out. The path is put behind the host as it stands, so that one that begins with two
- * slashes cannot lead to another host.
+ * The URLs to try, in order of preference: every port of the first address, then of the next. Skips invalid URLs. Appends
+ * the path to the host unchanged, so that a path with two leading slashes cannot change the host.
  */
 export function candidateUrls(parts: CandidateParts): readonly string[] {
   const urls = new Set<string>();

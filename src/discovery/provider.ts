@@ -1,32 +1,29 @@
 import type { Target } from "../model/target.js";
 
 /**
- * What a provider tells between two lists.
- *
- * `started` and `stopped` name a target's id; after `started` a list has it. `changed`: list again.
+ * A change that a provider reports between two lists. `id` is a target id; the next list contains a `started` target.
+ * `changed` means that the list must be requested again.
  */
 export type TargetChange =
   | { readonly kind: "started"; readonly id: string }
   | { readonly kind: "stopped"; readonly id: string }
   | { readonly kind: "changed" };
 
-/** Where targets come from: Docker, a file, … One implementation a file, all held by one shared test suite. */
+/** A source of targets, such as Docker or a file. All providers pass the shared test suite. */
 export interface TargetProvider {
   /** Short and unique: `docker`, `file`. */
   readonly name: string;
 
   /**
-   * Everything that is there now, in a stable order, each id once.
+   * All current targets, in a stable order, with unique ids.
    *
-   * @throws DiscoveryError when the list could not be had, for whatever reason, or when `signal` aborts.
-   *   A failure is never an empty list.
+   * @throws DiscoveryError if listing fails or `signal` aborts. A failure never results in an empty list.
    */
   list(signal: AbortSignal): Promise<readonly Target[]>;
 
   /**
-   * Tells changes as they happen until `signal` aborts; then it leaves nothing behind and resolves. It survives
-   * failures of its source by itself, trying again with growing delay, and never rejects. It is a hint that
-   * makes things fast: callers list now and then all the same.
+   * Reports changes until `signal` aborts; then releases all resources and resolves. Never rejects: retries with backoff
+   * if the source fails. Changes may be missed, so callers must also list regularly.
    */
   watch(listener: (change: TargetChange) => void, signal: AbortSignal): Promise<void>;
 }

@@ -2,19 +2,19 @@ import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 
 /**
- * The text of a regular file in UTF-8, without a byte order mark.
+ * Reads a regular file in UTF-8, without its byte order mark.
  *
- * @param maxBytes a larger file is refused before it is held.
- * @throws an Error with the reason in words, or the system's error.
+ * @param maxBytes a larger file is rejected before it is read into memory.
+ * @throws an Error with the reason, or the error of the system.
  */
 export async function readText(path: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
   const { size, isFile } = await stat(path).then((stats) => ({ size: stats.size, isFile: stats.isFile() }));
-  // Before it is opened: opening a pipe waits for a writer.
-  if (!isFile) throw new Error("it is not a regular file");
+  // Checked before opening, because opening a pipe blocks until there is a writer.
+  if (!isFile) throw new Error("not a regular file");
   if (size > maxBytes) throw new Error(tooLarge(maxBytes));
   const chunks: Buffer[] = [];
   let length = 0;
-  // One byte more than allowed, for the file may have grown since.
+  // One byte more than allowed, because the file may have grown.
   const range = { end: maxBytes, ...(signal === undefined ? {} : { signal }) };
   for await (const chunk of createReadStream(path, range)) {
     chunks.push(chunk);
@@ -24,11 +24,11 @@ export async function readText(path: string, maxBytes: number, signal?: AbortSig
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(Buffer.concat(chunks));
   } catch (cause) {
-    throw new Error("it is not UTF-8", { cause });
+    throw new Error("not valid UTF-8", { cause });
   }
 }
 
 function tooLarge(maxBytes: number): string {
   const mebibyte = 1024 * 1024;
-  return `it is larger than ${maxBytes < mebibyte ? `${maxBytes / 1024} KiB` : `${maxBytes / mebibyte} MiB`}`;
+  return `larger than ${maxBytes < mebibyte ? `${maxBytes / 1024} KiB` : `${maxBytes / mebibyte} MiB`}`;
 }

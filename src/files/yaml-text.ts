@@ -10,36 +10,35 @@ import {
 } from "yaml";
 
 const maxAliases = 100;
-/** Levels of nesting; the format has three. */
+/** Levels of nesting; no configuration file needs more than five. */
 const maxDepth = 16;
 /**
- * The library takes about 1.5 s for a megabyte, and some times as long where most of it is wrong, in one go, while
- * nothing else is served.
+ * The library takes about 1.5 s per megabyte, several times as long if most of it is invalid, and blocks the event loop.
  */
 const maxLength = 2 * 1024 * 1024;
 
 /**
- * Reads YAML 1.2, every scalar as the text that is written. Bounds come first, for the library reads by
- * recursion: deep nesting would end the process, not only the call.
+ * Parses YAML 1.2 with every scalar as its text. Checks limits first: the library is recursive, so deep nesting would
+ * crash the process.
  *
- * @throws an Error with the reason in one line, and line and column where it has a place. It quotes nothing of the
- *   text: that may be a secret.
+ * @throws an Error with the reason in one line, with line and column if known. It never quotes the text, which may
+ *   contain secrets.
  */
 export function parseYaml(text: string): unknown {
-  if (text.length > maxLength) throw new Error("more than 2 MiB of YAML: write it as JSON");
-  if (isTooDeep(text)) throw new Error(`it is nested deeper than ${maxDepth} levels`);
+  if (text.length > maxLength) throw new Error("YAML exceeds 2 MiB: use JSON");
+  if (isTooDeep(text)) throw new Error(`nesting exceeds ${maxDepth} levels`);
   const lineCounter = new LineCounter();
   const document = parseDocument(text, {
     schema: "failsafe",
     logLevel: "error",
     lineCounter,
-    // Both take time that is squared: the one copies the line for each fault in it, the other compares all keys.
+    // Both take quadratic time: one copies the line for each error in it, the other compares all keys.
     prettyErrors: false,
     uniqueKeys: false,
   });
   const [error] = document.errors;
-  const fault = error && { at: error.pos[0], why: wordsOf(error.code) };
-  const { at, why } = fault ?? findTwin(document) ?? findBadAlias(document) ?? {};
+  const fault = error && { at: error.pos[0], why: reasonFor(error.code) };
+  const { at, why } = fault ?? findDuplicateKey(document) ?? findBadAlias(document) ?? {};
   if (at !== undefined) {
     const { line, col } = lineCounter.linePos(at);
     throw new Error(`line ${line}, column ${col}: ${why}`);
@@ -48,7 +47,7 @@ export function parseYaml(text: string): unknown {
 }
 
 function isTooDeep(text: string): boolean {
-  // A level of a block takes at least one column at the beginning of some line.
+  // Each level of a block needs at least one column at the beginning of some line.
   if (/^[ \t?:-]{200}/m.test(text)) return true;
   let depth = 0;
   for (const token of new Lexer().lex(text)) {
@@ -59,20 +58,20 @@ function isTooDeep(text: string): boolean {
   return false;
 }
 
-/** The library's reasons that people meet; its own words quote the text. */
-const words: Partial<Record<ErrorCode, string>> = {
-  BAD_DQ_ESCAPE: "no such escape in a text in double quotes",
-  BAD_INDENT: "it is not indented as what it belongs to",
-  BAD_SCALAR_START: "a value that begins with this character goes in quotes",
+/** Reasons for common error codes. The messages of the library quote the text. */
+const reasons: Partial<Record<ErrorCode, string>> = {
+  BAD_DQ_ESCAPE: "invalid escape sequence in double quotes",
+  BAD_INDENT: "wrong indentation",
+  BAD_SCALAR_START: "put a value that begins with this character in quotes",
   BLOCK_AS_IMPLICIT_KEY:
-    "a map in the line of another; a value with a colon and a space in it goes in quotes",
-  MISSING_CHAR: "a quote, bracket, comma, colon or space is missing",
+    "nested mapping on one line; put a value that contains a colon and a space in quotes",
+  MISSING_CHAR: "missing quote, bracket, comma, colon or space",
   MULTIPLE_DOCS: "more than one document",
-  TAB_AS_INDENT: "tabs do not indent",
+  TAB_AS_INDENT: "use spaces for indentation, not tabs",
 };
 
-function wordsOf(code: ErrorCode): string {
-  return words[code] ?? code.toLowerCase().replaceAll("_", " ");
+function reasonFor(code: ErrorCode): string {
+  return reasons[code] ?? code.toLowerCase().replaceAll("_", " ");
 }
 
 interface Fault {
@@ -81,8 +80,8 @@ interface Fault {
   readonly why: string;
 }
 
-/** The first key that its map has already. */
-function findTwin(document: Document.Parsed): Fault | undefined {
+/** The first key that its mapping already contains. */
+function findDuplicateKey(document: Document.Parsed): Fault | undefined {
   let fault: Fault | undefined;
   visit(document, {
     Map: (_key, { items }) => {
@@ -90,7 +89,7 @@ function findTwin(document: Document.Parsed): Fault | undefined {
       for (const { key } of items) {
         if (!isScalar(key)) continue;
         if (seen.has(key.value)) {
-          fault = { at: key.range?.[0] ?? 0, why: "a key is there twice" };
+          fault = { at: key.range?.[0] ?? 0, why: "duplicate key" };
           return visit.BREAK;
         }
         seen.add(key.value);
@@ -101,7 +100,7 @@ function findTwin(document: Document.Parsed): Fault | undefined {
   return fault;
 }
 
-/** The first alias without an anchor before it, or inside of what it stands for: that would have no end. */
+/** The first alias without an anchor before it, or inside its own anchor, which would be infinite. */
 function findBadAlias(document: Document.Parsed): Fault | undefined {
   const anchors = new Map<string, Node>();
   let fault: Fault | undefined;
@@ -110,12 +109,12 @@ function findBadAlias(document: Document.Parsed): Fault | undefined {
       if (node.anchor !== undefined) anchors.set(node.anchor, node);
     },
     Alias: (_key, { source, range }, ancestors) => {
-      const meant = anchors.get(source);
-      if (meant !== undefined && !ancestors.includes(meant)) return undefined;
+      const target = anchors.get(source);
+      if (target !== undefined && !ancestors.includes(target)) return undefined;
       const why =
-        meant === undefined
-          ? "an alias that leads nowhere: a value that begins with * goes in quotes"
-          : "an alias that leads back to where it stands";
+        target === undefined
+          ? "alias without an anchor; put a value that begins with * in quotes"
+          : "alias inside its own anchor";
       fault = { at: range?.[0] ?? 0, why };
       return visit.BREAK;
     },

@@ -33,7 +33,7 @@ export interface HttpFetch {
 export interface NoFetch {
   readonly kind: "none";
   readonly state: "unreachable" | "disabled";
-  /** In words for the status page, such as `no shared network (it is on: backend, db)`. */
+  /** In words for the status page, such as `no shared network (networks: backend, db)`. */
   readonly reason: string;
 }
 

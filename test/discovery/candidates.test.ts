@@ -4,8 +4,8 @@ import { candidateUrls } from "../../src/discovery/candidates.js";
 
 const parts = { addresses: ["10.0.0.1"], ports: [80], path: "/metrics", scheme: "http" } as const;
 
-describe("the candidate URLs of a target", () => {
-  it("are every port in order, each once", () => {
+describe("candidateUrls", () => {
+  it("returns every port in order, without duplicates", () => {
     expect(candidateUrls({ ...parts, ports: [80, 8080, 9100, 8080] })).toEqual([
       "http://10.0.0.1/metrics",
       "http://10.0.0.1:8080/metrics",
@@ -13,13 +13,13 @@ describe("the candidate URLs of a target", () => {
     ]);
   });
 
-  it("put an IPv6 address into brackets", () => {
+  it("puts an IPv6 address in brackets", () => {
     expect(candidateUrls({ ...parts, addresses: ["fd01::2"], ports: [9100] })).toEqual([
       "http://[fd01::2]:9100/metrics",
     ]);
   });
 
-  it("keep a query string, and the host whatever the path looks like", () => {
+  it("keeps the query string, and the host for any path", () => {
     expect(candidateUrls({ ...parts, path: "/probe?target=a&x=1" })).toEqual([
       "http://10.0.0.1/probe?target=a&x=1",
     ]);
@@ -32,7 +32,7 @@ describe("the candidate URLs of a target", () => {
     );
   });
 
-  it("leave out what makes no URL", () => {
+  it("omits invalid URLs", () => {
     expect(candidateUrls({ ...parts, addresses: ["fe80::1%eth0", "a b"] })).toEqual([]);
   });
 });

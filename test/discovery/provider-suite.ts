@@ -17,7 +17,7 @@ export interface ProviderWorld {
 
 /** What holds for every provider of targets, run against each. */
 export function describeProvider(title: string, createWorld: () => Promise<ProviderWorld>): void {
-  describe(`${title}, as any provider`, () => {
+  describe(`${title}, like every provider`, () => {
     let world: ProviderWorld;
     let stop: AbortController;
 
@@ -33,7 +33,7 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
     const list = () => world.provider.list(stop.signal);
     const names = async () => (await list()).flatMap((target) => target.names);
 
-    it("lists what is there, in a stable order, each id once", async () => {
+    it("lists targets in a stable order with unique ids", async () => {
       for (const name of ["web", "cache", "api"]) await world.add(name);
       const first = await list();
       const again = await list();
@@ -44,11 +44,11 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       expect((await names()).sort()).toEqual(["api", "web"]);
     });
 
-    it("lists nothing where nothing is", async () => {
+    it("returns an empty list without targets", async () => {
       expect(await list()).toEqual([]);
     });
 
-    it("lists targets that can be named, asked and shown", async () => {
+    it("lists targets with valid names, URLs and texts", async () => {
       await world.add("web");
       for (const target of await list()) {
         expect(target.provider).toBe(world.provider.name);
@@ -65,7 +65,7 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       }
     });
 
-    it("fails while its source is broken, never with an empty list, and lists again once it is mended", async () => {
+    it("fails instead of returning an empty list while its source is broken, and recovers", async () => {
       await world.add("web");
       await world.breakSource();
       await expect(list()).rejects.toBeInstanceOf(DiscoveryError);
@@ -74,12 +74,12 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       expect(await names()).toEqual(["web"]);
     });
 
-    it("fails at once when it is told to stop", async () => {
+    it("fails immediately when the signal aborts", async () => {
       stop.abort();
       await expect(list()).rejects.toBeInstanceOf(DiscoveryError);
     });
 
-    it("tells what comes and goes, and after each a list has it so", async () => {
+    it("reports changes that the next list contains", async () => {
       await world.add("first");
       await list();
       const changes = new Changes();
@@ -101,7 +101,7 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       await watching;
     });
 
-    it("goes on watching after its source broke and came back", async () => {
+    it("continues to watch after its source failed and recovered", async () => {
       const changes = new Changes();
       const watching = world.provider.watch(changes.take, stop.signal);
       await changes.settled();
@@ -116,7 +116,7 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       await watching;
     });
 
-    it("stops watching when told, broken or not, and leaves nothing behind", async () => {
+    it("stops watching when the signal aborts, and releases its resources", async () => {
       await world.add("web");
       await list();
       // Connections of that list are closing still.

@@ -5,20 +5,20 @@ import { join } from "node:path";
 import Dockerode from "dockerode";
 import { ConfigError, describeError } from "../../errors.js";
 
-/** How the engine is reached, with the meaning that the Docker client gives to its variables. */
+/** How to connect to the engine; the variables have the same meaning as for the Docker client. */
 export interface DockerClientOptions {
-  /** DOCKER_HOST: `unix://…`, `npipe://…`, `tcp://host[:port]`, `http://…` or `https://…`; else the local socket. */
+  /** DOCKER_HOST: `unix://…`, `npipe://…`, `tcp://host[:port]`, `http://…` or `https://…`. Default: the local socket. */
   readonly host?: string;
   /** DOCKER_TLS_VERIFY. */
   readonly tlsVerify: boolean;
-  /** DOCKER_CERT_PATH: a folder with `ca.pem`, `cert.pem` and `key.pem`. Given, TLS is used over TCP. */
+  /** DOCKER_CERT_PATH: a folder with `ca.pem`, `cert.pem` and `key.pem`. If set, TCP connections use TLS. */
   readonly certPath?: string;
 }
 
-/** A client of one engine, and a name for it in messages. */
+/** A client of one engine. */
 export interface DockerClient {
   readonly docker: Dockerode;
-  /** Such as `unix:///var/run/docker.sock`; without user or password. */
+  /** For messages, such as `unix:///var/run/docker.sock`; without user and password. */
   readonly endpoint: string;
 }
 
@@ -26,11 +26,10 @@ const localSocket =
   process.platform === "win32" ? "npipe:////./pipe/docker_engine" : "unix:///var/run/docker.sock";
 
 /**
- * A client after DOCKER_HOST, DOCKER_TLS_VERIFY and DOCKER_CERT_PATH. Opens no connection yet. The API version is
- * left to the engine. Each request takes a connection of its own: one that is kept would break at the first
- * request after the engine restarts.
+ * Creates a client, without connecting. The engine chooses the API version. Each request opens a connection, because
+ * the first request on a kept connection would fail after a restart of the engine.
  *
- * @throws ConfigError naming the variable, where a value or a certificate file cannot be used.
+ * @throws ConfigError with the name of the variable if a value or a certificate file is invalid.
  */
 export function createDockerClient(options: DockerClientOptions): DockerClient {
   const host = options.host || localSocket;
@@ -70,15 +69,15 @@ function certificates(folder: string | undefined) {
       return readFileSync(join(folder, file));
     } catch (cause) {
       throw new ConfigError([
-        `DOCKER_CERT_PATH="${folder}": cannot read ${file}, it must be a folder with ca.pem, cert.pem and ` +
-          `key.pem: ${describeError(cause)}`,
+        `DOCKER_CERT_PATH="${folder}" is invalid: must be a folder with ca.pem, cert.pem and key.pem; cannot read ` +
+          `${file}: ${describeError(cause)}`,
       ]);
     }
   };
   return { ca: read("ca.pem"), cert: read("cert.pem"), key: read("key.pem") };
 }
 
-/** Every setting said, so that none comes from this process' environment. */
+/** Sets every option, so that dockerode takes none from the environment. */
 function dockerode(settings: Dockerode.DockerOptions & { pathPrefix?: string }): Dockerode {
   const agent = settings.protocol === "https" ? new HttpsAgent() : new HttpAgent();
   try {
@@ -97,14 +96,14 @@ function dockerode(settings: Dockerode.DockerOptions & { pathPrefix?: string }):
       ...settings,
     } as Dockerode.DockerOptions);
   } catch (cause) {
-    // dockerode looks into the environment before it looks at what it is given, and reads files named there.
-    throw new ConfigError([`the Docker settings in the environment cannot be used: ${describeError(cause)}`]);
+    // dockerode reads the environment, and files named there, before its options.
+    throw new ConfigError([`the Docker settings in the environment are invalid: ${describeError(cause)}`]);
   }
 }
 
 function unusableHost(host: string): ConfigError {
   return new ConfigError([
-    `DOCKER_HOST="${withoutCredentials(host)}": must be unix:///path, tcp://host:port, http://host:port or https://host:port`,
+    `DOCKER_HOST="${withoutCredentials(host)}" is invalid: must be unix:///path, tcp://host:port, http://host:port or https://host:port`,
   ]);
 }
 

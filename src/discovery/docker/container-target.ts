@@ -5,23 +5,23 @@ import { candidateUrls } from "../candidates.js";
 import type { EngineContainer } from "./engine-api.js";
 import type { Reach } from "./reach.js";
 
-/** What holds for every container of a node. */
+/** What all containers of a node have in common. */
 export interface NodeSettings {
   readonly nodeHostname: string;
-  /** Ports to try where no label names one, in order of preference. */
+  /** Ports to try without a label, in order of preference. */
   readonly ports: readonly number[];
-  /** Path where no label names one; begins with a slash. */
+  /** Path without a label; begins with a slash. */
   readonly path: string;
-  /** The port that the proxy itself listens on: never asked where the proxy would answer. */
+  /** The port that the proxy listens on, which is not scraped at addresses of the proxy. */
   readonly ownListenPort: number;
 }
 
-/** The id of the target that a container is. */
+/** The target id of a container. */
 export function targetIdOf(containerId: string): string {
   return `docker:${containerId}`;
 }
 
-/** A container as a target. Pure. @param startedAt milliseconds since the epoch. */
+/** The target of a container. Pure. @param startedAt milliseconds since 1970. */
 export function targetOf(
   container: EngineContainer,
   reach: Reach,
@@ -67,6 +67,6 @@ function fetchOf(settings: LabelSettings, reach: Reach, node: NodeSettings): Fet
   return {
     kind: "none",
     state: "unreachable",
-    reason: `nothing to ask at ${reach.address}: port ${ports.join(", ")} there is the proxy's own`,
+    reason: `no port to scrape at ${reach.address}: port ${ports.join(", ")} is the proxy itself`,
   };
 }

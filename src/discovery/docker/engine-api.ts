@@ -8,20 +8,20 @@ import type { DockerClient } from "./client.js";
 export interface ContainerNetwork {
   readonly name: string;
   readonly id: string;
-  /** The container's address there: IPv4, else IPv6, else (not connected yet, or a network without) undefined. */
+  /** The container's address: IPv4, otherwise IPv6; undefined if it is not connected yet, or in a network without addresses. */
   readonly address?: string;
   /** Length of the network's prefix in bits, where the address is known: 24 for 10.0.1.5/24. */
   readonly prefixLength?: number;
 }
 
-/** What the engine's list says of a running container. */
+/** A running container. */
 export interface EngineContainer {
   readonly id: string;
   /** Without the leading slash. */
   readonly name: string;
   readonly image: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since 1970. */
   readonly createdAt: number;
   /** `default`, `bridge`, `host`, `none`, `container:<id>` or a network's name. */
   readonly networkMode: string;
@@ -29,19 +29,19 @@ export interface EngineContainer {
   readonly networks: readonly ContainerNetwork[];
 }
 
-/** What the engine says of its part in a swarm, field Swarm of `GET /info`. */
+/** The role of the engine in a swarm: field Swarm of `GET /info`. */
 export interface SwarmState {
-  /** Empty where the engine is in no swarm. */
+  /** Empty outside a swarm. */
   readonly nodeId: string;
-  /** Whether it is a manager that can be asked for tasks and services. */
+  /** Whether it is a manager, which can list tasks and services. */
   readonly manager: boolean;
 }
 
-/** A task of a service that should run, and whose container does. */
+/** A task of a service whose desired state is running, and whose container runs. */
 export interface EngineTask {
   readonly id: string;
   readonly nodeId: string;
-  /** Its addresses, each with the id and the name of the network. */
+  /** Its addresses with the ids and names of the networks. */
   readonly addresses: readonly {
     readonly networkId: string;
     readonly network: string;
@@ -59,11 +59,11 @@ export interface EngineService {
   readonly replicas?: number;
 }
 
-/** Asks one engine, each call within a time limit: dockerode itself would wait for ever. */
+/** Requests to one engine. Each has a timeout, because dockerode has none. */
 export interface EngineApi {
   readonly docker: Dockerode;
   /**
-   * The running containers (GET /containers/json), neither paused nor restarting ones.
+   * The running containers (GET /containers/json), without those that are paused or restarting.
    * @throws DiscoveryError
    */
   containers(signal: AbortSignal): Promise<readonly EngineContainer[]>;
@@ -73,20 +73,19 @@ export interface EngineApi {
    */
   networkDrivers(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
   /**
-   * The node's hostname as the engine knows it (field Name of GET /info); asked until it is known, then
-   * remembered.
+   * The hostname of the node (field Name of GET /info), requested once.
    * @throws DiscoveryError
    */
   nodeHostname(signal: AbortSignal): Promise<string>;
   /**
-   * The engine's part in a swarm, which may change at any time.
+   * The current role of the engine in a swarm, which may change at any time.
    * @throws DiscoveryError
    */
   swarm(signal: AbortSignal): Promise<SwarmState>;
   /**
-   * The running tasks of a service (GET /tasks, on managers only), and those whose container runs but has yet to
-   * show that it is healthy, which may take half a minute. Only those that should run are asked for: a busy swarm
-   * remembers tens of thousands of old ones.
+   * The running tasks of a service (GET /tasks, on managers only), including those whose first health check is pending,
+   * which may take half a minute. Requests only tasks whose desired state is running, because a busy swarm remembers
+   * tens of thousands of old tasks.
    * @throws DiscoveryError
    */
   serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly EngineTask[]>;
@@ -97,39 +96,39 @@ export interface EngineApi {
   services(signal: AbortSignal): Promise<readonly EngineService[]>;
 }
 
-/** What to do about it, where the reason does not say so itself. */
+/** What to do, if the error does not state it. */
 function hintFor(cause: unknown): string {
   if (codeOf(cause) !== "ENOENT") return "";
-  return " (is it running, and its socket mounted? DOCKER_HOST names another, TARGETS_FILE does without)";
+  return " (check that the engine runs and its socket is mounted; set DOCKER_HOST to use another engine, or TARGETS_FILE to use none)";
 }
 
-/** @param timeoutMs limit of one call, in milliseconds; 10 s unless told. */
+/** @param timeoutMs timeout of one request in milliseconds. */
 export function createEngineApi(client: DockerClient, timeoutMs = 10_000): EngineApi {
   const { docker, endpoint } = client;
   let knownHostname: string | undefined;
 
-  const ask = async <T>(
+  const request = async <T>(
     what: string,
     signal: AbortSignal,
     call: (abortSignal: AbortSignal) => Promise<unknown>,
     schema: z.ZodType<T>,
   ): Promise<T> => {
-    let answer: unknown;
+    let response: unknown;
     try {
-      answer = await withDeadline(timeoutMs, signal, call);
+      response = await withDeadline(timeoutMs, signal, call);
     } catch (cause) {
       throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}${hintFor(cause)}`, {
         cause,
       });
     }
-    const checked = schema.safeParse(answer);
+    const checked = schema.safeParse(response);
     if (checked.success) return checked.data;
-    throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}: unexpected answer`, {
+    throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}: unexpected response`, {
       cause: new Error(z.prettifyError(checked.error)),
     });
   };
 
-  // The types of dockerode know no options here; the function takes them.
+  // The types of dockerode lack the options of these functions.
   const info = docker.info.bind(docker) as (options: { abortSignal: AbortSignal }) => Promise<unknown>;
 
   const listServices = docker.listServices.bind(docker) as (options: object) => Promise<unknown>;
@@ -139,16 +138,16 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
     docker,
 
     async swarm(signal) {
-      const what = "tell whether it is in a swarm";
-      const answer = await ask(what, signal, (abortSignal) => info({ abortSignal }), infoSchema);
-      const { NodeID, ControlAvailable } = answer.Swarm ?? {};
+      const what = "report its role in a swarm";
+      const { Swarm } = await request(what, signal, (abortSignal) => info({ abortSignal }), infoSchema);
+      const { NodeID, ControlAvailable } = Swarm ?? {};
       return { nodeId: NodeID ?? "", manager: ControlAvailable === true };
     },
 
     async serviceTasks(serviceId, signal) {
       const filters = JSON.stringify({ service: [serviceId], "desired-state": ["running"] });
-      const list = await ask(
-        "list the tasks of the own service",
+      const list = await request(
+        "list the tasks of this service",
         signal,
         (abortSignal) => listTasks({ filters, abortSignal }),
         z.array(taskSchema),
@@ -157,7 +156,7 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
     },
 
     async services(signal) {
-      const list = await ask(
+      const list = await request(
         "list its services",
         signal,
         (abortSignal) => listServices({ abortSignal }),
@@ -168,7 +167,7 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
 
     async containers(signal) {
       const what = "list its containers";
-      const list = await ask(
+      const list = await request(
         what,
         signal,
         (abortSignal) => docker.listContainers({ abortSignal }),
@@ -179,7 +178,7 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
 
     async networkDrivers(signal) {
       const what = "list its networks";
-      const list = await ask(
+      const list = await request(
         what,
         signal,
         (abortSignal) => docker.listNetworks({ abortSignal } as Dockerode.NetworkListOptions),
@@ -190,8 +189,8 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
 
     async nodeHostname(signal) {
       knownHostname ??= (
-        await ask(
-          "tell its node's hostname",
+        await request(
+          "report the hostname of its node",
           signal,
           (abortSignal) => info({ abortSignal }),
           z.object({ Name: z.string().min(1) }),
@@ -215,7 +214,7 @@ const networkSchema = z.object({
   GlobalIPv6PrefixLen: z.number().nullish(),
 });
 
-/** The fields that are used, of what the Engine API calls ContainerSummary; engines leave out empty ones. */
+/** The fields used of ContainerSummary in the Engine API; engines omit empty ones. */
 const containerSchema = z.object({
   Id: z.string().regex(/^[0-9a-f]{12,64}$/),
   Names: z.array(z.string()).nullish(),
@@ -231,7 +230,7 @@ const infoSchema = z.object({
   Swarm: z.object({ NodeID: optionalText, ControlAvailable: z.boolean().nullish() }).nullish(),
 });
 
-/** The fields that are used, of what the Engine API calls Task. */
+/** The fields used of Task in the Engine API. */
 const taskSchema = z.object({
   ID: z.string().min(1),
   NodeID: optionalText,
@@ -246,7 +245,7 @@ const taskSchema = z.object({
     .nullish(),
 });
 
-/** The fields that are used, of what the Engine API calls Service. */
+/** The fields used of Service in the Engine API. */
 const serviceSchema = z.object({
   ID: z.string().min(1),
   Spec: z
@@ -259,7 +258,7 @@ const serviceSchema = z.object({
     .nullish(),
 });
 
-/** States of a task from the start of its container on; `starting` lasts until the first health check. */
+/** The states of a task whose container runs; `starting` lasts until the first health check. */
 const hasContainer: ReadonlySet<string> = new Set(["starting", "running"]);
 
 function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>): EngineTask {
@@ -267,7 +266,7 @@ function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>)
     (Addresses ?? []).map((address) => ({
       networkId: Network.ID,
       network: Network.Spec?.Name ?? Network.ID,
-      // Written with the length of the network's prefix, such as 10.0.1.5/24.
+      // Contains the prefix length of the network, such as 10.0.1.5/24.
       address: address.replace(/\/\d+$/, ""),
     })),
   );
@@ -288,7 +287,7 @@ function toNetwork(name: string, network: z.infer<typeof networkSchema> | null):
   const { NetworkID: id = name, IPAddress, GlobalIPv6Address } = network ?? {};
   const address = IPAddress ?? GlobalIPv6Address;
   if (address === undefined) return { name, id };
-  // Engines write 0 where they know none.
+  // 0 means unknown.
   const prefixLength = IPAddress === undefined ? network?.GlobalIPv6PrefixLen : network?.IPPrefixLen;
   return { name, id, address, ...(prefixLength ? { prefixLength } : {}) };
 }
@@ -297,7 +296,7 @@ function toContainer(raw: z.infer<typeof containerSchema>): EngineContainer {
   const networks = Object.entries(raw.NetworkSettings?.Networks ?? {}).map(([name, network]) =>
     toNetwork(name, network),
   );
-  // Further names are those that links of other containers gave, such as `/other/alias`.
+  // Other names, such as `/other/alias`, come from links of other containers.
   const name = raw.Names?.find((candidate) => candidate.lastIndexOf("/") === 0)?.slice(1);
   return {
     id: raw.Id,

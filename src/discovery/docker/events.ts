@@ -2,22 +2,22 @@ import { z } from "zod";
 import type { TargetChange } from "../provider.js";
 import { targetIdOf } from "./container-target.js";
 
-/** What is asked of GET /events: only what changes who runs and where. Health checks would come every second. */
+/** Filters of GET /events: only what changes which containers run and where. Health checks would send events every second. */
 export const eventFilters = {
   type: ["container", "network"],
   event: ["start", "die", "pause", "unpause", "rename", "connect", "disconnect"],
 };
 
-/** An event, read. */
+/** A parsed event. */
 export interface EngineEvent {
   readonly change: TargetChange;
-  /** When it happened, by the engine's clock, in microseconds since the epoch. */
+  /** Time of the event by the engine's clock, in microseconds since 1970. */
   readonly atMicroseconds: number;
-  /** The container that was started then. */
+  /** The container that started. */
   readonly startedContainer?: string;
 }
 
-/** Seconds, far beyond any clock: what is asked for from a moment on must be a number of this size. */
+/** The limit keeps the time a number that the parameter `since` of a later request accepts. */
 const seconds = z.number().nonnegative().max(1e11);
 
 const schema = z.object({
@@ -28,7 +28,7 @@ const schema = z.object({
   timeNano: z.number().nonnegative().max(1e20).optional(),
 });
 
-/** Reads one line of GET /events; undefined where it is none. */
+/** Parses one line of GET /events; undefined if it is no event. */
 export function readEvent(line: string): EngineEvent | undefined {
   let raw: unknown;
   try {

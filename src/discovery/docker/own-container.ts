@@ -3,9 +3,9 @@ import type { Machine } from "./machine.js";
 const engineFiles = new Set(["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"]);
 
 /**
- * Ids of containers whose files are mounted into this process, in the text of `/proc/self/mountinfo`. An engine
- * mounts a container's hostname, hosts and resolv.conf from its own `…/containers/<id>/`. Unlike the hostname
- * and the cgroup this holds in the host's network, with a set hostname, and under both cgroup versions.
+ * The ids of containers whose files are mounted into this process, from `/proc/self/mountinfo`. An engine mounts a
+ * container's hostname, hosts and resolv.conf from `…/containers/<id>/`. Unlike hostname and cgroup, this works in the
+ * host's network, with a configured hostname, and with both cgroup versions.
  */
 export function containerIdsIn(mountinfo: string): readonly string[] {
   const ids = new Set<string>();
@@ -20,8 +20,8 @@ export function containerIdsIn(mountinfo: string): readonly string[] {
 }
 
 /**
- * Which of an engine's containers this process runs in, or undefined where it runs in none of them: by the
- * mounted files, else by a hostname that begins one container's id, as an engine sets it by default.
+ * The container that this process runs in, or undefined. Found by the mounted files, otherwise by the hostname, which by
+ * default is the beginning of the container's id.
  */
 export function findOwnContainer<T extends { readonly id: string }>(
   containers: ReadonlyMap<string, T>,

@@ -2,7 +2,7 @@ import type { ContainerNetwork, EngineApi, EngineContainer } from "./engine-api.
 import { type Machine, readMachine } from "./machine.js";
 import { findOwnContainer } from "./own-container.js";
 
-/** The Swarm task that this process runs in. */
+/** The Swarm task of this process. */
 export interface OwnTask {
   readonly serviceId: string;
   readonly taskId: string;
@@ -13,10 +13,10 @@ export interface OwnTask {
 }
 
 /**
- * Finds it by the labels of this process' own container, so that stack and service may bear any name.
+ * Finds the task of this process by the labels of its container, so that stack and service can have any name.
  *
- * @returns undefined where this process runs in no task of a Swarm service.
- * @throws DiscoveryError where the engine does not say.
+ * @returns undefined if this process is no task of a Swarm service.
+ * @throws DiscoveryError if the engine fails.
  */
 export async function findOwnTask(
   engine: EngineApi,

@@ -4,32 +4,31 @@ import { type ServiceLabels, withServiceLabels } from "../../model/service-label
 import type { Target } from "../../model/target.js";
 import type { TargetProvider } from "../provider.js";
 import { type NodeSettings, targetOf } from "./container-target.js";
-import { defaultGateway } from "./default-gateway.js";
 import type { EngineApi, EngineContainer } from "./engine-api.js";
-import { type Machine, readMachine } from "./machine.js";
+import { defaultGateway, type Machine, readMachine } from "./machine.js";
 import { findOwnContainer } from "./own-container.js";
 import { looksFromHost, reachOf, type Viewpoint } from "./reach.js";
 import { defaultWatchTimings, type WatchTimings, watchEvents } from "./watch.js";
 
 export interface DockerProviderOptions extends Omit<NodeSettings, "nodeHostname"> {
   readonly engine: EngineApi;
-  /** HOST_ADDRESS; else the default gateway where the proxy runs in a container, and loopback on the host. */
+  /** HOST_ADDRESS. Default: the default gateway if the proxy runs in a container, loopback on the host. */
   readonly hostAddress?: string;
   readonly logger: Logger;
-  /** Labels of Swarm services, which count like those of their containers. */
+  /** Labels of Swarm services, which apply to their containers. */
   readonly serviceLabels?: () => ServiceLabels;
   readonly timings?: Partial<WatchTimings>;
-  /** What `/proc` says of this process; read from there unless told. */
+  /** Default: read from `/proc`. */
   readonly machine?: Machine;
 }
 
 /**
- * The running containers of one Docker engine, without the one that the proxy itself runs in. A list takes one
- * request, whatever the number of containers (on the host a second one when a network is new).
+ * The running containers of one Docker engine, except the container of the proxy. Listing takes one request, whatever
+ * the number of containers (on the host, a second one if there is a new network).
  */
 export function createDockerProvider(options: DockerProviderOptions): TargetProvider {
   const { engine, logger } = options;
-  /** When containers were started, by id, as events told: the list knows only when they were created. */
+  /** Start times by container id, from events: the list only contains creation times. */
   const startTimes = new Map<string, number>();
   let drivers: ReadonlyMap<string, string> = new Map();
 
@@ -37,14 +36,14 @@ export function createDockerProvider(options: DockerProviderOptions): TargetProv
     name: "docker",
 
     async list(signal) {
-      const askedAt = Date.now();
+      const requestedAt = Date.now();
       const machine = options.machine ?? (await readMachine());
       const nodeHostname = await engine.nodeHostname(signal);
       const containers = await engine.containers(signal);
       const byId = new Map(containers.map((container) => [container.id, container]));
       const view = viewOf(byId, machine);
       if (looksFromHost(view)) await learnDrivers(containers, signal);
-      forgetStartsBefore(askedAt, byId);
+      forgetStartsBefore(requestedAt, byId);
 
       const targets: Target[] = [];
       for (const container of byId.values()) {
@@ -58,14 +57,17 @@ export function createDockerProvider(options: DockerProviderOptions): TargetProv
     },
 
     watch(listener, signal) {
-      const tell = (event: Parameters<Parameters<typeof watchEvents>[1]>[0]) => {
+      const report = (event: Parameters<Parameters<typeof watchEvents>[1]>[0]) => {
         if (event === "missed") return listener({ kind: "changed" });
         if (event.startedContainer !== undefined) {
           startTimes.set(event.startedContainer, Math.floor(event.atMicroseconds / 1000));
         }
         listener(event.change);
       };
-      return watchEvents(engine.docker, tell, signal, logger, { ...defaultWatchTimings, ...options.timings });
+      return watchEvents(engine.docker, report, signal, logger, {
+        ...defaultWatchTimings,
+        ...options.timings,
+      });
     },
   };
 
@@ -78,14 +80,14 @@ export function createDockerProvider(options: DockerProviderOptions): TargetProv
     return { own, find, hostAddress: options.hostAddress ?? gateway, driverOf: (id) => drivers.get(id) };
   }
 
-  /** Which networks the host is on. Not knowing it costs time-outs, not targets: so a failure is no error. */
+  /** Loads the drivers of the networks. Without them, scrapes of some containers time out, but no target is lost. */
   async function learnDrivers(containers: readonly EngineContainer[], signal: AbortSignal): Promise<void> {
     if (containers.every(({ networks }) => networks.every(({ id }) => drivers.has(id)))) return;
     try {
       drivers = await engine.networkDrivers(signal);
     } catch (error) {
       if (signal.aborted) throw error;
-      logger.debug("the drivers of the Docker networks are not known", { reason: describeError(error) });
+      logger.debug("cannot list Docker networks", { reason: describeError(error) });
     }
   }
 

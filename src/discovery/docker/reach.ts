@@ -1,43 +1,42 @@
 import type { ContainerNetwork, EngineContainer } from "./engine-api.js";
 
-/** From where the proxy looks at the containers of one engine. */
+/** The position of the proxy among the containers of one engine. */
 export interface Viewpoint {
-  /** The container that the proxy runs in; undefined where it runs on the host. */
+  /** The container of the proxy; undefined if it runs on the host. */
   readonly own: EngineContainer | undefined;
-  /** A running container by its id, the beginning of its id, or its name. */
+  /** Finds a running container by its id, a prefix of its id, or its name. */
   find(idOrName: string): EngineContainer | undefined;
-  /** Where the host, and so each container in its network, is reached; undefined where nothing says so. */
+  /** The address of the host, and so of containers in the host's network, if known. */
   readonly hostAddress: string | undefined;
-  /** The driver of a network by its id, as far as known. Only asked where the proxy is in the host's network. */
+  /** The driver of a network by its id, if known. Only used if the proxy is in the host's network. */
   driverOf(networkId: string): string | undefined;
 }
 
-/** How a container can be reached, if at all. */
+/** How to reach a container. */
 export type Reach =
   | {
       readonly kind: "address";
       readonly address: string;
-      /** Whether the proxy's own listener may answer at that address. */
+      /** Whether the proxy itself may listen at this address. */
       readonly ownToo: boolean;
     }
   | { readonly kind: "none"; readonly reason: string };
 
 const loopback = "127.0.0.1";
-/** No container answers another on these. */
+/** Networks on which containers cannot reach each other. */
 const notShared = new Set(["ingress", "none", "host"]);
-/** Networks that end inside the containers: the host itself is not on them. */
+/** Drivers of networks that the host is not on. */
 const closedToHost = new Set(["overlay", "null"]);
 
 /**
- * Where a container is reached from the proxy. A proxy in a container takes a network that both are on (the
- * first by name); one on the host, or in a container in the host's network, takes the container's own address,
- * on a bridge rather than elsewhere. A container in the host's network is reached at the host's address; one
- * that uses another container's network, where that one is.
+ * The address at which the proxy reaches a container. A proxy in a container uses a shared network (the first by name).
+ * A proxy on the host, or in the host's network, uses the container's address, preferably on a bridge. A container in the
+ * host's network has the host's address; one that uses the network of another container has the other's address.
  */
 export function reachOf(container: EngineContainer, view: Viewpoint): Reach {
   const holder = networkHolder(container, view);
   if (holder === undefined) {
-    return { kind: "none", reason: "no shared network (it uses that of a container that does not run)" };
+    return { kind: "none", reason: "no shared network (uses the network of a container that does not run)" };
   }
   const ownHolder = view.own === undefined ? undefined : networkHolder(view.own, view);
   if (ownHolder !== undefined && holder.id === ownHolder.id) {
@@ -49,18 +48,18 @@ export function reachOf(container: EngineContainer, view: Viewpoint): Reach {
   const usable = fromHost ? openToHost(holder, view) : sharedNetworks(holder, ownHolder);
   const address = usable.find((network) => network.address !== undefined)?.address;
   if (address !== undefined) return { kind: "address", address, ownToo: false };
-  if (usable.length > 0) return { kind: "none", reason: `no address yet (it is on: ${namesOf(usable)})` };
-  return { kind: "none", reason: `no shared network (it is on: ${namesOf(holder.networks) || "none"})` };
+  if (usable.length > 0) return { kind: "none", reason: `no address yet (networks: ${namesOf(usable)})` };
+  return { kind: "none", reason: `no shared network (networks: ${namesOf(holder.networks) || "none"})` };
 }
 
-/** Whether the proxy is in the host's network, so that the host's addresses and bridges are its own. */
+/** Whether the proxy is in the host's network, so that it reaches the host's bridges and loopback. */
 export function looksFromHost(view: Pick<Viewpoint, "own" | "find">): boolean {
   if (view.own === undefined) return true;
   const holder = networkHolder(view.own, view);
   return holder !== undefined && inHostNetwork(holder);
 }
 
-/** The container whose network it uses: itself, unless its network mode names another. */
+/** The container whose network it uses: itself, unless its network mode names another container. */
 function networkHolder(
   container: EngineContainer,
   view: Pick<Viewpoint, "find">,
@@ -78,8 +77,7 @@ function reachOfHost(view: Viewpoint): Reach {
   if (address !== undefined) return { kind: "address", address, ownToo: true };
   return {
     kind: "none",
-    reason:
-      "no shared network (it is on: host), and no default gateway that leads to the host: set HOST_ADDRESS",
+    reason: "no shared network (networks: host), and no default gateway to the host: set HOST_ADDRESS",
   };
 }
 

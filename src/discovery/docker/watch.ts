@@ -6,36 +6,36 @@ import type { Logger } from "../../logging.js";
 import { type EngineEvent, eventFilters, readEvent } from "./events.js";
 import { LineSplitter, lineTooLong } from "./line-splitter.js";
 
-/** Times of a watch, all in milliseconds. */
+/** Times of a watch, in milliseconds. */
 export interface WatchTimings {
-  /** How long the engine may take to begin its answer. */
-  readonly answer: number;
-  /** The first delay before trying again; each further one is twice as long. */
+  /** Timeout for the beginning of the response. */
+  readonly response: number;
+  /** First delay before a retry; each further delay is twice as long. */
   readonly retryFirst: number;
-  /** The longest delay. A stream that lasted longer than this starts the delays anew. */
+  /** Longest delay. A stream that lasted longer than this resets the delay. */
   readonly retryMost: number;
-  /** A stream is opened anew after this long, for one whose other end vanished would be silent for ever. */
+  /** A stream is reopened after this time, because one whose peer disappeared would stay silent forever. */
   readonly renewAfter: number;
 }
 
 export const defaultWatchTimings: WatchTimings = {
-  answer: 10_000,
+  response: 10_000,
   retryFirst: 100,
   retryMost: 10_000,
   renewAfter: 600_000,
 };
 
-/** What a watch tells: an event, or that events may have been missed. */
+/** Receives each event, or `missed` if events may have been missed. */
 export type WatchListener = (event: EngineEvent | "missed") => void;
 
-/** Longest event in bytes. It carries all labels of a container. */
+/** Longest event in bytes. An event contains all labels of its container. */
 const maxEventBytes = 1024 * 1024;
 
 /**
- * Follows GET /events until `signal` aborts; never rejects. Whenever the stream opens it tells `missed`, after a
- * break with the events since the last one that it saw. Socket proxies cut an idle stream after minutes: that is
- * normal and goes to the debug log, as does an engine that is away (who lists tells that). Only an engine that
- * answers and refuses is told here, once.
+ * Follows GET /events until `signal` aborts; never rejects. Reports `missed` whenever the stream opens, followed, after an
+ * interruption, by the events since the last one. Logs the end of a stream at debug level, because socket proxies close
+ * idle streams after minutes, and an unreachable engine too, because listing reports it. Warns once if the engine
+ * refuses the stream.
  */
 export async function watchEvents(
   docker: Dockerode,
@@ -52,10 +52,10 @@ export async function watchEvents(
     const openedAt = performance.now();
     try {
       await followOnce();
-      logger.debug("the stream of Docker events ended");
+      logger.debug("Docker event stream ended");
     } catch (error) {
       if (signal.aborted) return;
-      noteFailure(error);
+      logFailure(error);
     }
     failures = performance.now() - openedAt > timings.retryMost ? 1 : failures + 1;
     const delay = backoffDelay(failures, { first: timings.retryFirst, longest: timings.retryMost });
@@ -63,15 +63,15 @@ export async function watchEvents(
   }
 
   async function followOnce(): Promise<void> {
-    // One controller for both: it ends the request that has no answer and the stream that has one.
+    // Aborts both a pending request and an open stream.
     const controller = new AbortController();
     const abort = () => controller.abort();
     signal.addEventListener("abort", abort);
-    let timer = setTimeout(abort, timings.answer);
+    let timer = setTimeout(abort, timings.response);
     try {
       const stream = await docker.getEvents({
         filters: eventFilters as Dockerode.GetEventsOptions["filters"],
-        // Just after the last event, for `since` includes its own instant.
+        // Just after the last event, because `since` is inclusive.
         ...(lastSeen !== undefined && { since: (lastSeen + 1) / 1e6 }),
         abortSignal: controller.signal,
       } as Dockerode.GetEventsOptions);
@@ -82,7 +82,7 @@ export async function watchEvents(
       const splitter = new LineSplitter(maxEventBytes);
       for await (const chunk of stream) {
         const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-        for (const line of splitter.push(bytes)) take(line);
+        for (const line of splitter.push(bytes)) handle(line);
       }
     } finally {
       clearTimeout(timer);
@@ -91,20 +91,20 @@ export async function watchEvents(
     }
   }
 
-  function take(line: string | typeof lineTooLong): void {
+  function handle(line: string | typeof lineTooLong): void {
     const event = line === lineTooLong ? undefined : readEvent(line);
     if (event !== undefined) lastSeen = Math.max(lastSeen ?? 0, event.atMicroseconds);
     listener(event ?? "missed");
   }
 
-  function noteFailure(error: unknown): void {
+  function logFailure(error: unknown): void {
     const status = statusOf(error);
     if (status === undefined || refused) {
-      logger.debug("no stream of Docker events", { reason: describeError(error) });
+      logger.debug("Docker event stream failed", { reason: describeError(error) });
       return;
     }
     refused = true;
-    logger.warn("the Docker engine refuses its stream of events: new containers wait for the next scan", {
+    logger.warn("Docker engine refused the event stream; new containers are found by the next scan", {
       status,
       reason: describeError(error),
     });

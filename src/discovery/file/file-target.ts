@@ -6,12 +6,13 @@ import { candidateUrls } from "../candidates.js";
 import type { TargetGroup } from "./file-sd.js";
 
 /**
- * The targets of a group. The labels `job` (else the host) and `instance` (else `host:port`) name each; job and
- * instance may contain slashes. `__scheme__`, `__metrics_path__` and `__param_*` make the URL as in Prometheus,
- * without a port that of the scheme counts. `__auth__` names the credentials it is asked with. Labels that begin with `__` end here, the others stay.
+ * The targets of a group. Their names are the labels `job` (default: the host) and `instance` (default: `host:port`), which
+ * may contain slashes. As in Prometheus, `__scheme__`, `__metrics_path__` and `__param_*` form the URL, and the default
+ * port is that of the scheme. `__auth__` names the entry with the credentials. Labels that begin with `__` are dropped.
  *
- * A target whose address or labels cannot be used is there all the same, unreachable, with the reason.
- * @param defaultPath path where no label names one; begins with a slash.
+ * A target with an invalid address or URL label is unreachable, with the reason.
+ *
+ * @param defaultPath path without a label; begins with a slash.
  */
 export function targetsOf(group: TargetGroup, defaultPath: string): readonly Target[] {
   return group.targets.map((written) => targetOf(written, group.labels, defaultPath));
@@ -25,14 +26,14 @@ function targetOf(written: string, labels: Readonly<Record<string, string>>, def
 
   const safe = (text: string) => {
     if (isEncodableSegment(text)) return text;
-    problems.push(`${quoted(text)} cannot be one segment of a path: called target unless labels name it`);
+    problems.push(`${quoted(text)} cannot be one segment of a path: the default name is "target"`);
     return "target";
   };
   const named = (label: string, otherwise: string) => {
     const value = labels[label];
     if (!value) return safe(otherwise);
     if (isEncodableSegment(value)) return value;
-    problems.push(`label ${label}=${quoted(value)} is ignored: it cannot be one segment of a path`);
+    problems.push(`label ${label}=${quoted(value)} ignored: cannot be one segment of a path`);
     return safe(otherwise);
   };
   const job = named("job", address?.host ?? written);
@@ -62,16 +63,19 @@ function fetchOf(
   defaultPath: string,
 ): Fetch {
   const path = parsePath(labels["__metrics_path__"] || defaultPath);
-  const refuse = (reason: string): Fetch => ({ kind: "none", state: "unreachable", reason });
+  const unreachable = (reason: string): Fetch => ({ kind: "none", state: "unreachable", reason });
   if (scheme === undefined)
-    return refuse(`label __scheme__=${quoted(labels["__scheme__"] ?? "")}: http or https`);
-  if (path === undefined) return refuse(`label __metrics_path__=${quoted(labels["__metrics_path__"] ?? "")}`);
+    return unreachable(`label __scheme__=${quoted(labels["__scheme__"] ?? "")} must be http or https`);
+  if (path === undefined)
+    return unreachable(
+      `label __metrics_path__=${quoted(labels["__metrics_path__"] ?? "")} is not a valid path`,
+    );
   const [url] =
     address === undefined
       ? []
       : candidateUrls({ addresses: [address.host], ports: [address.port], path, scheme });
   if (url === undefined)
-    return refuse(`target ${quoted(written)}: must be host:port, an IPv6 host in brackets`);
+    return unreachable(`target ${quoted(written)} must be host:port, with an IPv6 address in brackets`);
   const auth = labels["__auth__"]?.trim() ?? "";
   return { kind: "http", urls: [withParameters(url, labels)], ...(auth === "" ? {} : { auth }) };
 }
@@ -86,16 +90,16 @@ function withParameters(url: string, labels: Readonly<Record<string, string>>): 
   return result.href;
 }
 
-/** Labels that go on to whoever reads `/discovery`: Prometheus would refuse the whole list for an odd name. */
+/** The labels for `/discovery`, where Prometheus would reject the whole list because of one invalid name. */
 function ownLabels(
   labels: Readonly<Record<string, string>>,
   problems: string[],
 ): Readonly<Record<string, string>> {
-  const kept = Object.entries(labels).filter(([name]) => {
+  const valid = Object.entries(labels).filter(([name]) => {
     if (name.startsWith("__") || name === "job" || name === "instance") return false;
-    const valid = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
-    if (!valid) problems.push(`label ${quoted(name)} is ignored: it is no valid label name`);
-    return valid;
+    const isValid = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name);
+    if (!isValid) problems.push(`label ${quoted(name)} ignored: not a valid label name`);
+    return isValid;
   });
-  return Object.fromEntries(kept);
+  return Object.fromEntries(valid);
 }

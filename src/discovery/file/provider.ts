@@ -14,25 +14,25 @@ import { targetsOf } from "./file-target.js";
 export interface FileProviderOptions {
   /** TARGETS_FILE. */
   readonly path: string;
-  /** METRICS_PATH: the path where no label names one; begins with a slash. */
+  /** METRICS_PATH: the path without a label; begins with a slash. */
   readonly defaultPath: string;
   readonly timings?: Partial<FileWatchTimings>;
 }
 
 const maxBytes = 16 * 1024 * 1024;
 
-/** A file's time of change tells little about changes that follow it at once: as long as this, in milliseconds. */
+/** Within this time after a change, in milliseconds, another change may leave the same modification time. */
 const unsettled = 2_000;
 
 /**
- * The targets in a file of Prometheus' file_sd format, JSON (at most 16 MiB) or YAML (at most 2 MiB). The file is
- * read again when it has changed. While it is missing or cannot be used, listing fails with the reason.
+ * The targets of a file in Prometheus' file_sd format, in JSON (at most 16 MiB) or YAML (at most 2 MiB). The file is
+ * reloaded when it changes. While it is missing or invalid, listing fails with the reason.
  */
 export function createFileProvider(options: FileProviderOptions): TargetProvider {
   const { path, defaultPath } = options;
-  /** The file at the last list: what a watch compares with. */
+  /** The signature of the file at the last list, which a watch compares with. */
   let listed: string | undefined;
-  let good: { readonly signature: string; readonly targets: readonly Target[] } | undefined;
+  let cached: { readonly signature: string; readonly targets: readonly Target[] } | undefined;
 
   return {
     name: "file",
@@ -42,14 +42,14 @@ export function createFileProvider(options: FileProviderOptions): TargetProvider
       listed = state.signature;
       try {
         signal.throwIfAborted();
-        if (good?.signature === state.signature) return good.targets;
+        if (cached?.signature === state.signature) return cached.targets;
         const groups = parseFileSd(await readText(path, maxBytes, signal));
         const targets = unique(groups.flatMap((group) => targetsOf(group, defaultPath)));
         const settled = Math.abs(Date.now() - state.changedAt) > unsettled;
-        good = settled ? { signature: state.signature, targets } : undefined;
+        cached = settled ? { signature: state.signature, targets } : undefined;
         return targets;
       } catch (cause) {
-        throw new DiscoveryError(`TARGETS_FILE ${path} cannot be used`, { cause });
+        throw new DiscoveryError(`TARGETS_FILE ${path} is unusable`, { cause });
       }
     },
 
@@ -61,7 +61,7 @@ export function createFileProvider(options: FileProviderOptions): TargetProvider
   };
 }
 
-/** Each target once; two that only bear one name are both kept and say so. */
+/** Removes duplicates. Targets that only have the same name are kept, with a problem. */
 function unique(targets: readonly Target[]): readonly Target[] {
   const byId = new Map(targets.map((target) => [target.id, target]));
   const counts = new Map<string, number>();

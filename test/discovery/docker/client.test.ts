@@ -6,12 +6,12 @@ import { createDockerClient } from "../../../src/discovery/docker/client.js";
 import { ConfigError } from "../../../src/errors.js";
 
 const plain = { tlsVerify: false };
-/** What dockerode keeps to itself of how it connects. */
+/** The private connection settings of dockerode. */
 const modemOf = (options: Parameters<typeof createDockerClient>[0]) =>
   createDockerClient(options).docker.modem as object;
 
-describe("a client of the engine", () => {
-  it("takes the local socket unless told", () => {
+describe("createDockerClient", () => {
+  it("uses the local socket by default", () => {
     expect(createDockerClient(plain).endpoint).toBe("unix:///var/run/docker.sock");
     expect(modemOf({ ...plain, host: "unix:///run/other.sock" })).toMatchObject({
       socketPath: "/run/other.sock",
@@ -26,16 +26,16 @@ describe("a client of the engine", () => {
     ["socket-proxy:2375", "http://socket-proxy:2375"],
     ["tcp://[fd00::1]:2375", "http://[fd00::1]:2375"],
     ["https://user:password@engine", "https://engine:2376"],
-  ])("takes %s for %s", (host, endpoint) => {
+  ])("translates %s to %s", (host, endpoint) => {
     expect(createDockerClient({ ...plain, host }).endpoint).toBe(endpoint);
   });
 
-  it("uses TLS where DOCKER_TLS_VERIFY is set", () => {
+  it("uses TLS if DOCKER_TLS_VERIFY is set", () => {
     const client = createDockerClient({ host: "tcp://engine", tlsVerify: true });
     expect(client.endpoint).toBe("https://engine:2376");
   });
 
-  it("does not name an API version and takes nothing from the environment", () => {
+  it("sets no API version and reads nothing from the environment", () => {
     const before = process.env["DOCKER_HOST"];
     process.env["DOCKER_HOST"] = "tcp://elsewhere:1";
     try {
@@ -52,20 +52,24 @@ describe("a client of the engine", () => {
   });
 
   it.each(["ssh://user@engine", "tcp://", "tcp://:99999"])(
-    "refuses %s in one line that names the variable",
+    "rejects %s with one line that names the variable",
     (host) => {
       expect(() => createDockerClient({ ...plain, host })).toThrow(ConfigError);
-      expect(() => createDockerClient({ ...plain, host })).toThrow(/^DOCKER_HOST="[^"\n]*": must be unix:/);
+      expect(() => createDockerClient({ ...plain, host })).toThrow(
+        /^DOCKER_HOST="[^"\n]*" is invalid: must be unix:/,
+      );
     },
   );
 
-  it("refuses a certificate folder that lacks a file, and names it", async () => {
+  it("rejects a certificate folder without a required file", async () => {
     const folder = await mkdtemp(join(tmpdir(), "certificates-"));
     try {
       await writeFile(join(folder, "ca.pem"), "");
       const create = () => createDockerClient({ host: "tcp://engine", tlsVerify: true, certPath: folder });
       expect(create).toThrow(ConfigError);
-      expect(create).toThrow(new RegExp(`^DOCKER_CERT_PATH="${folder}": cannot read cert.pem.*ENOENT`));
+      expect(create).toThrow(
+        new RegExp(`^DOCKER_CERT_PATH="${folder}" is invalid: .*cannot read cert.pem.*ENOENT`),
+      );
     } finally {
       await rm(folder, { recursive: true });
     }

@@ -12,42 +12,42 @@ const container = {
   networks: [],
 };
 
-describe("a target that wants credentials", () => {
+describe("a target with credentials", () => {
   const reach = { kind: "address", address: "10.0.0.2", ownToo: false } as const;
   const targetWith = (labels: Record<string, string>) =>
     targetOf({ ...container, labels: { "metrics.port": "80", ...labels } }, reach, 0, node);
 
-  it("names them by its label, and should then have metrics", () => {
+  it("takes the entry name from its label, and is expected to have metrics", () => {
     const { fetch, expected, problems } = targetWith({ "metrics.auth": "team" });
     expect(fetch).toEqual({ kind: "http", urls: ["http://10.0.0.2/metrics"], auth: "team" });
     expect([expected, problems]).toEqual([true, []]);
   });
 
-  it("keeps a name that nobody can have, so that it is not asked with others", () => {
+  it("keeps an impossible entry name, so that other credentials are not used", () => {
     expect(targetWith({ "metrics.auth": "a\nb" }).fetch).toMatchObject({ auth: "a\nb" });
   });
 });
 
-describe("a target where the proxy itself may answer", () => {
+describe("a target at an address of the proxy", () => {
   const reach = { kind: "address", address: "127.0.0.1", ownToo: true } as const;
 
-  it("is never asked at the proxy's own port", () => {
+  it("is not scraped at the port of the proxy", () => {
     expect(targetOf(container, reach, 0, node).fetch).toEqual({
       kind: "http",
       urls: ["http://127.0.0.1/metrics"],
     });
   });
 
-  it("has a reason where no other port is left", () => {
+  it("is unreachable if no other port is left", () => {
     const labelled = { ...container, labels: { "metrics.port": "2137" } };
     expect(targetOf(labelled, reach, 0, node).fetch).toEqual({
       kind: "none",
       state: "unreachable",
-      reason: "nothing to ask at 127.0.0.1: port 2137 there is the proxy's own",
+      reason: "no port to scrape at 127.0.0.1: port 2137 is the proxy itself",
     });
   });
 
-  it("is asked at that port where the address is a container's own", () => {
+  it("is scraped at that port at the address of a container", () => {
     const own = { kind: "address", address: "10.0.0.2", ownToo: false } as const;
     expect(targetOf(container, own, 0, node).fetch).toEqual({
       kind: "http",

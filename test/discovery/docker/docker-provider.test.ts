@@ -76,7 +76,7 @@ describe("the Docker provider", () => {
     ]);
   });
 
-  it("follows the labels, and tells those that it cannot follow", async () => {
+  it("applies the labels, and reports invalid ones", async () => {
     engine.run("web", {
       Labels: {
         "metrics.port": "9000",
@@ -93,7 +93,7 @@ describe("the Docker provider", () => {
     expect(target?.problems).toEqual(['label metrics.enable="maybe" is ignored: it must be true or false']);
   });
 
-  it("shows a container that says no as disabled", async () => {
+  it("reports a disabled container", async () => {
     engine.run("web", { Labels: { "prometheus.io/scrape": "false" } });
     const [target] = await providerOf(engine).list(stop.signal);
     expect(target?.fetch).toEqual({
@@ -103,7 +103,7 @@ describe("the Docker provider", () => {
     });
   });
 
-  it("leaves out itself, and takes the network that it shares with each", async () => {
+  it("omits its own container, and uses the network shared with each container", async () => {
     const netB = network("netB", "172.18.0.2");
     engine.run("proxy");
     engine.run("web", { NetworkSettings: { Networks: { netA: network("netA", "172.17.0.3"), netB } } });
@@ -116,13 +116,13 @@ describe("the Docker provider", () => {
     expect(
       targets.map(({ title, fetch }) => [title, fetch.kind === "http" ? fetch.urls[0] : fetch.reason]),
     ).toEqual([
-      ["db", "no shared network (it is on: netB)"],
+      ["db", "no shared network (networks: netB)"],
       ["web", "http://172.17.0.3/metrics"],
     ]);
     expect(engine.requests.some((path) => path.startsWith("/networks"))).toBe(false);
   });
 
-  it("takes one request for a list of a thousand containers", async () => {
+  it("lists a thousand containers with one request", async () => {
     for (let index = 0; index < 1000; index++) engine.run(`c${index}`);
     const provider = providerOf(engine);
     await provider.list(stop.signal);
@@ -131,7 +131,7 @@ describe("the Docker provider", () => {
     expect(engine.requests).toEqual(["/containers/json"]);
   });
 
-  it("leaves out paused and restarting containers", async () => {
+  it("omits paused and restarting containers", async () => {
     engine.run("paused", { State: "paused" });
     engine.run("restarting", { State: "restarting" });
     engine.run("running");
@@ -139,7 +139,7 @@ describe("the Docker provider", () => {
     expect(targets.map(({ title }) => title)).toEqual(["running"]);
   });
 
-  it("knows from events when a container was started again", async () => {
+  it("learns from events when a container restarted", async () => {
     engine.run("web");
     const provider = providerOf(engine);
     const changes = new Changes();
@@ -153,7 +153,7 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("tells start and unpause as started, die and pause as stopped, the rest as changed", async () => {
+  it("reports start and unpause as started, die and pause as stopped, other events as changed", async () => {
     const changes = new Changes();
     const watching = providerOf(engine).watch(changes.take, stop.signal);
     await changes.settled();
@@ -176,7 +176,7 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("takes up a stream that was cut just after the last event that it saw", async () => {
+  it("resumes an interrupted stream just after the last event", async () => {
     const changes = new Changes();
     const watching = providerOf(engine).watch(changes.take, stop.signal);
     await changes.settled();
@@ -196,7 +196,7 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("goes on after a line that is no event or too long, and says that something changed", async () => {
+  it("reports a change for a line that is invalid or too long, and continues", async () => {
     const changes = new Changes();
     const watching = providerOf(engine).watch(changes.take, stop.signal);
     await changes.settled();
@@ -211,7 +211,7 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("opens a stream anew now and then, for a dead one would stay silent for ever", async () => {
+  it("reopens the stream regularly", async () => {
     const watching = providerOf(engine, { timings: { ...quick, renewAfter: 50 } }).watch(
       () => {},
       stop.signal,
@@ -222,7 +222,7 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("tries again later and later while the engine is away, and says so at debug level only", async () => {
+  it("retries with backoff while the engine is unreachable, and logs it only at debug level", async () => {
     const log = new LogLines();
     await engine.down();
     const watching = providerOf(engine, { logger: log, timings: { retryFirst: 20, retryMost: 1000 } }).watch(
@@ -238,7 +238,7 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("warns once when the engine answers but refuses the stream", async () => {
+  it("warns once if the engine refuses the stream", async () => {
     const log = new LogLines();
     engine.answers.set("/events", (response) => response.writeHead(403).end("forbidden"));
     const watching = providerOf(engine, { logger: log }).watch(() => {}, stop.signal);
@@ -248,13 +248,13 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("gives up on an engine that never answers, in a list and in a watch", async () => {
+  it("times out if the engine does not respond, when listing and when watching", async () => {
     for (const path of ["/info", "/containers/json", "/events"]) engine.answers.set(path, () => {});
-    const provider = providerOf(engine, { timings: { ...quick, answer: 50 } }, 100);
+    const provider = providerOf(engine, { timings: { ...quick, response: 50 } }, 100);
     await expect(provider.list(stop.signal)).rejects.toThrow(DiscoveryError);
     engine.answers.delete("/info");
     await expect(provider.list(stop.signal).catch(describeError)).resolves.toMatch(
-      /^the Docker engine at unix:\/\/.* did not list its containers: no answer within 0.1 s$/,
+      /^the Docker engine at unix:\/\/.* did not list its containers: no response within 0.1 s$/,
     );
     engine.requests.length = 0;
     const watching = provider.watch(() => {}, stop.signal);
@@ -263,7 +263,7 @@ describe("the Docker provider", () => {
     await watching;
   });
 
-  it("gives up on an engine that stops in the middle of its answer", async () => {
+  it("times out if the engine stops in the middle of a response", async () => {
     engine.answers.set("/containers/json", (response) => response.write('[{"Id":'));
     const provider = providerOf(engine, {}, 100);
     await expect(provider.list(stop.signal)).rejects.toThrow(DiscoveryError);
@@ -274,11 +274,15 @@ describe("the Docker provider", () => {
 
   it.each([
     ["an error", (engine: FakeEngine) => answer(engine, 500, '{"message":"boom"}'), /HTTP code 500.*boom/],
-    ["something else than JSON", (engine: FakeEngine) => answer(engine, 200, "<html>"), /unexpected answer/],
-    ["something else than a list", (engine: FakeEngine) => answer(engine, 200, "{}"), /unexpected answer/],
-    ["nothing", (engine: FakeEngine) => answer(engine, 200, ""), /unexpected answer/],
-    ["odd entries", (engine: FakeEngine) => answer(engine, 200, '[{"Id":7}]'), /unexpected answer.*Id/],
-  ])("fails with the reason when the engine answers %s", async (_, prepare, reason) => {
+    [
+      "something else than JSON",
+      (engine: FakeEngine) => answer(engine, 200, "<html>"),
+      /unexpected response/,
+    ],
+    ["something else than a list", (engine: FakeEngine) => answer(engine, 200, "{}"), /unexpected response/],
+    ["nothing", (engine: FakeEngine) => answer(engine, 200, ""), /unexpected response/],
+    ["odd entries", (engine: FakeEngine) => answer(engine, 200, '[{"Id":7}]'), /unexpected response.*Id/],
+  ])("fails with the reason if the response is %s", async (_, prepare, reason) => {
     prepare(engine);
     const error = await providerOf(engine)
       .list(stop.signal)
@@ -287,7 +291,7 @@ describe("the Docker provider", () => {
     expect(describeError(error)).toMatch(reason);
   });
 
-  it("lists all the same where the drivers of the networks are not told", async () => {
+  it("lists containers without the drivers of the networks", async () => {
     engine.answers.set("/networks", (response) => response.writeHead(403).end("forbidden"));
     engine.run("web");
     expect(await providerOf(engine).list(stop.signal)).toHaveLength(1);

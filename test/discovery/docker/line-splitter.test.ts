@@ -7,19 +7,19 @@ function split(chunks: readonly Buffer[], maxBytes = 1000) {
   return chunks.flatMap((chunk) => splitter.push(chunk));
 }
 
-describe("a stream of lines", () => {
-  it("is cut at line ends, without empty lines and without what has no end yet", () => {
+describe("LineSplitter", () => {
+  it("returns complete, non-empty lines", () => {
     expect(split([Buffer.from('{"a":1}\n\r\n{"b":'), Buffer.from('2}\r\n{"c"')])).toEqual([
       '{"a":1}',
       '{"b":2}',
     ]);
   });
 
-  it("passes on a line of the allowed length, and says where one was longer", () => {
+  it("replaces a line that exceeds the limit", () => {
     expect(split([Buffer.from("abcde\nabcdef\nx\n")], 5)).toEqual(["abcde", lineTooLong, "x"]);
   });
 
-  it("gives the same lines wherever it is cut, between any two bytes", () => {
+  it("returns the same lines for all chunk boundaries", () => {
     const text = fc.array(fc.string({ unit: "binary", maxLength: 12 }), { maxLength: 12 });
     const cuts = fc.array(fc.nat(200), { maxLength: 12 });
     fc.assert(

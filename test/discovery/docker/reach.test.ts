@@ -49,20 +49,20 @@ describe("from a container, another one is reached", () => {
 
   it("never on the ingress network", () => {
     const web = container("web", "default", { ingress: "10.0.0.2", shop: "10.4.0.2" });
-    expect(reachOf(web, viewFrom(own))).toEqual(none("no shared network (it is on: ingress, shop)"));
+    expect(reachOf(web, viewFrom(own))).toEqual(none("no shared network (networks: ingress, shop)"));
   });
 
   it("not at all where they share none", () => {
     const db = container("db", "x", { backend: "10.5.0.2", db: "10.6.0.2" });
-    expect(reachOf(db, viewFrom(own))).toEqual(none("no shared network (it is on: backend, db)"));
+    expect(reachOf(db, viewFrom(own))).toEqual(none("no shared network (networks: backend, db)"));
     expect(reachOf(container("job", "none", { none: "" }), viewFrom(own))).toEqual(
-      none("no shared network (it is on: none)"),
+      none("no shared network (networks: none)"),
     );
   });
 
   it("not yet where its address is not known yet", () => {
     expect(reachOf(container("web", "b", { b: "" }), viewFrom(own))).toEqual(
-      none("no address yet (it is on: b)"),
+      none("no address yet (networks: b)"),
     );
   });
 
@@ -80,7 +80,7 @@ describe("from a container, another one is reached", () => {
     const sidecar = container("sidecar", "container:web");
     expect(reachOf(sidecar, viewFrom(own, { others: [web] }))).toEqual(at("10.2.0.2"));
     expect(reachOf(sidecar, viewFrom(own))).toEqual(
-      none("no shared network (it uses that of a container that does not run)"),
+      none("no shared network (uses the network of a container that does not run)"),
     );
   });
 
@@ -113,7 +113,7 @@ describe.each([
 
   it("not on an overlay, which ends inside the containers", () => {
     const task = container("task", "default", { ingress: "10.0.0.2", overlay: "10.0.1.2" });
-    expect(reachOf(task, viewFrom(own))).toEqual(none("no shared network (it is on: ingress, overlay)"));
+    expect(reachOf(task, viewFrom(own))).toEqual(none("no shared network (networks: ingress, overlay)"));
   });
 
   it("on loopback where it is in the host's network, unless HOST_ADDRESS says otherwise", () => {

@@ -56,7 +56,7 @@ describe("the file provider", () => {
     return describeError(error);
   };
 
-  it("lists each target once, and tells of two that bear one name", async () => {
+  it("lists each target once, and reports two with the same name", async () => {
     await writeFile(
       path,
       "- targets: [a:1, a:1, b:1]\n- targets: [c:1, d:1]\n  labels: {job: x, instance: y}",
@@ -72,9 +72,9 @@ describe("the file provider", () => {
     expect(targets[2]?.problems).toEqual(["another target of the file has the same job and instance"]);
   });
 
-  it("reads a file again only when it has changed", async () => {
+  it("reloads a file only after a change", async () => {
     await writeFile(path, "- targets: [a:1]");
-    // Until then a second write could bear the same time.
+    // Earlier, a second write could have the same modification time.
     await new Promise((resolve) => setTimeout(resolve, 2100));
     const provider = providerOf();
     const first = await provider.list(stop.signal);
@@ -83,28 +83,28 @@ describe("the file provider", () => {
     expect((await provider.list(stop.signal)).map(({ job }) => job)).toEqual(["b"]);
   });
 
-  it("takes a file with a byte order mark", async () => {
+  it("accepts a byte order mark", async () => {
     await writeFile(path, "\ufeff[]");
     expect(await providerOf().list(stop.signal)).toEqual([]);
   });
 
-  it("says why a file cannot be used", async () => {
-    expect(await failure()).toMatch(/^TARGETS_FILE .* cannot be used: ENOENT/);
+  it("reports why a file is unusable", async () => {
+    expect(await failure()).toMatch(/^TARGETS_FILE .* is unusable: ENOENT/);
     await writeFile(path, "- targets: a");
-    expect(await failure()).toMatch(/cannot be used: group 1: targets must be a list$/);
+    expect(await failure()).toMatch(/is unusable: group 1: targets must be a list$/);
     await writeFile(path, Buffer.from([0x2d, 0x20, 0xff]));
-    expect(await failure()).toMatch(/it is not UTF-8/);
+    expect(await failure()).toMatch(/not valid UTF-8/);
     await truncate(path, 17 * 1024 * 1024);
-    expect(await failure()).toMatch(/it is larger than 16 MiB$/);
+    expect(await failure()).toMatch(/larger than 16 MiB$/);
     await rm(path);
     await mkdir(path);
-    expect(await failure()).toMatch(/it is not a regular file$/);
+    expect(await failure()).toMatch(/not a regular file$/);
     await rm(path, { recursive: true });
     execFileSync("mkfifo", [path]);
-    expect(await failure()).toMatch(/it is not a regular file$/);
+    expect(await failure()).toMatch(/not a regular file$/);
   });
 
-  describe("tells a change", () => {
+  describe("reports a change", () => {
     let changes: Changes;
     let watching: Promise<void> | undefined;
     const watch = async (poll = timings.poll) => {
@@ -118,13 +118,13 @@ describe("the file provider", () => {
       stop.abort();
       await watching;
     });
-    const told = () => changes.next((change) => change.kind === "changed");
+    const reported = () => changes.next((change) => change.kind === "changed");
 
     it("when the file is written in place, and once for many writes", async () => {
       await writeFile(path, "[]");
       await watch();
       for (let index = 0; index < 5; index++) await writeFile(path, `[] # ${index}`);
-      await told();
+      await reported();
       await changes.settled();
       expect(changes.all.length).toBeLessThanOrEqual(2);
     });
@@ -134,10 +134,10 @@ describe("the file provider", () => {
       await watch();
       await writeFile(`${path}.new`, "[]");
       await rename(`${path}.new`, path);
-      await told();
+      await reported();
     });
 
-    it("when a link beside it is swapped, as Kubernetes mounts its maps", async () => {
+    it("when a symbolic link beside it is swapped, as in a mounted Kubernetes ConfigMap", async () => {
       for (const version of ["..1", "..2"]) {
         await mkdir(join(folder, version));
         await writeFile(join(folder, version, "targets.yml"), "[]");
@@ -147,20 +147,20 @@ describe("the file provider", () => {
       await watch();
       await symlink("..2", join(folder, "..data_tmp"));
       await rename(join(folder, "..data_tmp"), join(folder, "..data"));
-      await told();
+      await reported();
     });
 
-    it("when it appears, goes and appears again", async () => {
+    it("when it is created, deleted and created again", async () => {
       await watch();
       await writeFile(path, "[]");
-      await told();
+      await reported();
       await rm(path);
-      await told();
+      await reported();
       await writeFile(path, "[]");
-      await told();
+      await reported();
     });
 
-    it("now and then also where nothing tells: a link into another folder, a folder that comes later", async () => {
+    it("by polling, without events: a link into another folder, a folder that is created later", async () => {
       const elsewhere = await mkdtemp(join(tmpdir(), "elsewhere-"));
       try {
         path = join(folder, "later", "targets.yml");
@@ -168,16 +168,16 @@ describe("the file provider", () => {
         await mkdir(join(folder, "later"));
         await writeFile(join(elsewhere, "real.yml"), "[]");
         await symlink(join(elsewhere, "real.yml"), path);
-        await told();
+        await reported();
         await changes.settled();
         await writeFile(join(elsewhere, "real.yml"), "[] # changed");
-        await told();
+        await reported();
       } finally {
         await rm(elsewhere, { recursive: true });
       }
     });
 
-    it("not when something else in the folder changes", async () => {
+    it("but not when another file in the folder changes", async () => {
       await writeFile(path, "[]");
       await watch();
       await writeFile(join(folder, "other"), "x");

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { parseFileSd } from "../../../src/discovery/file/file-sd.js";
 
-describe("a targets file", () => {
-  it("is JSON as Prometheus documents it", () => {
+describe("parseFileSd", () => {
+  it("parses JSON in the format of Prometheus", () => {
     const text =
       '[\n\t{"targets": ["a:9100", "b"], "labels": {"job": "node", "env": "prod"}, "source": "x"},\n{}]';
     expect(parseFileSd(text)).toEqual([
@@ -11,7 +11,7 @@ describe("a targets file", () => {
     ]);
   });
 
-  it("is YAML, whose plain scalars stay as they are written", () => {
+  it("parses YAML and keeps the text of scalars", () => {
     const text = [
       "# ours",
       "- targets: [a:9100, '[::1]:80']",
@@ -33,36 +33,36 @@ describe("a targets file", () => {
     ]);
   });
 
-  it("may hold no targets, but say so", () => {
+  it("accepts an empty list, but not an empty file", () => {
     expect(parseFileSd("[]")).toEqual([]);
-    expect(() => parseFileSd(" \n")).toThrow("it is empty; a list without targets is written []");
+    expect(() => parseFileSd(" \n")).toThrow("the file is empty; write [] for no targets");
   });
 
   it.each([
-    ["{}", "it must be a list of groups with targets and labels"],
-    ["targets", "it must be a list of groups with targets and labels"],
-    ["[1]", "group 1: it must be a map with targets and labels"],
+    ["{}", "the file must be a list of groups with targets and labels"],
+    ["targets", "the file must be a list of groups with targets and labels"],
+    ["[1]", "group 1 must be a mapping with targets and labels"],
     ['[{}, {"targets": "a:1"}]', "group 2: targets must be a list"],
-    ['[{"targets": ["a:1", 5]}]', "group 1, target 2: it must be a text such as host:port"],
-    ['[{"targets": [""]}]', "group 1, target 1: it must be a text such as host:port"],
-    ['[{"labels": []}]', "group 1: labels must be a map"],
-    ['[{"labels": {"a": 1}}]', 'group 1, label "a": its value must be a text'],
+    ['[{"targets": ["a:1", 5]}]', "group 1, target 2: must be a string such as host:port"],
+    ['[{"targets": [""]}]', "group 1, target 1: must be a string such as host:port"],
+    ['[{"labels": []}]', "group 1: labels must be a mapping"],
+    ['[{"labels": {"a": 1}}]', 'group 1, label "a": the value must be a string'],
     ["- target: [a]", 'group 1: unknown key "target"'],
-  ])("says where and why %s cannot be used", (text, reason) => {
+  ])("rejects %s with place and reason", (text, reason) => {
     expect(() => parseFileSd(text)).toThrow(reason);
   });
 
-  it("says what is wrong with text that is neither JSON nor YAML, in one line", () => {
+  it("reports text that is neither JSON nor YAML in one line", () => {
     expect(() => parseFileSd('[{"targets": ["a"]')).toThrow(
-      /^it is neither JSON nor YAML: [^\n]*JSON[^\n]*$/,
+      /^the file is neither JSON nor YAML: [^\n]*JSON[^\n]*$/,
     );
     expect(() => parseFileSd("- targets: [a\n- b: c")).toThrow(
-      /^it is neither JSON nor YAML: [^\n]*line 2[^\n]*$/,
+      /^the file is neither JSON nor YAML: [^\n]*line 2[^\n]*$/,
     );
-    expect(() => parseFileSd("- a: 1\n  a: 2")).toThrow(/line 2, column 3: a key is there twice/);
+    expect(() => parseFileSd("- a: 1\n  a: 2")).toThrow(/line 2, column 3: duplicate key/);
   });
 
-  it("does not grow without bound from aliases", () => {
+  it("limits the expansion of aliases", () => {
     const levels = Array.from({ length: 9 }, (_, level) => {
       const before = level === 0 ? "x" : `*l${level - 1}`;
       return `- &l${level} [${Array(9).fill(before).join(",")}]`;
@@ -76,7 +76,7 @@ describe("a targets file", () => {
     ["maps in maps", "{a: ".repeat(200_000)],
     ["items in items", `${"- ".repeat(200_000)}x`],
     ["indented maps", Array.from({ length: 2000 }, (_, depth) => `${" ".repeat(depth)}a:`).join("\n")],
-  ])("refuses what is nested too deep to be read: %s", (_, text) => {
+  ])("rejects deep nesting: %s", (_, text) => {
     expect(() => parseFileSd(text)).toThrow(/neither JSON nor YAML|must be a/);
   });
 
@@ -88,20 +88,20 @@ describe("a targets file", () => {
       /must be a list/,
     ],
   ])(
-    "reads %s no slower than other text of that length, which is seconds and not minutes",
+    "parses %s in seconds, not minutes",
     (_, text, reason) => {
       expect(() => parseFileSd(text)).toThrow(reason);
     },
     30_000,
   );
 
-  it("takes brackets in text and comments for what they are", () => {
+  it("ignores brackets in strings and comments when it limits nesting", () => {
     const text = `# ${"[".repeat(50)}\n- targets: ["a:1"]\n  labels: {note: "${"{".repeat(50)}"}`;
     expect(parseFileSd(text)).toEqual([{ targets: ["a:1"], labels: { note: "{".repeat(50) } }]);
   });
 
-  it("refuses YAML so large that reading it would hold up everything else", () => {
+  it("rejects YAML that would block the event loop for too long", () => {
     const text = `# ${"x".repeat(2 * 1024 * 1024)}\n[]`;
-    expect(() => parseFileSd(text)).toThrow("more than 2 MiB of YAML: write it as JSON");
+    expect(() => parseFileSd(text)).toThrow("YAML exceeds 2 MiB: use JSON");
   });
 });

@@ -7,8 +7,8 @@ function target(written: string, labels: Record<string, string> = {}) {
   return only;
 }
 
-describe("a target of a file", () => {
-  it("is named by its job and instance, and keeps its other labels", () => {
+describe("targetsOf", () => {
+  it("names a target by job and instance, and keeps its other labels", () => {
     expect(target("db:9100", { job: "node", instance: "db-1", env: "prod", __meta_x: "y" })).toEqual({
       id: "file:node:db-1:http://db:9100/metrics",
       provider: "file",
@@ -25,13 +25,13 @@ describe("a target of a file", () => {
     });
   });
 
-  it("is otherwise named by its host, and host and port", () => {
+  it("names a target by host, and host and port, by default", () => {
     expect(target("db:9100")).toMatchObject({ names: ["db"], job: "db", replica: "db:9100" });
     expect(target("db", { job: "" })).toMatchObject({ job: "db", replica: "db:80" });
     expect(target("[::1]:9100")).toMatchObject({ job: "::1", replica: "[::1]:9100" });
   });
 
-  it("may have slashes in its job and instance", () => {
+  it("accepts slashes in job and instance", () => {
     const { job, replica, problems } = target("db", { job: "team/db", instance: "http://db/" });
     expect([job, replica, problems]).toEqual(["team/db", "http://db/", []]);
   });
@@ -45,11 +45,11 @@ describe("a target of a file", () => {
     ["db:9", { __metrics_path__: "probe" }, "http://db:9/probe"],
     ["db:9", { __metrics_path__: "//evil/x" }, "http://db:9//evil/x"],
     ["db:9", { __param_target: "a b&c", __param_module: "m" }, "http://db:9/metrics?target=a+b%26c&module=m"],
-  ])("at %s with %j is asked at %s", (written, labels, url) => {
+  ])("scrapes %s with %j at %s", (written, labels, url) => {
     expect(target(written, labels as Record<string, string>).fetch).toEqual({ kind: "http", urls: [url] });
   });
 
-  it("is asked with the credentials that __auth__ names", () => {
+  it("scrapes with the credentials that __auth__ names", () => {
     const { fetch, labels } = target("db:9", { __auth__: "team" });
     expect([fetch, labels]).toEqual([{ kind: "http", urls: ["http://db:9/metrics"], auth: "team" }, {}]);
   });
@@ -62,13 +62,13 @@ describe("a target of a file", () => {
     ["user@db", {}],
     ["db", { __scheme__: "ftp" }],
     ["db", { __metrics_path__: "/a\nb" }],
-  ])("%s with %j cannot be asked, and says why", (written, labels) => {
+  ])("reports why %s with %j is unreachable", (written, labels) => {
     const { fetch } = target(written, labels as Record<string, string>);
     expect(fetch).toMatchObject({ kind: "none", state: "unreachable" });
     expect(fetch.kind === "none" && fetch.reason).toMatch(/^(target|label)/);
   });
 
-  it("has another name where its host cannot be one, and says so", () => {
+  it("reports a host that is not a valid name, and uses another name", () => {
     const long = "a".repeat(201);
     const { job, replica, problems } = target(long);
     expect([job, replica]).toEqual(["target", "target"]);
@@ -76,13 +76,13 @@ describe("a target of a file", () => {
     expect(target("..", { job: "x", instance: "y" })).toMatchObject({ job: "x", replica: "y", problems: [] });
   });
 
-  it("tells of labels that cannot be used, and goes on without", () => {
+  it("reports and ignores invalid labels", () => {
     const { job, labels, problems } = target("db", { job: "..", "a-b": "1", ok_1: "2" });
     expect(job).toBe("db");
     expect(labels).toEqual({ ok_1: "2" });
     expect(problems).toEqual([
-      'label job=".." is ignored: it cannot be one segment of a path',
-      'label "a-b" is ignored: it is no valid label name',
+      'label job=".." ignored: cannot be one segment of a path',
+      'label "a-b" ignored: not a valid label name',
     ]);
   });
 });
