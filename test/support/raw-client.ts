@@ -1,13 +1,13 @@
 import { connect, type Socket } from "node:net";
 
-/** What came of bytes that were sent to a server. */
+/** The responses to raw bytes. */
 export interface RawAnswer {
   /** The status of each response, in order. */
   readonly statuses: readonly number[];
   readonly text: string;
 }
 
-/** A connection to a port of loopback whose errors are nobody's. */
+/** A connection to a loopback port. Its errors are ignored. */
 export function open(port: number): Socket {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => undefined);
@@ -15,9 +15,9 @@ export function open(port: number): Socket {
 }
 
 /**
- * Sends bytes as they are and reads until the connection ends.
+ * Sends raw bytes and reads until the connection is closed.
  *
- * @param milliseconds after which it is ended from here.
+ * @param milliseconds after which this side closes it.
  */
 export function exchange(port: number, bytes: string | Buffer, milliseconds = 3000): Promise<RawAnswer> {
   return new Promise((resolve) => {
