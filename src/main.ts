@@ -5,14 +5,14 @@ import { AppError, describeError } from "./errors.js";
 try {
   await createProgram().parseAsync();
 } catch (error) {
-  // What the program foresees is told in its own words; anything else is a fault of ours and shows where.
+  // Expected errors have a message for the operator. Any other error is a bug, so its stack is printed.
   const text =
     error instanceof AppError ? messageOf(error) : String(error instanceof Error ? error.stack : error);
   process.stderr.write(`${text}\n`);
   process.exitCode = 1;
 }
 
-/** A message of several lines, such as all bad settings, stays so; a single line takes its causes along. */
+/** A message of several lines, such as a list of invalid settings, is complete; a single line needs its causes. */
 function messageOf(error: AppError): string {
   return error.message.includes("\n") ? error.message : describeError(error);
 }

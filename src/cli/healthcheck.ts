@@ -6,58 +6,59 @@ import { formatHostPort } from "../model/host-port.js";
 const timeout = 3000;
 
 /**
- * Asks the proxy that runs beside this process whether it is healthy; made for an image's HEALTHCHECK.
+ * Requests `/-/healthy` of the proxy on this machine; for the HEALTHCHECK of an image.
  *
- * Where there may be TLS it is tried first, without looking at the certificate: it is for names that Prometheus uses.
- * A proxy that wants a certificate from its clients turns this one away; that it comes to answer a handshake tells
- * as much as `/-/healthy` does, which is that the process answers.
+ * With a web configuration, tries TLS first. Does not verify the certificate, which is for the host names that Prometheus
+ * uses. A proxy that requires a client certificate rejects the handshake. This shows that the process responds, which is
+ * all that `/-/healthy` shows, and counts as healthy.
  *
- * @throws AppError where it is not, or does not answer within 3 s.
+ * @throws AppError if the proxy is unhealthy or does not respond within 3 s.
  */
 export async function healthcheck(config: Config): Promise<void> {
   const { host, port } = config.listen;
   const place = `${formatHostPort({ host: loopbackFor(host), port })}/-/healthy`;
   const signal = AbortSignal.timeout(timeout);
   try {
-    const answer =
+    const outcome =
       config.webConfigFile === undefined
-        ? await askPlainly(`http://${place}`, signal)
-        : ((await askByTls(`https://${place}`, signal)) ?? (await askPlainly(`http://${place}`, signal)));
-    if (answer !== 200 && answer !== "turned away") throw new AppError(`it answered with status ${answer}`);
+        ? await requestPlain(`http://${place}`, signal)
+        : ((await requestWithTls(`https://${place}`, signal)) ??
+          (await requestPlain(`http://${place}`, signal)));
+    if (outcome !== 200 && outcome !== "rejected") throw new AppError(`the response has status ${outcome}`);
   } catch (cause) {
-    throw new AppError(`not healthy: ${place}`, { cause });
+    throw new AppError(`unhealthy: ${place}`, { cause });
   }
 }
 
-type Answer = number | "turned away" | undefined;
+/** A status, or that the TLS handshake was rejected, or undefined if the server does not use TLS. */
+type Outcome = number | "rejected" | undefined;
 
-// node:http is there already, where a client library would cost half a second of CPU at every check.
-function askPlainly(url: string, signal: AbortSignal): Promise<Answer> {
-  return ask((options, heard) => getPlain(url, options, heard), signal);
+// Loading an HTTP client library instead of node:http would cost half a second of CPU time per check.
+function requestPlain(url: string, signal: AbortSignal): Promise<Outcome> {
+  return send((options, onResponse) => getPlain(url, options, onResponse), signal);
 }
 
-/** Undefined where no TLS is spoken. */
-async function askByTls(url: string, signal: AbortSignal): Promise<Answer> {
+async function requestWithTls(url: string, signal: AbortSignal): Promise<Outcome> {
   const { get } = await import("node:https");
   let exchangedKeys = false;
   try {
-    return await ask((options, heard) => {
-      const request = get(url, { ...options, rejectUnauthorized: false }, heard);
+    return await send((options, onResponse) => {
+      const request = get(url, { ...options, rejectUnauthorized: false }, onResponse);
       return request.on("socket", (socket) => socket.once("keylog", () => (exchangedKeys = true)));
     }, signal);
   } catch (error) {
     const code = codeOf(error) ?? "";
-    const refused = /alert/i.test(`${code} ${(error as Error).message}`);
-    // The refusal is an alert or just the end of the connection, by version and by what is wanted.
-    if (refused || (exchangedKeys && code === "ECONNRESET")) return "turned away";
+    const rejected = /alert/i.test(`${code} ${(error as Error).message}`);
+    // Depending on the TLS version and the cause, the server sends an alert or only closes the connection.
+    if (rejected || (exchangedKeys && code === "ECONNRESET")) return "rejected";
     if (/^EPROTO$|WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code)) return undefined;
     throw error;
   }
 }
 
-type Get = (options: RequestOptions, heard: (response: IncomingMessage) => void) => ClientRequest;
+type Get = (options: RequestOptions, onResponse: (response: IncomingMessage) => void) => ClientRequest;
 
-function ask(get: Get, signal: AbortSignal): Promise<Answer> {
+function send(get: Get, signal: AbortSignal): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const request = get({ agent: false, signal }, (response) => {
       response.resume();
@@ -67,7 +68,7 @@ function ask(get: Get, signal: AbortSignal): Promise<Answer> {
   });
 }
 
-/** Where a server that listens on `host` is reached from its own machine. */
+/** The address at which this machine reaches a server that listens on `host`. */
 function loopbackFor(host: string | undefined): string {
   if (host === undefined || host === "0.0.0.0") return "127.0.0.1";
   return host === "::" ? "::1" : host;

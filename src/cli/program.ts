@@ -1,15 +1,17 @@
+import { createRequire } from "node:module";
 import { Command, Option } from "commander";
 import { type Config, describeConfig, readConfig } from "../config/config.js";
 import type { Surroundings } from "../daemon/surroundings.js";
 import { silentLogger } from "../logging.js";
-import { type ConfigStyle, configStyles } from "./config-styles.js";
 import { healthcheck } from "./healthcheck.js";
+import type { ConfigStyle } from "./prometheus-config.js";
 import type { ProxyCredentials } from "./proxy-credentials.js";
-import { readVersion } from "./version.js";
+
+const configStyles: readonly ConfigStyle[] = ["static", "federate", "http-sd"];
 
 /**
- * The command line; all settings come from the environment. What only one command needs is loaded when that command
- * runs: loading all of it takes half a second of CPU, and the image's health check runs every few seconds.
+ * The command line; all settings come from the environment. Each command loads its own modules, because loading all of
+ * them takes half a second of CPU time, and the health check of the image runs every few seconds.
  */
 export function createProgram(): Command {
   const version = readVersion();
@@ -18,12 +20,12 @@ export function createProgram(): Command {
     .description("Prometheus metrics of every container of a Docker Swarm through one port per node")
     .version(version)
     .showHelpAfterError()
-    .addHelpText("after", "\nSettings come from environment variables; check-config shows them.");
+    .addHelpText("after", "\nAll settings are environment variables; check-config prints them.");
 
   program
     .command("serve", { isDefault: true })
     .description("run the proxy (the default)")
-    // As the default it also gets every word that is no command; only here can that be told.
+    // The default command also receives every unknown command as an argument.
     .allowExcessArguments()
     .action(async (_options: object, command: Command) => {
       if (command.args[0] !== undefined) program.error(`error: unknown command '${command.args[0]}'`);
@@ -32,14 +34,14 @@ export function createProgram(): Command {
     });
   program
     .command("scan")
-    .description("scan once and print what was found, and why not")
+    .description("scan once; print each target with its URL or the reason why it has none")
     .action(async () => {
       const { scan } = await import("./scan.js");
       await scan(await surroundings(version, "error"), print);
     });
   program
     .command("check-config")
-    .description("check the environment variables and print what they mean")
+    .description("validate the settings and print their values")
     .action(async () => {
       const config = readConfig(process.env);
       const { createDockerClient } = await import("../discovery/docker/client.js");
@@ -53,23 +55,29 @@ export function createProgram(): Command {
     });
   program
     .command("healthcheck")
-    .description("ask the proxy on this machine whether it is healthy; exit 1 where it is not")
+    .description("check the health of the proxy on this machine; exit with 1 if it is unhealthy")
     .action(() => healthcheck(readConfig(process.env)));
   program
     .command("prometheus-config")
     .description("print a Prometheus scrape configuration for running proxies")
-    .requiredOption("--url <url...>", "where Prometheus reaches the proxies, such as http://node1:2137")
+    .requiredOption(
+      "--url <url...>",
+      "URLs at which Prometheus reaches the proxies, such as http://node1:2137",
+    )
     .addOption(
-      new Option("--style <style>", "a job a service, one job for everything, or targets from the proxy")
+      new Option(
+        "--style <style>",
+        "static: one job per service; federate: one job for all metrics; http-sd: targets from the proxies",
+      )
         .choices(configStyles)
         .default("static"),
     )
-    .option("--username <name>", "user of proxies with basic authentication")
-    .option("--password-file <path>", "its password")
-    .option("--bearer-token-file <path>", "token of proxies with BEARER_TOKEN")
-    .option("--ca-file <path>", "who signed the certificates of the proxies")
-    .option("--cert-file <path>", "certificate for proxies that want one from their clients")
-    .option("--key-file <path>", "its key")
+    .option("--username <name>", "user for basic authentication")
+    .option("--password-file <path>", "file with the password of the user")
+    .option("--bearer-token-file <path>", "file with the bearer token")
+    .option("--ca-file <path>", "certificate authority of the proxies")
+    .option("--cert-file <path>", "client certificate")
+    .option("--key-file <path>", "key of the client certificate")
     .action(async ({ url, style, ...credentials }: PrometheusConfigOptions) => {
       const { prometheusConfig } = await import("./prometheus-config.js");
       process.stdout.write(await prometheusConfig(url, style, credentials));
@@ -85,4 +93,10 @@ async function surroundings(version: string, level?: Config["logLevel"]): Promis
   const secrets = [config.sshPass, config.bearerToken].filter((secret) => secret !== undefined);
   const logger = createLogger({ level: level ?? config.logLevel, format: config.logFormat, secrets });
   return { config, logger, version };
+}
+
+/** The version in package.json. */
+function readVersion(): string {
+  const manifest: { readonly version: string } = createRequire(import.meta.url)("../../package.json");
+  return manifest.version;
 }

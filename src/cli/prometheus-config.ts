@@ -4,14 +4,16 @@ import { z } from "zod";
 import { AppError } from "../errors.js";
 import { metricsPathOf } from "../model/metrics-path.js";
 import { hasMetrics } from "../model/target-status.js";
-import type { ConfigStyle } from "./config-styles.js";
 import { type ProxyCredentials, requestSettings, scrapeSettings } from "./proxy-credentials.js";
 
+/** How Prometheus scrapes the proxies; see prometheusConfig. */
+export type ConfigStyle = "static" | "federate" | "http-sd";
+
 const timeout = 10_000;
-const maxAnswerBytes = 64 * 1024 * 1024;
+const maxResponseBytes = 64 * 1024 * 1024;
 const prefix = "__meta_app_metrics_proxy_";
 
-const answerSchema = z.object({
+const targetsSchema = z.object({
   targets: z.array(z.object({ job: z.string(), state: z.string() })),
   services: z.array(z.object({ job: z.string() })),
 });
@@ -19,12 +21,12 @@ const answerSchema = z.object({
 /**
  * A Prometheus scrape configuration, in YAML, for the proxies at `urls`.
  *
- * `static`: a job for each service that the proxies know, with those as targets that scrape it, or, where none of
- * them does, those that answer for it. `federate`: one job that takes everything with its own job, instance and time;
- * it needs Prometheus 2.39 or newer. `http-sd`: one job whose targets Prometheus asks for.
+ * `static`: a job for each service. Its targets are the proxies that scrape it, or, if none of `urls` does, those that
+ * serve it. `federate`: one job for all metrics with their own job, instance and time; requires Prometheus 2.39.
+ * `http-sd`: one job whose targets Prometheus requests from the proxies.
  *
- * @param credentials what locked proxies want to see: shown to those that are asked, and printed, the secrets as paths.
- * @throws AppError where a URL or the credentials cannot be used, or a proxy does not answer.
+ * @param credentials used for requests to the proxies and included in the configuration, secrets as paths of files.
+ * @throws AppError if a URL or the credentials are invalid, or a proxy does not respond.
  */
 export async function prometheusConfig(
   urls: readonly string[],
@@ -34,7 +36,7 @@ export async function prometheusConfig(
   const settings = scrapeSettings(credentials);
   const proxies = urls.map(parseProxy);
   if (new Set(proxies.map(({ protocol }) => protocol)).size > 1) {
-    throw new AppError("--url: all proxies of one configuration must be asked by http, or all by https");
+    throw new AppError("--url: use either http or https for all proxies");
   }
   const own = {
     job_name: "app-metrics-proxy",
@@ -43,8 +45,8 @@ export async function prometheusConfig(
   };
   const jobs = { static: staticJobs, federate: federateJobs, "http-sd": httpSdJobs }[style];
   const scrapeConfigs = [...(await jobs(proxies, credentials)), own].map((job) => ({ ...job, ...settings }));
-  // Proxies that hold the same entries may be a cycle apart. Without this Prometheus counts what the slower one
-  // says as out of order, though it has it already; with it, nothing is lost and nothing is there twice.
+  // Proxies with the same scrapes may be one cycle apart. Without this setting, Prometheus would report the samples of
+  // the slower proxy as out of order, although it already has them.
   const storage = style === "federate" ? { storage: { tsdb: { out_of_order_time_window: "10m" } } } : {};
   return stringify({ ...storage, scrape_configs: scrapeConfigs }, { lineWidth: 0 });
 }
@@ -52,24 +54,24 @@ export async function prometheusConfig(
 function parseProxy(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !/^https?:$/.test(url.protocol) || url.pathname !== "/" || url.search !== "") {
-    throw new AppError(`--url ${text} cannot be used: it must be http://host:port or https://host:port`);
+    throw new AppError(`--url ${text} is invalid: must be http://host:port or https://host:port`);
   }
   if (url.username !== "" || url.password !== "")
-    throw new AppError("--url must not hold a user or a password");
+    throw new AppError("--url must not contain a user or a password");
   return url;
 }
 
 async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials): Promise<object[]> {
   const request = requestSettings(credentials);
   const scraped = new Map<string, URL[]>();
-  const held = new Map<string, URL[]>();
+  const served = new Map<string, URL[]>();
   for (const proxy of proxies) {
     const services = await servicesOf(proxy, request);
     for (const service of services.scraped) scraped.set(service, [...(scraped.get(service) ?? []), proxy]);
-    for (const service of services.held) held.set(service, [...(held.get(service) ?? []), proxy]);
+    for (const service of services.served) served.set(service, [...(served.get(service) ?? []), proxy]);
   }
-  // What the nodes of other proxies scrape is only to be had of those that hold it.
-  const hosts = new Map([...held, ...scraped]);
+  // Proxies that scrape a service replace those that only serve it.
+  const hosts = new Map([...served, ...scraped]);
   await request.dispatcher.close();
   return [...hosts]
     .sort(([a], [b]) => (a < b ? -1 : 1))
@@ -119,12 +121,12 @@ async function httpSdJobs(proxies: readonly URL[], credentials: ProxyCredentials
   ];
 }
 
-/** Full names of services. */
+/** Names of services on one proxy. */
 interface KnownServices {
-  /** Those that have metrics on the proxy's own node, or should have. */
+  /** Services with current or expected metrics on the node of the proxy. */
   readonly scraped: ReadonlySet<string>;
-  /** Those that it answers for, whoever scrapes them. */
-  readonly held: ReadonlySet<string>;
+  /** Services that the proxy serves, whichever node scrapes them. */
+  readonly served: ReadonlySet<string>;
 }
 
 async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSettings>): Promise<KnownServices> {
@@ -133,14 +135,14 @@ async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSetting
       ...settings,
       signal: AbortSignal.timeout(timeout),
     });
-    if (statusCode !== 200) throw new AppError(`it answered with status ${statusCode}`);
-    const { targets, services } = answerSchema.parse(JSON.parse(await readText(body)));
+    if (statusCode !== 200) throw new AppError(`the response has status ${statusCode}`);
+    const { targets, services } = targetsSchema.parse(JSON.parse(await readText(body)));
     return {
       scraped: new Set(targets.filter(hasMetrics).map(({ job }) => job)),
-      held: new Set(services.map(({ job }) => job)),
+      served: new Set(services.map(({ job }) => job)),
     };
   } catch (cause) {
-    throw new AppError(`the services of ${proxy.origin} cannot be listed`, { cause });
+    throw new AppError(`cannot list the services of ${proxy.origin}`, { cause });
   }
 }
 
@@ -149,7 +151,7 @@ async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > maxAnswerBytes) throw new AppError(`its answer is longer than ${maxAnswerBytes} bytes`);
+    if (size > maxResponseBytes) throw new AppError(`the response exceeds ${maxResponseBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
@@ -161,7 +163,7 @@ function hostsOf(proxies: readonly URL[]): string[] {
   );
 }
 
-/** Prometheus' default is http; all targets of a job share one scheme. */
+/** The scheme of a job, which all its targets share. Prometheus' default is http. */
 function schemeOf(proxies: readonly URL[]): { scheme?: string } {
   return proxies.every(({ protocol }) => protocol === "https:") ? { scheme: "https" } : {};
 }

@@ -2,32 +2,32 @@ import { readFileSync } from "node:fs";
 import { Agent } from "undici";
 import { AppError } from "../errors.js";
 
-/** What proxies want to see that are locked; all but the user name are paths of files. */
+/** Credentials for proxies with authentication. All but the user name are paths of files. */
 export interface ProxyCredentials {
   readonly username?: string;
   readonly passwordFile?: string;
   readonly bearerTokenFile?: string;
-  /** Who signed the proxies' certificates. */
+  /** Certificate authority of the proxies. */
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
 }
 
 /**
- * The credentials in the words of Prometheus' scrape and http_sd configurations.
+ * The credentials as keys of Prometheus' scrape and http_sd configurations.
  *
- * @throws AppError where only one of two that belong together is given, or two that exclude each other.
+ * @throws AppError if one of two options that require each other is missing, or two options exclude each other.
  */
 export function scrapeSettings(credentials: ProxyCredentials): object {
   const { username, passwordFile, bearerTokenFile, caFile, certFile, keyFile } = credentials;
   if ((username === undefined) !== (passwordFile === undefined)) {
-    throw new AppError("--username and --password-file belong together: give both or none");
+    throw new AppError("--username and --password-file require each other: set both or neither");
   }
   if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw new AppError("--cert-file and --key-file belong together: give both or none");
+    throw new AppError("--cert-file and --key-file require each other: set both or neither");
   }
   if (username !== undefined && bearerTokenFile !== undefined) {
-    throw new AppError("--username and --bearer-token-file exclude each other: give only one of them");
+    throw new AppError("--username and --bearer-token-file exclude each other: set only one of them");
   }
   const tls = {
     ...(caFile === undefined ? {} : { ca_file: caFile }),
@@ -41,9 +41,9 @@ export function scrapeSettings(credentials: ProxyCredentials): object {
 }
 
 /**
- * The credentials for requests of our own.
+ * The credentials for requests of this program.
  *
- * @throws AppError where a file cannot be read.
+ * @throws AppError if a file cannot be read.
  */
 export function requestSettings(credentials: ProxyCredentials) {
   const { username, passwordFile, bearerTokenFile, caFile, certFile, keyFile } = credentials;
@@ -64,7 +64,7 @@ export function requestSettings(credentials: ProxyCredentials) {
   };
 }
 
-/** As Prometheus reads password_file and credentials_file: without the space around. */
+/** Removes surrounding whitespace, as Prometheus does for password_file and credentials_file. */
 function readSecret(file: string): string {
   return read(file).trim();
 }
@@ -73,6 +73,6 @@ function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (cause) {
-    throw new AppError(`${file} cannot be read`, { cause });
+    throw new AppError(`cannot read ${file}`, { cause });
   }
 }

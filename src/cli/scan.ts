@@ -3,20 +3,20 @@ import type { Surroundings } from "../daemon/surroundings.js";
 import { AppError } from "../errors.js";
 
 /**
- * Runs one cycle and prints what was found, and why not.
+ * Runs one cycle and prints each target with its URL, or the reason why it has no metrics.
  *
- * @throws AppError where nothing could be listed at all.
+ * @throws AppError if no provider could list its targets.
  */
 export async function scan(surroundings: Surroundings, print: (line: string) => void): Promise<void> {
   const report = await scanOnce(surroundings);
   if (!report.anyListed) {
     const reasons = report.failures.map(({ provider, reason }) => `${provider}: ${reason}`);
-    throw new AppError(`nothing could be listed: ${reasons.join("; ")}`);
+    throw new AppError(`no provider could list its targets: ${reasons.join("; ")}`);
   }
   for (const line of table(rowsOf(report))) print(line);
 }
 
-const head = ["NAME", "REPLICA", "STATE", "SAMPLES", "WHERE OR WHY NOT"];
+const head = ["NAME", "REPLICA", "STATE", "SAMPLES", "URL OR REASON"];
 
 function rowsOf({ targets, cache }: ScanReport): string[][] {
   const rows = targets.map(({ target, state, url, reason }) => [
@@ -29,7 +29,7 @@ function rowsOf({ targets, cache }: ScanReport): string[][] {
   return [head, ...rows.sort((a, b) => (a.join("\0") < b.join("\0") ? -1 : 1))];
 }
 
-/** Columns as wide as they need to be, the last one open. */
+/** Pads all columns but the last. */
 function table(rows: readonly (readonly string[])[]): string[] {
   const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   return rows.map((row) =>

@@ -2,20 +2,20 @@ import type { Surroundings } from "../daemon/surroundings.js";
 import { startDaemon } from "../daemon.js";
 
 /**
- * Runs the proxy until SIGINT or SIGTERM, which count from the first answer on; a second signal ends it at once.
+ * Runs the proxy until SIGINT or SIGTERM; a second signal ends the process immediately.
  *
- * @throws AppError where it cannot be started.
+ * @throws AppError if it fails to start.
  */
 export async function serve(surroundings: Surroundings): Promise<void> {
   const daemon = await startDaemon(surroundings);
-  const asked = nextSignal();
+  const requested = nextSignal();
   try {
-    await Promise.race([daemon.started, asked]);
+    await Promise.race([daemon.started, requested]);
   } catch (error) {
     await daemon.stop();
     throw error;
   }
-  const signal = await asked;
+  const signal = await requested;
   surroundings.logger.info("stopping", { signal });
   let stopped = false;
   void nextSignal().then(() => process.exit(stopped ? 0 : 1));
@@ -26,10 +26,10 @@ export async function serve(surroundings: Surroundings): Promise<void> {
 function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     const signals = ["SIGINT", "SIGTERM"] as const;
-    const heard = (signal: NodeJS.Signals) => {
-      for (const name of signals) process.off(name, heard);
+    const handle = (signal: NodeJS.Signals) => {
+      for (const name of signals) process.off(name, handle);
       resolve(signal);
     };
-    for (const name of signals) process.on(name, heard);
+    for (const name of signals) process.on(name, handle);
   });
 }

@@ -53,7 +53,7 @@ describe("a misspelt variable", () => {
 });
 
 describe("a start that fails", () => {
-  it("tells all bad settings at once, a line each, and exits with 1", async () => {
+  it("reports all invalid settings at once, one line each, and exits with 1", async () => {
     const { code, out, err } = await run([], { SCRAPE_INTERVAL: "abc", PORTS: "99999" });
     expect(code).toBe(1);
     expect(out).toBe("");
@@ -72,7 +72,7 @@ describe("a start that fails", () => {
     ]);
   });
 
-  it("names what is wrong in the web configuration, also in check-config", async () => {
+  it("reports problems of the web configuration, also in check-config", async () => {
     const file = join(tempFolder(), "web.yml");
     writeFileSync(file, "tls_server_config: { cert: a }\nbasic_auth_user: {}\n");
     for (const command of ["serve", "check-config"]) {
@@ -85,7 +85,7 @@ describe("a start that fails", () => {
     }
   });
 
-  it("says which address is taken", async () => {
+  it("reports the address that is in use", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { code, err } = await run(["serve"], { LISTEN_ADDRESS: `127.0.0.1:${target.port}` });
     expect(code).toBe(1);
@@ -94,7 +94,7 @@ describe("a start that fails", () => {
 });
 
 describe("serve", () => {
-  it("scrapes, serves, and ends in order on SIGTERM", async () => {
+  it("scrapes, serves, and stops on SIGTERM", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const { get, child, ended, log } = await startBuiltProxy({
       TARGETS_FILE: targetsFile(`127.0.0.1:${target.port}`),
@@ -109,7 +109,7 @@ describe("serve", () => {
     expect(lines.at(-1)).toBe("stopped");
   });
 
-  it("ends in order when it is told to while it waits for an engine that hangs", async () => {
+  it("stops on a signal while it waits for an engine that hangs", async () => {
     const engine = createServer((socket) => void socket.on("error", () => undefined));
     await new Promise<void>((resolve) => engine.listen(0, "127.0.0.1", resolve));
     onTestFinished(() => void engine.close());
@@ -121,7 +121,7 @@ describe("serve", () => {
     expect(log()).not.toContain('"level":"error"');
   });
 
-  it("serves what a killed process has cached before its first scan ends", async () => {
+  it("serves the cache of a killed process before its first scan ends", async () => {
     const cache = tempFolder();
     const target = await startTarget(answerWith("up 1\n"));
     const file = targetsFile(`127.0.0.1:${target.port}`);
@@ -141,7 +141,7 @@ describe("serve", () => {
     });
   });
 
-  it("shows no secret in its log, its pages or its check-config", async () => {
+  it("shows no secret in its log, on its pages or in check-config", async () => {
     const secret = "a-secret-that-never-shows";
     const settings = { SSHPASS: secret, BEARER_TOKEN: secret };
     const { get, log } = await startBuiltProxy({ ...settings, LOG_LEVEL: "debug" });
@@ -167,7 +167,7 @@ describe("SCRAPE_AUTH_FILE", () => {
     return file;
   };
 
-  it("names the credentials that targets are asked with, and shows them nowhere", async () => {
+  it("shows the names of credentials, but not their contents", async () => {
     const secret = "a-password-that-never-shows";
     const wanted = `Basic ${Buffer.from(`me:${secret}`).toString("base64")}`;
     const target = await startTarget((request, response) => {
@@ -210,61 +210,66 @@ describe("SCRAPE_AUTH_FILE", () => {
     expect(all).not.toContain(wanted.slice(6));
   });
 
-  it.each(["serve", "scan", "check-config"])("that cannot be used stops %s, and is told", async (command) => {
-    const file = authFile({
-      team: { basic_auth: { user: "me", password: "a-secret" } },
-      b: { tls_config: [] },
-    });
-    const { code, out, err } = await run([command], { SCRAPE_AUTH_FILE: file });
-    expect(code).toBe(1);
-    expect(err.trim().split("\n")).toEqual([
-      `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "team": basic_auth has the unknown key user; allowed keys: username, username_file, password, password_file`,
-      `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "b": tls_config must be a mapping`,
-    ]);
-    expect(out).not.toContain("a-secret");
-  });
+  it.each(["serve", "scan", "check-config"])(
+    "stops %s with its problems if it is invalid",
+    async (command) => {
+      const file = authFile({
+        team: { basic_auth: { user: "me", password: "a-secret" } },
+        b: { tls_config: [] },
+      });
+      const { code, out, err } = await run([command], { SCRAPE_AUTH_FILE: file });
+      expect(code).toBe(1);
+      expect(err.trim().split("\n")).toEqual([
+        `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "team": basic_auth has the unknown key user; allowed keys: username, username_file, password, password_file`,
+        `SCRAPE_AUTH_FILE=${JSON.stringify(file)} cannot be used: entry "b": tls_config must be a mapping`,
+      ]);
+      expect(out).not.toContain("a-secret");
+    },
+  );
 });
 
 describe("scan", () => {
-  it("prints what was found, and why not, and exits with 0", async () => {
+  it("prints targets with URL or reason, and exits with 0", async () => {
     const target = await startTarget(answerWith("up 1\n"));
     const closed = await freePort();
     const file = targetsFile(`127.0.0.1:${target.port}`, `127.0.0.1:${closed}`);
     const { code, out } = await run(["scan"], { TARGETS_FILE: file });
     expect(code).toBe(0);
-    expect(out).toMatch(/^NAME +REPLICA +STATE +SAMPLES +WHERE OR WHY NOT\n/);
+    expect(out).toMatch(/^NAME +REPLICA +STATE +SAMPLES +URL OR REASON\n/);
     expect(out).toMatch(
       new RegExp(`app +127.0.0.1:${target.port} +up +1 +http://127.0.0.1:${target.port}/metrics\n`),
     );
     expect(out).toMatch(new RegExp(`app +127.0.0.1:${closed} +down +connection refused\n`));
   });
 
-  it("exits with 1 and the reasons where nothing could be listed", async () => {
+  it("exits with 1 and the reasons if no provider could list its targets", async () => {
     const { code, out, err } = await run(["scan"], { TARGETS_FILE: "/nowhere/targets.json" });
     expect(code).toBe(1);
     expect(out).toBe("");
-    expect(err).toMatch(/nothing could be listed: docker: .*; file: TARGETS_FILE \/nowhere\/targets.json/);
+    expect(err).toMatch(
+      /no provider could list its targets: docker: .*; file: TARGETS_FILE \/nowhere\/targets.json/,
+    );
   });
 });
 
 describe("healthcheck", () => {
-  it("exits with 0 where the proxy answers and with 1 where it does not", async () => {
+  it("exits with 0 if the proxy is healthy and with 1 if it does not respond", async () => {
     const { port } = await startBuiltProxy({});
     expect((await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${port}` })).code).toBe(0);
     const nobody = await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${await freePort()}` });
     expect(nobody.code).toBe(1);
-    expect(nobody.err).toMatch(/^not healthy: .*ECONNREFUSED/);
+    expect(nobody.err).toMatch(/^unhealthy: .*ECONNREFUSED/);
   });
 });
 
 describe("the command line", () => {
-  it("tells its version and its commands", async () => {
+  it("prints its version and its commands", async () => {
     expect((await run(["--version"])).out).toMatch(/^\d+\.\d+\.\d+\n$/);
     const { out } = await run(["--help"]);
     for (const command of ["serve", "scan", "check-config", "healthcheck"]) expect(out).toContain(command);
   });
 
-  it("refuses what it does not know", async () => {
+  it("rejects unknown commands and options", async () => {
     const { code, err } = await run(["frobnicate"]);
     expect(code).toBe(1);
     expect(err).toContain("unknown command 'frobnicate'");

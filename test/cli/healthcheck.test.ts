@@ -28,14 +28,14 @@ function tlsConfig(clientAuth: ClientAuthType, fields: Partial<TlsConfig> = {}):
   };
 }
 
-describe("the health check finds a proxy healthy", () => {
-  it("that speaks plain HTTP, with a web configuration and without", async () => {
+describe("healthcheck succeeds for a proxy", () => {
+  it("with plain HTTP, with and without a web configuration", async () => {
     const { port } = await setUpServer({ access: { ...openAccess, bearerToken: "locked" } });
     await check(port);
     await check(port, withWebConfig);
   });
 
-  it.each(clientAuthTypes)("that speaks TLS with client_auth_type %s", async (clientAuth) => {
+  it.each(clientAuthTypes)("with TLS and client_auth_type %s", async (clientAuth) => {
     for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
       const { port } = await setUpServer({
         access: { ...openAccess, tls: tlsConfig(clientAuth, { maxVersion }) },
@@ -45,27 +45,27 @@ describe("the health check finds a proxy healthy", () => {
   });
 });
 
-describe("the health check finds a proxy sick", () => {
-  it("where nobody listens", async () => {
+describe("healthcheck fails", () => {
+  it("if nothing listens", async () => {
     const port = await freePort();
     for (const settings of [{}, withWebConfig]) {
       await expect(check(port, settings)).rejects.toMatchObject({ cause: { code: "ECONNREFUSED" } });
     }
   });
 
-  it("that answers with another status", async () => {
+  it("if the response has another status", async () => {
     const { port } = await startTarget(answerWith("broken\n", "text/plain", 500));
     for (const settings of [{}, withWebConfig]) {
       await expect(check(port, settings)).rejects.toMatchObject({
-        cause: { message: "it answered with status 500" },
+        cause: { message: "the response has status 500" },
       });
     }
   });
 
-  it("that takes connections and ends them, or says nothing", async () => {
+  it("if connections are closed or time out", async () => {
     const ending = await startTcpTarget((socket) => socket.destroy());
     const silent = await startTcpTarget(() => {});
     for (const { port } of [ending, silent])
-      await expect(check(port, withWebConfig)).rejects.toThrow(/^not healthy/);
+      await expect(check(port, withWebConfig)).rejects.toThrow(/^unhealthy/);
   });
 });

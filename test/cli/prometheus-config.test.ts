@@ -16,8 +16,8 @@ async function proxyWith(...jobs: string[]): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-describe("a Prometheus configuration", () => {
-  it("has a job for each service, with the proxies that know it, and one for the proxies", async () => {
+describe("prometheusConfig", () => {
+  it("returns a job for each service, with the proxies that scrape it, and one for the proxies", async () => {
     const one = await proxyWith("shop_web", "db");
     const two = await proxyWith("shop_web");
     const host = (url: string) => new URL(url).host;
@@ -34,7 +34,7 @@ describe("a Prometheus configuration", () => {
     });
   });
 
-  it("has a job for a service of another node, too, with the proxies that answer for it", async () => {
+  it("returns a job for a service of another node, with the proxies that serve it", async () => {
     const one = await setUpServer({ targets: [statusOf({}, { id: "db", job: "db", names: ["db"] })] });
     const two = await setUpServer();
     for (const { take } of [one, two]) {
@@ -50,7 +50,7 @@ describe("a Prometheus configuration", () => {
     ]);
   });
 
-  it("for federation takes everything with its own labels and times, needing no proxy to answer", async () => {
+  it("returns one job with honor_labels for federate, without requests to the proxies", async () => {
     expect(parse(await prometheusConfig(["https://node1:2137", "https://node2:2137"], "federate"))).toEqual({
       storage: { tsdb: { out_of_order_time_window: "10m" } },
       scrape_configs: [
@@ -70,7 +70,7 @@ describe("a Prometheus configuration", () => {
     });
   });
 
-  it("for http_sd asks the proxies for their targets, and names those by service and replica", async () => {
+  it("returns one job for http-sd, whose instances are service and replica", async () => {
     const { scrape_configs: jobs } = parse(await prometheusConfig(["http://node1:2137"], "http-sd"));
     expect(jobs[0]).toMatchObject({ http_sd_configs: [{ url: "http://node1:2137/discovery" }] });
     expect(jobs[0].relabel_configs.map((rule: { target_label: string }) => rule.target_label)).toEqual([
@@ -84,21 +84,19 @@ describe("a Prometheus configuration", () => {
     ["node1:2137", /must be http/],
     ["ftp://node1", /must be http/],
     ["http://node1/metrics", /must be http/],
-    ["http://user:secret@node1", /must not hold a user/],
-  ])("is not made for --url %s", async (url, reason) => {
+    ["http://user:secret@node1", /must not contain a user/],
+  ])("rejects --url %s", async (url, reason) => {
     await expect(prometheusConfig([url], "federate")).rejects.toThrow(reason);
   });
 
-  it("is not made where a proxy does not answer, rather than being short", async () => {
+  it("fails if a proxy does not respond", async () => {
     const url = `http://127.0.0.1:${await freePort()}`;
-    await expect(prometheusConfig([url], "static")).rejects.toThrow(
-      `the services of ${url} cannot be listed`,
-    );
+    await expect(prometheusConfig([url], "static")).rejects.toThrow(`cannot list the services of ${url}`);
   });
 });
 
-describe("a Prometheus configuration for locked proxies", () => {
-  it("shows them a password, and names the files of secrets wherever Prometheus needs them", async () => {
+describe("prometheusConfig with credentials", () => {
+  it("authenticates, and includes the paths of the secrets wherever Prometheus needs them", async () => {
     const { port } = await setUpServer({
       targets: [statusOf({}, { job: "shop_web" })],
       access: { ...openAccess, users: new Map([["prometheus", bcrypt.hashSync("secret", 4)]]) },
@@ -117,7 +115,7 @@ describe("a Prometheus configuration for locked proxies", () => {
     });
   });
 
-  it("has the token's and the certificates' files", async () => {
+  it("includes the files of token and certificates", async () => {
     const credentials = { bearerTokenFile: "/t", caFile: "/ca", certFile: "/c", keyFile: "/k" };
     const { scrape_configs: jobs } = parse(
       await prometheusConfig(["https://node1:2137"], "federate", credentials),
@@ -131,10 +129,10 @@ describe("a Prometheus configuration for locked proxies", () => {
   });
 
   it.each([
-    [{ username: "a" }, /belong together/],
-    [{ certFile: "a" }, /belong together/],
+    [{ username: "a" }, /require each other/],
+    [{ certFile: "a" }, /require each other/],
     [{ username: "a", passwordFile: "b", bearerTokenFile: "c" }, /exclude each other/],
-  ])("is not made with %j", async (credentials, reason) => {
+  ])("rejects %j", async (credentials, reason) => {
     await expect(prometheusConfig(["http://node1:2137"], "federate", credentials)).rejects.toThrow(reason);
   });
 });
