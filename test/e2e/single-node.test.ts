@@ -138,7 +138,7 @@ describeOnEngine("the proxy on a node with a real Docker engine", () => {
     it("does not ask a container whose label metrics.auth names no entry, and says so", async () => {
       expect(await proxy.client.target("locked-nobody")).toMatchObject({
         state: "down",
-        reason: expect.stringMatching(/not asked: .* no entry "nobody"/),
+        reason: expect.stringMatching(/not scraped: .* no entry "nobody"/),
       });
       expect((await proxy.client.get("/locked-nobody/metrics")).status).toBe(503);
       expect(await askedOf("locked-nobody")).toBe("");

@@ -216,7 +216,7 @@ describe("targets without their credentials", () => {
     expect(target.requests).toEqual([]);
     expect(status()).toMatchObject({
       state: "down",
-      reason: expect.stringMatching(/^not asked: SCRAPE_AUTH_FILE has no entry "team"/),
+      reason: expect.stringMatching(/^not scraped: SCRAPE_AUTH_FILE has no entry "team"/),
     });
     expect(log).toEqual(["a target cannot be asked"]);
     expect((await telemetry.expose()).text).toMatch(/scrapes_total\{outcome="credentials"\} 3/);

@@ -2,40 +2,40 @@ import { ScrapeError } from "../../fetch/scrape-error.js";
 import { quoted } from "../../model/path-segment.js";
 import type { Connections } from "../connections.js";
 
-/** How one target is asked: over which connections, with which headers. */
+/** Connections and headers for the scrapes of one target. */
 export interface Access {
-  /** Lends connections as the entry's `tls_config` and `proxy_url` say; without it those of all others do. */
+  /** Lends connections with the `tls_config` and `proxy_url` of the entry; undefined if the default connections suffice. */
   readonly lend?: Connections["lend"];
-  /** Headers in addition to those of every scrape, by their names in small letters. */
+  /** Additional request headers, by lower-case name. */
   readonly headers: Readonly<Record<string, string | string[]>>;
-  /** Whether a redirect that stays on the same host and port is followed. */
+  /** Whether redirects to the same host and port are followed. */
   readonly followRedirects: boolean;
   /**
-   * Where the credentials are a token that may have ended: a new access after a 401, or undefined where another token
-   * would not help.
+   * Gets a new token after status 401; only present with a token that may have expired.
    *
-   * @throws ScrapeError where no other token can be had.
+   * @returns undefined if another token would not help.
+   * @throws ScrapeError if there is no other token.
    */
   renew?(): Promise<Access | undefined>;
 }
 
-/** Finds out how targets are asked. */
+/** Looks up the credentials of targets. */
 export interface Credentials {
   /**
-   * @param name the entry that a target asks for; undefined for one that asks for none and gets `default`.
-   * @param url where it is asked.
-   * @returns undefined where it is asked without credentials.
-   * @throws ScrapeError where there is no such entry, or it cannot be used for this URL or at this moment.
+   * @param name the entry that the target names; undefined for the entry `default`, if it exists.
+   * @param url the URL to scrape.
+   * @returns undefined if the target is scraped without credentials.
+   * @throws ScrapeError if there is no such entry, or it is unusable for this URL or at the moment.
    */
   access(name: string | undefined, url: string): Promise<Access | undefined>;
   /** Closes all connections. */
   close(): Promise<void>;
 }
 
-/** What a target is told that asks for an entry where there is none. */
+/** The error for a target that names an entry which does not exist. */
 export function unknownEntry(name: string): ScrapeError {
   return new ScrapeError(
     "credentials",
-    `not asked: SCRAPE_AUTH_FILE has no entry ${quoted(name)}, which the target asks for by metrics.auth or __auth__`,
+    `not scraped: SCRAPE_AUTH_FILE has no entry ${quoted(name)}, which metrics.auth or __auth__ of the target names`,
   );
 }

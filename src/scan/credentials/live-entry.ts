@@ -13,56 +13,49 @@ import { requestToken } from "./token-request.js";
 import { TokenSource } from "./token-source.js";
 
 /** What all entries share. */
-export interface EntrySurroundings {
+export interface EntryContext {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Seconds for a request to a token server. */
+  /** Timeout of a request to a token server in seconds. */
   readonly tokenTimeout: number;
-  /** Limits and times of connections. */
+  /** Limits and timeouts of connections. */
   readonly connectionOptions: Agent.Options;
-  /** Takes connections that are not lent any more, and closes them once those under way are done. */
+  /** Closes replaced connections once the scrapes that use them have ended. */
   retire(connections: Connections): void;
 }
 
-/** An entry in use: its secrets as its files hold them now, its connections, its token. */
+/** An entry of SCRAPE_AUTH_FILE in use, with its current secrets, connections and token. */
 export class LiveEntry {
   readonly #secrets: LastGood<EntrySecrets>;
   readonly #token: TokenSource | undefined;
-  /** Ends a request to the token server. */
+  /** Aborts a request to the token server. */
   readonly #ending = new AbortController();
-  /** None where it says nothing about TLS or a proxy: then those of all others do. */
+  /** Undefined without TLS and proxy settings: the default connections suffice. */
   #routes: Connections | undefined;
   #tokenRoutes: Connections | undefined;
 
-  /** @throws an Error that names the key, and the file where there is one, where anything cannot be used. */
-  static async open(
-    name: string,
-    settings: AuthSettings,
-    surroundings: EntrySurroundings,
-  ): Promise<LiveEntry> {
-    return new LiveEntry(name, settings, surroundings, await loadEntrySecrets(settings));
+  /** @throws Error that names key and file if anything is unusable. */
+  static async open(name: string, settings: AuthSettings, context: EntryContext): Promise<LiveEntry> {
+    return new LiveEntry(name, settings, context, await loadEntrySecrets(settings));
   }
 
   private constructor(
     readonly name: string,
     readonly settings: AuthSettings,
-    private readonly surroundings: EntrySurroundings,
+    private readonly context: EntryContext,
     first: EntrySecrets,
   ) {
-    const { logger, clock } = surroundings;
+    const { logger, clock } = context;
     this.#secrets = new LastGood(first, {
       clock,
       load: (previous) => this.#reload(previous),
-      tell: (problem) =>
+      report: (problem) =>
         problem === undefined
-          ? logger.info("the files of an entry of SCRAPE_AUTH_FILE can be used again", { entry: name })
-          : logger.warn(
-              "a file of an entry of SCRAPE_AUTH_FILE cannot be used: what it held before goes on",
-              {
-                entry: name,
-                problem,
-              },
-            ),
+          ? logger.info("files of a SCRAPE_AUTH_FILE entry recovered", { entry: name })
+          : logger.warn("cannot use a file of a SCRAPE_AUTH_FILE entry, keeping the previous secrets", {
+              entry: name,
+              problem,
+            }),
     });
     this.#routes = this.#routesFor(first);
     const { authorization } = settings;
@@ -71,32 +64,30 @@ export class LiveEntry {
       this.#token = new TokenSource({
         clock,
         request: () => this.#requestToken(authorization),
-        tell: (problem) => this.#tellToken(authorization, problem),
+        report: (problem) => this.#reportToken(authorization, problem),
       });
     }
   }
 
-  /** @throws ScrapeError where it cannot be used for this URL, or has no token at the moment. */
+  /** @throws ScrapeError if the entry is unusable for this URL, or there is no token at the moment. */
   async access(url: string): Promise<Access> {
     const secrets = await this.#secrets.current();
-    if (this.#guardsSecrets && url.startsWith("http:")) {
-      throw this.#refusal(
-        "it has a ca, so its credentials go over https only, and this target is asked over http",
-      );
+    if (this.#requiresTls && url.startsWith("http:")) {
+      throw this.#error("with a ca, credentials are only sent over https, but the URL of the target is http");
     }
     return this.#token === undefined
       ? this.#accessWith(secrets.headers)
       : await this.#accessWithToken(this.#token, secrets);
   }
 
-  /** Its connections go when those that use them are done. */
+  /** Ends the use of the entry. Scrapes that use its connections can still finish. */
   retire(): void {
     this.#ending.abort();
     for (const routes of [this.#routes, this.#tokenRoutes]) this.#retire(routes);
   }
 
-  /** Whether it has secrets to send, and says how to know whom they may be sent to. */
-  get #guardsSecrets(): boolean {
+  /** Whether the entry has secrets and a CA that the recipient must prove itself with. */
+  get #requiresTls(): boolean {
     const { authorization, headers, tls } = this.settings;
     const sends = authorization !== undefined || headers.length > 0;
     return sends && tls?.ca !== undefined && !tls.insecureSkipVerify;
@@ -113,33 +104,33 @@ export class LiveEntry {
 
   async #accessWithToken(token: TokenSource, secrets: EntrySecrets): Promise<Access> {
     const value = await token.get().catch((error: Error) => {
-      throw this.#refusal(`its token server gives no token: ${error.message}`);
+      throw this.#error(`cannot get a token: ${error.message}`);
     });
     return {
       ...this.#accessWith({ ...secrets.headers, authorization: `Bearer ${value}` }),
-      renew: async () => (token.refused(value) ? await this.#accessWithToken(token, secrets) : undefined),
+      renew: async () => (token.reject(value) ? await this.#accessWithToken(token, secrets) : undefined),
     };
   }
 
-  #refusal(why: string): ScrapeError {
+  #error(reason: string): ScrapeError {
     return new ScrapeError(
       "credentials",
-      `not asked: the entry ${quoted(this.name)} of SCRAPE_AUTH_FILE: ${why}`,
+      `not scraped: SCRAPE_AUTH_FILE entry ${quoted(this.name)}: ${reason}`,
     );
   }
 
   async #reload(previous: EntrySecrets): Promise<EntrySecrets> {
     const now = await loadEntrySecrets(this.settings);
-    if (alike(now, previous) || this.#ending.signal.aborted) return previous;
-    this.surroundings.logger.info("the files of an entry of SCRAPE_AUTH_FILE have changed", {
+    if (equal(now, previous) || this.#ending.signal.aborted) return previous;
+    this.context.logger.info("files of a SCRAPE_AUTH_FILE entry changed", {
       entry: this.name,
     });
-    if (!alike(now.tls, previous.tls)) {
+    if (!equal(now.tls, previous.tls)) {
       this.#retire(this.#routes);
       this.#routes = this.#routesFor(now);
     }
     const { authorization } = this.settings;
-    if (authorization?.kind === "oauth2" && !alike(now.tokenTls, previous.tokenTls)) {
+    if (authorization?.kind === "oauth2" && !equal(now.tokenTls, previous.tokenTls)) {
       this.#retire(this.#tokenRoutes);
       this.#tokenRoutes = this.#tokenRoutesFor(authorization, now);
     }
@@ -150,39 +141,39 @@ export class LiveEntry {
   #routesFor({ tls }: EntrySecrets): Connections | undefined {
     const { proxy } = this.settings;
     if (tls === undefined && proxy === undefined) return undefined;
-    return createRoutes(this.surroundings.connectionOptions, { tls, proxy });
+    return createRoutes(this.context.connectionOptions, { tls, proxy });
   }
 
   #tokenRoutesFor({ proxy }: OAuth2Settings, { tokenTls }: EntrySecrets): Connections {
-    return createRoutes(this.surroundings.connectionOptions, { tls: tokenTls, proxy });
+    return createRoutes(this.context.connectionOptions, { tls: tokenTls, proxy });
   }
 
   #retire(routes: Connections | undefined): void {
-    if (routes !== undefined) this.surroundings.retire(routes);
+    if (routes !== undefined) this.context.retire(routes);
   }
 
   async #requestToken(settings: OAuth2Settings) {
     const { clientSecret = "" } = await this.#secrets.current();
     return await this.#tokenRoutes!.lend(settings.tokenUrl, (dispatcher) =>
       requestToken(settings, clientSecret, dispatcher, {
-        timeout: this.surroundings.tokenTimeout,
+        timeout: this.context.tokenTimeout,
         signal: this.#ending.signal,
       }),
     );
   }
 
-  #tellToken({ tokenUrl }: OAuth2Settings, problem: string | undefined): void {
+  #reportToken({ tokenUrl }: OAuth2Settings, problem: string | undefined): void {
     if (this.#ending.signal.aborted) return;
     const fields = { entry: this.name, server: new URL(tokenUrl).host };
-    if (problem === undefined) this.surroundings.logger.info("a token server gives tokens again", fields);
+    if (problem === undefined) this.context.logger.info("token server recovered", fields);
     else
-      this.surroundings.logger.warn("a token server gives no token: it is asked again, less and less often", {
+      this.context.logger.warn("cannot get a token from the token server, retrying with backoff", {
         ...fields,
         problem,
       });
   }
 }
 
-function alike(a: unknown, b: unknown): boolean {
+function equal(a: unknown, b: unknown): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }

@@ -1,12 +1,12 @@
 import { BlockList, isIP } from "node:net";
 
-/** Says of a URL whether it is asked directly although there is a proxy. */
+/** Whether requests to a URL bypass the proxy. */
 export type NoProxy = (url: URL) => boolean;
 
 /**
- * Reads `no_proxy` as Go's programs do: `*` for all, an address, a CIDR, or a name that stands for itself and all
- * below it (`.example.org` and `*.example.org`: only those below it); each but a CIDR perhaps with a port. Where
- * anything is given, loopback is asked directly too.
+ * Parses `no_proxy` like Go programs: `*` matches everything, an address or a CIDR matches addresses, and a name matches
+ * itself and its subdomains (`.example.org` and `*.example.org`: only subdomains). All except CIDRs may have a port.
+ * With a non-empty list, loopback bypasses the proxy too.
  */
 export function noProxyRule(parts: readonly string[]): NoProxy {
   if (parts.length === 0) return () => false;
@@ -39,7 +39,7 @@ function addressRule(address: string): (host: string) => boolean {
 
 function networkRule(network: string, prefix: number): Rule {
   const family = isIP(network);
-  // What is no network matches nothing, as in Go.
+  // An invalid network matches nothing, as in Go.
   if (family === 0 || prefix > (family === 6 ? 128 : 32)) return () => false;
   const list = new BlockList();
   list.addSubnet(network, prefix, family === 6 ? "ipv6" : "ipv4");

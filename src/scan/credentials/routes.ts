@@ -1,18 +1,18 @@
 import type { Agent } from "undici";
 import type { ProxySettings } from "../../config/scrape-auth.js";
 import { type Connections, createConnections } from "../connections.js";
+import type { TlsMaterial } from "./entry-secrets.js";
 import { noProxyRule } from "./no-proxy.js";
-import type { TlsMaterial } from "./tls-material.js";
 
-/** How an entry's requests travel. */
+/** TLS and proxy settings of an entry. */
 export interface RouteSettings {
   readonly tls: TlsMaterial | undefined;
   readonly proxy: ProxySettings | undefined;
 }
 
 /**
- * Connections with a `tls_config` and through a proxy, except to the hosts of its `no_proxy`. Opened when they are
- * first needed.
+ * Creates connections with a `tls_config` and through a proxy, except to the hosts in `no_proxy`. They are opened on
+ * demand.
  */
 export function createRoutes(options: Agent.Options, { tls, proxy }: RouteSettings): Connections {
   const common = typeof options.connect === "object" ? options.connect : {};
@@ -22,19 +22,19 @@ export function createRoutes(options: Agent.Options, { tls, proxy }: RouteSettin
 
   const connectionsFor = (url: URL) => {
     const route = proxy === undefined || isDirect(url) ? "direct" : url.protocol;
-    const there = open.get(route);
-    if (there !== undefined) return there;
-    const made =
+    const existing = open.get(route);
+    if (existing !== undefined) return existing;
+    const created =
       proxy === undefined || route === "direct"
         ? createConnections(withTls)
         : createConnections(withTls, {
             url: proxy.url,
-            // Where no tunnel is opened they would go on to the target.
+            // Without a tunnel, the proxy would forward these headers to the target.
             connectHeaders: route === "https:" ? copyOf(proxy.connectHeaders) : {},
             tls: tlsToProxy(tls),
           });
-    open.set(route, made);
-    return made;
+    open.set(route, created);
+    return created;
   };
 
   return {
@@ -45,7 +45,7 @@ export function createRoutes(options: Agent.Options, { tls, proxy }: RouteSettin
   };
 }
 
-/** A proxy that is asked over TLS is checked as the targets are, but has a name of its own and gets no certificate. */
+/** TLS settings for the proxy: those for targets, but without their server name and client certificate. */
 function tlsToProxy(tls: TlsMaterial | undefined): object {
   if (tls === undefined) return {};
   const { cert: _cert, key: _key, servername: _servername, ...rest } = tls;

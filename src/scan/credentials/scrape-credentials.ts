@@ -5,50 +5,49 @@ import { readText } from "../../files/read-text.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { quoted } from "../../model/path-segment.js";
-import { connectionOptions } from "../connections.js";
+import { type Connections, connectionOptions } from "../connections.js";
 import { type Credentials, unknownEntry } from "./access.js";
 import { LastGood } from "./last-good.js";
-import { type EntrySurroundings, LiveEntry } from "./live-entry.js";
-import { Retirement } from "./retirement.js";
+import { type EntryContext, LiveEntry } from "./live-entry.js";
 
 export interface ScrapeCredentialsOptions {
   /** SCRAPE_AUTH_FILE. */
   readonly path: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Seconds that one scrape takes at most. */
+  /** Timeout of a scrape in seconds. */
   readonly timeout: number;
-  /** Seconds that an idle connection is kept. */
+  /** Seconds that an idle connection stays open. */
   readonly keepAlive: number;
-  /** Seconds for a request to a token server; 5 unless told. */
+  /** Timeout of a request to a token server in seconds; default 5. */
   readonly tokenTimeout?: number;
 }
 
 const maxBytes = 1024 * 1024;
 const defaultName = "default";
 
-/** The file as it was read, with its entries in use. */
+/** The text of the file and its entries. */
 interface Loaded {
   readonly text: string;
   readonly entries: ReadonlyMap<string, LiveEntry>;
 }
 
 /**
- * The credentials in SCRAPE_AUTH_FILE. The file, and the files that it names, are looked at again when they are used,
- * at most once a second; a change that cannot be used is told once, and what was there before goes on.
+ * Opens the credentials in SCRAPE_AUTH_FILE. The file, and the files that it names, are read again on use, at most once
+ * per second. An invalid change is logged once, and the previous content stays in use.
  *
- * @throws ConfigError with one line for each fault, naming entry and key, where the file cannot be used now.
+ * @throws ConfigError with one line per problem, naming entry and key, if the file is unusable.
  */
 export async function openScrapeCredentials(options: ScrapeCredentialsOptions): Promise<Credentials> {
   const { clock, logger } = options;
   const path = resolve(options.path);
-  const retirement = new Retirement(options.timeout);
-  const surroundings: EntrySurroundings = {
+  const retired = new RetiredConnections(options.timeout);
+  const context: EntryContext = {
     clock,
     logger,
     tokenTimeout: options.tokenTimeout ?? 5,
     connectionOptions: connectionOptions(options),
-    retire: (connections) => retirement.take(connections),
+    retire: (connections) => retired.add(connections),
   };
 
   const load = async (previous?: Loaded): Promise<Loaded> => {
@@ -58,9 +57,9 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions): 
       ]);
     });
     if (text === previous?.text) return previous;
-    const entries = await openEntries(text, dirname(path), previous?.entries ?? new Map(), surroundings);
+    const entries = await openEntries(text, dirname(path), previous?.entries ?? new Map(), context);
     for (const [name, entry] of previous?.entries ?? []) if (entries.get(name) !== entry) entry.retire();
-    if (previous !== undefined) logger.info("SCRAPE_AUTH_FILE has changed", { entries: [...entries.keys()] });
+    if (previous !== undefined) logger.info("SCRAPE_AUTH_FILE changed", { entries: [...entries.keys()] });
     return { text, entries };
   };
 
@@ -75,10 +74,10 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions): 
   const loaded = new LastGood<Loaded>(first, {
     clock,
     load,
-    tell: (problem) =>
+    report: (problem) =>
       problem === undefined
-        ? logger.info("SCRAPE_AUTH_FILE can be used again")
-        : logger.error("SCRAPE_AUTH_FILE cannot be used: what it said before goes on", { path, problem }),
+        ? logger.info("SCRAPE_AUTH_FILE recovered")
+        : logger.error("cannot use SCRAPE_AUTH_FILE, keeping the previous entries", { path, problem }),
   });
 
   return {
@@ -90,17 +89,17 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions): 
     },
     async close() {
       for (const entry of loaded.latest.entries.values()) entry.retire();
-      await retirement.end();
+      await retired.close();
     },
   };
 }
 
-/** The entries of a text; those that are as before stay in use. All or none. */
+/** Opens the entries of a text. Unchanged entries stay in use. Opens all entries or none. */
 async function openEntries(
   text: string,
   folder: string,
   previous: ReadonlyMap<string, LiveEntry>,
-  surroundings: EntrySurroundings,
+  context: EntryContext,
 ): Promise<ReadonlyMap<string, LiveEntry>> {
   const entries = new Map<string, LiveEntry>();
   const problems: string[] = [];
@@ -111,7 +110,7 @@ async function openEntries(
       continue;
     }
     try {
-      entries.set(name, await LiveEntry.open(name, settings, surroundings));
+      entries.set(name, await LiveEntry.open(name, settings, context));
     } catch (error) {
       problems.push(`entry ${quoted(name)}: ${(error as Error).message}`);
     }
@@ -119,4 +118,28 @@ async function openEntries(
   if (problems.length === 0) return entries;
   for (const [name, entry] of entries) if (previous.get(name) !== entry) entry.retire();
   throw new ScrapeAuthFault(problems);
+}
+
+/** Replaced connections. They stay open until the scrapes that use them have ended. */
+class RetiredConnections {
+  readonly #waiting = new Map<Connections, NodeJS.Timeout>();
+
+  /** @param timeout seconds after which no scrape uses them any more. */
+  constructor(private readonly timeout: number) {}
+
+  add(connections: Connections): void {
+    const timer = setTimeout(() => void this.#close(connections), this.timeout * 1000);
+    this.#waiting.set(connections, timer);
+  }
+
+  /** Closes all of them immediately. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#waiting.keys()].map((connections) => this.#close(connections)));
+  }
+
+  async #close(connections: Connections): Promise<void> {
+    clearTimeout(this.#waiting.get(connections));
+    this.#waiting.delete(connections);
+    await connections.close();
+  }
 }

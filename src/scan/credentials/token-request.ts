@@ -3,33 +3,32 @@ import { isHeaderValue } from "../../config/schema-primitives.js";
 import type { OAuth2Settings } from "../../config/scrape-auth.js";
 import { AppError, codeOf } from "../../errors.js";
 
-/** A token as the server gave it. */
+/** An access token. */
 export interface Token {
   readonly value: string;
-  /** Seconds for which it is good; infinite where the server does not say. */
+  /** Lifetime in seconds; infinite if the server does not state it. */
   readonly lifetime: number;
 }
 
-/** How long a request goes on. */
+/** Limits of a request. */
 export interface TokenLimits {
-  /** Seconds. */
+  /** In seconds, for each HTTP request. */
   readonly timeout: number;
   readonly signal: AbortSignal;
 }
 
-/** No token could be had; the message is the reason in words, without any secret. */
+/** A failed token request. The message is the reason, without any secret. */
 export class TokenError extends AppError {}
 
-const maxAnswerBytes = 64 * 1024;
+const maxResponseBytes = 64 * 1024;
 const maxTokenLength = 12 * 1024;
 const maxLifetime = 10 * 365 * 86_400;
 
 /**
- * Asks a token server by the grant of client credentials (RFC 6749, 4.4.2). The client names itself by HTTP's basic
- * authentication, which every server must know, and, where that is refused, by parameters of the form (2.3.1).
+ * Requests a token with the client credentials grant (RFC 6749, 4.4.2). The client authenticates with HTTP basic
+ * authentication, which every server must support; if that is rejected, with form parameters (2.3.1).
  *
- * @param limits the seconds that each of the two requests takes at most, and what ends it.
- * @throws TokenError when anything goes wrong.
+ * @throws TokenError for every failure.
  */
 export async function requestToken(
   settings: OAuth2Settings,
@@ -37,30 +36,30 @@ export async function requestToken(
   dispatcher: Dispatcher,
   limits: TokenLimits,
 ): Promise<Token> {
-  const ask = (inForm: boolean) => askOnce(settings, clientSecret, dispatcher, limits, inForm);
+  const send = (inForm: boolean) => sendOnce(settings, clientSecret, dispatcher, limits, inForm);
   try {
-    const answer = await ask(false);
-    const refused = answer.status === 400 || answer.status === 401;
-    return tokenOf(refused ? await ask(true) : answer);
+    const response = await send(false);
+    const rejected = response.status === 400 || response.status === 401;
+    return tokenOf(rejected ? await send(true) : response);
   } catch (error) {
     if (error instanceof TokenError) throw error;
-    // The library's error would bring along the request.
-    throw new TokenError(codeOf(error) ?? "the request failed");
+    // The error of the library would include the request with its secrets.
+    throw new TokenError(codeOf(error) ?? "request failed");
   }
 }
 
-interface Answer {
+interface TokenResponse {
   readonly status: number;
   readonly text: string;
 }
 
-async function askOnce(
+async function sendOnce(
   { clientId, scopes, tokenUrl, endpointParams }: OAuth2Settings,
   clientSecret: string,
   dispatcher: Dispatcher,
   { timeout, signal }: TokenLimits,
   inForm: boolean,
-): Promise<Answer> {
+): Promise<TokenResponse> {
   const form = new URLSearchParams({ grant_type: "client_credentials" });
   if (scopes.length > 0) form.set("scope", scopes.join(" "));
   for (const [name, value] of Object.entries(endpointParams)) form.set(name, value);
@@ -87,7 +86,7 @@ async function askOnce(
     response.body.on("error", () => undefined);
     return { status: response.statusCode, text: await readBounded(response.body) };
   } catch (error) {
-    if (ending.aborted && !signal.aborted) throw new TokenError(`no complete answer within ${timeout} s`);
+    if (ending.aborted && !signal.aborted) throw new TokenError(`no complete response within ${timeout} s`);
     throw error;
   }
 }
@@ -97,21 +96,21 @@ async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    if (size > maxAnswerBytes) throw new TokenError(`its answer is longer than ${maxAnswerBytes} bytes`);
+    if (size > maxResponseBytes) throw new TokenError(`response exceeds ${maxResponseBytes} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function tokenOf({ status, text }: Answer): Token {
-  const answer = parseObject(text);
-  if (status !== 200) throw new TokenError(`it answered with status ${status}${errorCodeOf(answer)}`);
-  const { access_token: value, token_type: type, expires_in: lifetime } = answer ?? {};
+function tokenOf({ status, text }: TokenResponse): Token {
+  const fields = parseObject(text);
+  if (status !== 200) throw new TokenError(`HTTP status ${status}${errorCodeOf(fields)}`);
+  const { access_token: value, token_type: type, expires_in: lifetime } = fields ?? {};
   if (typeof value !== "string" || value === "" || value.length > maxTokenLength || !isHeaderValue(value)) {
-    throw new TokenError("its answer holds no usable access_token");
+    throw new TokenError("response has no valid access_token");
   }
   if (type !== undefined && (typeof type !== "string" || type.toLowerCase() !== "bearer")) {
-    throw new TokenError("its token is of a type other than Bearer");
+    throw new TokenError("token type is not Bearer");
   }
   return { value, lifetime: secondsOf(lifetime) };
 }
@@ -125,20 +124,20 @@ function parseObject(text: string): Record<string, unknown> | undefined {
   }
 }
 
-/** The error code of RFC 6749, 5.2, where it looks like one; its description may say anything. */
-function errorCodeOf(answer: Record<string, unknown> | undefined): string {
-  const code = answer?.["error"];
+/** The error code (RFC 6749, 5.2) if it is well-formed. The description is omitted: it may contain anything. */
+function errorCodeOf(fields: Record<string, unknown> | undefined): string {
+  const code = fields?.["error"];
   return typeof code === "string" && /^[a-z_]{1,40}$/.test(code) ? `: ${code}` : "";
 }
 
 function secondsOf(lifetime: unknown): number {
   if (lifetime === undefined || lifetime === null) return Number.POSITIVE_INFINITY;
   const seconds = Number(lifetime);
-  if (!Number.isFinite(seconds)) throw new TokenError("its answer holds an expires_in that is no number");
+  if (!Number.isFinite(seconds)) throw new TokenError("expires_in is not a number");
   return Math.min(Math.max(seconds, 0), maxLifetime);
 }
 
-/** RFC 6749, 2.3.1: encoded as in a form before it is joined. */
+/** Form-encodes one half of the client credentials (RFC 6749, 2.3.1). */
 function formEncoded(text: string): string {
   return new URLSearchParams([["", text]]).toString().slice(1);
 }

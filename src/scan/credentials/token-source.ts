@@ -3,28 +3,28 @@ import type { Clock } from "../../model/clock.js";
 import { type Token, TokenError } from "./token-request.js";
 
 export interface TokenSourceOptions {
-  /** Asks the server. */
+  /** Requests a token from the server. */
   request(): Promise<Token>;
-  /** Told when the server begins to fail, with the reason, and with undefined once when it is well again. */
-  tell(problem: string | undefined): void;
+  /** Called with the reason when the server starts to fail, and with undefined when it recovers. */
+  report(problem: string | undefined): void;
   readonly clock: Clock;
 }
 
-/** The last part of a token's life, in which it is still used and the next one is got: a fifth, at most a minute. */
-const lastPart = 0.2;
-const longestLastPart = 60;
-/** Seconds between two tries while the server fails: this, then twice as long each time. */
+/** The last part of the lifetime, in which the token is renewed while still in use: a fifth, at most a minute. */
+const renewalPart = 0.2;
+const maxRenewalSeconds = 60;
+/** Seconds between two requests while the server fails; doubled each time. */
 const firstWait = 2;
 const longestWait = 60;
-/** A token this young, in seconds, that a target refuses is no reason to ask for another: the target means no. */
-const young = 5;
+/** If a target rejects a token younger than this many seconds, another token would not help. */
+const minRejectedAge = 5;
 
 /**
- * One token for all who need it: kept, got anew before it ends, with one request under way at a time. A server that
- * fails is left alone for a while, and whoever needs a token meanwhile is told so at once.
+ * A token shared by all targets of an entry. It is renewed before it expires, with one request at a time. After a
+ * failure, requests pause with backoff; meanwhile `get` fails immediately.
  */
 export class TokenSource {
-  #token: { value: string; gotAt: number; renewAt: number; endsAt: number } | undefined;
+  #token: { value: string; requestedAt: number; renewAt: number; expiresAt: number } | undefined;
   #pending: Promise<string> | undefined;
   #failures = 0;
   #retryAt = 0;
@@ -32,12 +32,12 @@ export class TokenSource {
 
   constructor(private readonly options: TokenSourceOptions) {}
 
-  /** @throws TokenError where there is none. */
+  /** @throws TokenError if there is no token. */
   async get(): Promise<string> {
     const now = this.#now();
     const token = this.#token;
-    if (token !== undefined && now < token.endsAt) {
-      // Its failure is told, and nobody waits for it.
+    if (token !== undefined && now < token.expiresAt) {
+      // Not awaited; a failure is reported.
       if (now >= token.renewAt) this.#renew().catch(() => undefined);
       return token.value;
     }
@@ -45,19 +45,19 @@ export class TokenSource {
   }
 
   /**
-   * Takes the word that a target refused a token that should have been good.
+   * Notes that a target rejected a token that should be valid.
    *
-   * @returns whether to try again with what `get` gives now.
+   * @returns whether to retry with the token that `get` returns now.
    */
-  refused(value: string): boolean {
+  reject(value: string): boolean {
     const token = this.#token;
     if (token === undefined || token.value !== value) return true;
-    if (this.#now() - token.gotAt < young) return false;
+    if (this.#now() - token.requestedAt < minRejectedAge) return false;
     this.#token = undefined;
     return true;
   }
 
-  /** The client's secret is another one: a new token is due, and how it went before says nothing any more. */
+  /** Requests a new token on the next use, without backoff, because the client secret changed. */
   renewSoon(): void {
     if (this.#token !== undefined) this.#token.renewAt = this.#now();
     this.#retryAt = 0;
@@ -69,7 +69,7 @@ export class TokenSource {
 
   async #renew(): Promise<string> {
     if (this.#pending === undefined) {
-      if (this.#now() < this.#retryAt) throw new TokenError(this.#problem ?? "it failed");
+      if (this.#now() < this.#retryAt) throw new TokenError(this.#problem ?? "request failed");
       this.#pending = this.#request().finally(() => {
         this.#pending = undefined;
       });
@@ -78,27 +78,27 @@ export class TokenSource {
   }
 
   async #request(): Promise<string> {
-    // Its life counts from here: the server's answer may have been long on its way.
-    const gotAt = this.#now();
+    // The lifetime counts from here: the response may have been delayed.
+    const requestedAt = this.#now();
     try {
       const { value, lifetime } = await this.options.request();
-      // Even a token that has no life at all serves those who wait for it now.
-      const endsAt = gotAt + Math.max(lifetime, 1);
+      // Even a token without a lifetime serves the current callers.
+      const expiresAt = requestedAt + Math.max(lifetime, 1);
       this.#token = {
         value,
-        gotAt,
-        endsAt,
-        renewAt: endsAt - Math.min(lifetime * lastPart, longestLastPart),
+        requestedAt,
+        expiresAt,
+        renewAt: expiresAt - Math.min(lifetime * renewalPart, maxRenewalSeconds),
       };
       this.#failures = 0;
-      if (this.#problem !== undefined) this.options.tell(undefined);
+      if (this.#problem !== undefined) this.options.report(undefined);
       this.#problem = undefined;
       return value;
     } catch (error) {
       this.#failures++;
       this.#retryAt = this.#now() + backoffDelay(this.#failures, { first: firstWait, longest: longestWait });
       const problem = (error as Error).message;
-      if (this.#problem === undefined) this.options.tell(problem);
+      if (this.#problem === undefined) this.options.report(problem);
       this.#problem = problem;
       throw error;
     }

@@ -5,7 +5,7 @@ function isDirect(noProxy: string, url: string): boolean {
   return noProxyRule(noProxy.split(","))(new URL(url));
 }
 
-describe("no_proxy", () => {
+describe("noProxyRule", () => {
   it.each([
     ["*", "http://anything"],
     ["10.0.0.1", "http://10.0.0.1:9100"],
@@ -24,7 +24,7 @@ describe("no_proxy", () => {
     ["other", "http://127.0.0.1:9100/"],
     ["other", "http://localhost/"],
     ["other", "http://[::1]/"],
-  ])("%s lets %s be asked directly", (noProxy, url) => {
+  ])("%s: %s bypasses the proxy", (noProxy, url) => {
     expect(isDirect(noProxy, url)).toBe(true);
   });
 
@@ -38,11 +38,11 @@ describe("no_proxy", () => {
     ["example.org:9100", "http://example.org/"],
     ["10.0.0.1:9100", "http://10.0.0.1/"],
     ["nonsense/8", "http://nonsense/"],
-  ])("%s lets %s go through the proxy", (noProxy, url) => {
+  ])("%s: %s uses the proxy", (noProxy, url) => {
     expect(isDirect(noProxy, url)).toBe(false);
   });
 
-  it("that is absent lets everything go through the proxy, loopback too", () => {
+  it("without no_proxy, everything uses the proxy, including loopback", () => {
     expect(noProxyRule([])(new URL("http://127.0.0.1/"))).toBe(false);
   });
 });

@@ -8,21 +8,25 @@ import { type Answer, answerWith, startTarget, startTcpTarget } from "../../supp
 import { tempFolder } from "../../support/temp-folder.js";
 import { scraperWith } from "./setup.js";
 
-/** A token server that gives `token-1`, `token-2`, …, and the target that takes the one it gave last. */
-async function setUp(answer?: (given: string, request: Asked) => Response | Promise<Response>) {
-  const asked: Asked[] = [];
-  const gives = answer ?? ((given) => token(given));
+/** A token server that issues `token-1`, `token-2`, …, and a target that accepts the latest one. */
+async function setUp(respond?: (issued: string, request: TokenRequest) => Response | Promise<Response>) {
+  const received: TokenRequest[] = [];
+  const issue = respond ?? ((issued) => token(issued));
   let valid = "";
   const reply: Answer = (request, response) => {
     let body = "";
     request.on("data", (chunk) => (body += chunk));
     request.on("end", async () => {
       const form = Object.fromEntries(new URLSearchParams(body));
-      const about: Asked = { method: request.method, authorization: request.headers.authorization, form };
-      asked.push(about);
-      valid = `token-${asked.length}`;
-      const given = await gives(valid, about);
-      response.writeHead(given.status, { "content-type": "application/json" }).end(await given.text());
+      const details: TokenRequest = {
+        method: request.method,
+        authorization: request.headers.authorization,
+        form,
+      };
+      received.push(details);
+      valid = `token-${received.length}`;
+      const result = await issue(valid, details);
+      response.writeHead(result.status, { "content-type": "application/json" }).end(await result.text());
     });
   };
   const server = await startTarget(reply);
@@ -31,17 +35,17 @@ async function setUp(answer?: (given: string, request: Asked) => Response | Prom
     else response.writeHead(401).end();
   });
   return {
-    asked,
+    received,
     reply,
     url: target.url,
     requests: target.requests,
-    /** From now on the target refuses what was given before. */
+    /** Makes the target reject all tokens issued so far. */
     revoke: () => (valid = "revoked"),
     oauth2: { client_id: "me", client_secret: "s3cret", token_url: `http://127.0.0.1:${server.port}/token` },
   };
 }
 
-interface Asked {
+interface TokenRequest {
   readonly method: string | undefined;
   readonly authorization: string | undefined;
   readonly form: Record<string, string>;
@@ -53,14 +57,14 @@ const failed = (status: number, body: object = {}) => Response.json(body, { stat
 const pair = (text: string) => `Basic ${Buffer.from(text).toString("base64")}`;
 
 describe("a target behind OAuth 2", () => {
-  it("is scraped with a token, which is asked for once", async () => {
-    const { asked, url, oauth2 } = await setUp();
+  it("is scraped with a token that is requested once", async () => {
+    const { received, url, oauth2 } = await setUp();
     const { scrape } = await scraperWith({
       db: { oauth2: { ...oauth2, scopes: ["read", "metrics"], endpoint_params: { audience: "db" } } },
     });
     const all = await Promise.all(Array.from({ length: 10 }, () => scrape(url, "db")));
     expect(all.map(({ samples }) => samples)).toEqual(Array(10).fill(1));
-    expect(asked).toEqual([
+    expect(received).toEqual([
       {
         method: "POST",
         authorization: pair("me:s3cret"),
@@ -69,51 +73,51 @@ describe("a target behind OAuth 2", () => {
     ]);
   });
 
-  it("whose server wants the client in the form is asked so when it refuses the other way", async () => {
-    const { asked, url, oauth2 } = await setUp((given, { authorization }) =>
-      authorization === undefined ? token(given) : failed(401, { error: "invalid_client" }),
+  it("sends the client credentials as form parameters if basic authentication is rejected", async () => {
+    const { received, url, oauth2 } = await setUp((issued, { authorization }) =>
+      authorization === undefined ? token(issued) : failed(401, { error: "invalid_client" }),
     );
     const { scrape } = await scraperWith({ db: { oauth2 } });
     expect((await scrape(url, "db")).samples).toBe(1);
-    expect(asked[1]?.form).toMatchObject({ client_id: "me", client_secret: "s3cret" });
+    expect(received[1]?.form).toMatchObject({ client_id: "me", client_secret: "s3cret" });
   });
 
-  it("gets the next token before the first one ends", async () => {
-    const { asked, url, oauth2 } = await setUp((given) => token(given, 100));
+  it("renews the token before it expires", async () => {
+    const { received, url, oauth2 } = await setUp((issued) => token(issued, 100));
     const { scrape, clock } = await scraperWith({ db: { oauth2 } });
     await scrape(url, "db");
     clock.advance(79);
     await scrape(url, "db");
-    expect(asked).toHaveLength(1);
+    expect(received).toHaveLength(1);
     clock.advance(20);
-    // The first one is still sent; this target knows only the newest, and the scrape is tried again with that.
+    // The scrape first sends the old token. The target accepts only the newest, so the scrape is retried with that.
     expect((await scrape(url, "db")).samples).toBe(1);
-    expect(asked).toHaveLength(2);
+    expect(received).toHaveLength(2);
   });
 
-  it("is tried again with a new token where the first one ended early", async () => {
-    const { asked, url, oauth2, revoke } = await setUp((given) => token(given, 3600));
+  it("retries with a new token if the old one expired early", async () => {
+    const { received, url, oauth2, revoke } = await setUp((issued) => token(issued, 3600));
     const { scrape, clock } = await scraperWith({ db: { oauth2 } });
     await scrape(url, "db");
     clock.advance(60);
     revoke();
     expect((await scrape(url, "db")).samples).toBe(1);
-    expect(asked).toHaveLength(2);
+    expect(received).toHaveLength(2);
   });
 
-  it("that refuses every token does not make the token server be asked again and again", async () => {
-    const { asked, oauth2 } = await setUp((given) => token(given, 3600));
-    const refusing = await startTarget((_request, response) => response.writeHead(401).end());
+  it("that rejects every token does not cause a token request per scrape", async () => {
+    const { received, oauth2 } = await setUp((issued) => token(issued, 3600));
+    const rejecting = await startTarget((_request, response) => response.writeHead(401).end());
     const { failure, clock } = await scraperWith({ db: { oauth2 } });
     for (let second = 0; second < 20; second++) {
-      expect(await failure(refusing.url, "db")).toBe("HTTP status 401");
+      expect(await failure(rejecting.url, "db")).toBe("HTTP status 401");
       clock.advance(1);
     }
-    expect(asked.length).toBeLessThanOrEqual(4);
+    expect(received.length).toBeLessThanOrEqual(4);
   });
 
-  it("is asked with the secret that its file holds now", async () => {
-    const { asked, url, oauth2 } = await setUp((given) => token(given, 100));
+  it("uses the current client secret file", async () => {
+    const { received, url, oauth2 } = await setUp((issued) => token(issued, 100));
     const folder = tempFolder();
     writeFileSync(join(folder, "secret"), "one");
     const { client_secret: _, ...rest } = oauth2;
@@ -123,11 +127,11 @@ describe("a target behind OAuth 2", () => {
     set.later();
     await set.scrape(url, "db");
     await expect
-      .poll(() => asked.map(({ authorization }) => authorization))
+      .poll(() => received.map(({ authorization }) => authorization))
       .toEqual([pair("me:one"), pair("me:two")]);
   });
 
-  it("has a token server behind TLS of its own", async () => {
+  it("supports a token server with its own TLS settings", async () => {
     const authority = createAuthority();
     onTestFinished(() => authority.remove());
     const { reply, url, oauth2 } = await setUp();
@@ -144,91 +148,85 @@ describe("a target behind OAuth 2", () => {
       bad: { oauth2: { ...oauth2, token_url } },
     });
     expect((await scrape(url, "good")).samples).toBe(1);
-    expect(await failure(url, "bad")).toMatch(
-      /its token server gives no token: UNABLE_TO_VERIFY_LEAF_SIGNATURE$/,
-    );
+    expect(await failure(url, "bad")).toMatch(/cannot get a token: UNABLE_TO_VERIFY_LEAF_SIGNATURE$/);
   });
 });
 
 describe("a token server", () => {
-  const refused = 'not asked: the entry "db" of SCRAPE_AUTH_FILE: its token server gives no token: ';
+  const notScraped = 'not scraped: SCRAPE_AUTH_FILE entry "db": cannot get a token: ';
 
   it.each([
-    ["fails", () => failed(500), "it answered with status 500"],
+    ["fails", () => failed(500), "HTTP status 500"],
     [
-      "refuses the client",
+      "rejects the client",
       () => failed(401, { error: "invalid_client", error_description: "s3cret is wrong" }),
-      "it answered with status 401: invalid_client",
+      "HTTP status 401: invalid_client",
     ],
-    ["redirects", () => new Response("", { status: 302 }), "it answered with status 302"],
-    ["gives no token", () => Response.json({}), "its answer holds no usable access_token"],
+    ["redirects", () => new Response("", { status: 302 }), "HTTP status 302"],
+    ["returns no token", () => Response.json({}), "response has no valid access_token"],
     [
-      "gives a token that no header can carry",
+      "returns a token that is not allowed in a header",
       () => token("a\nb"),
-      "its answer holds no usable access_token",
+      "response has no valid access_token",
     ],
-    ["speaks no JSON", () => new Response("token"), "its answer holds no usable access_token"],
+    ["does not return JSON", () => new Response("token"), "response has no valid access_token"],
     [
-      "gives another type of token",
+      "returns another token type",
       () => Response.json({ access_token: "a", token_type: "mac" }),
-      "its token is of a type other than Bearer",
+      "token type is not Bearer",
     ],
-    [
-      "says nonsense about its end",
-      () => token("a", "soon"),
-      "its answer holds an expires_in that is no number",
-    ],
-    ["answers without end", () => new Response("x".repeat(100_000)), "its answer is longer than 65536 bytes"],
-  ])("that %s is told, and the target is not asked", async (_title, answer, reason) => {
-    const { url, oauth2, requests } = await setUp(answer);
+    ["returns an invalid lifetime", () => token("a", "soon"), "expires_in is not a number"],
+    ["returns too much", () => new Response("x".repeat(100_000)), "response exceeds 65536 bytes"],
+  ])("that %s is reported, and the target is not scraped", async (_title, respond, reason) => {
+    const { url, oauth2, requests } = await setUp(respond);
     const { failure, log } = await scraperWith({ db: { oauth2 } });
-    expect(await failure(url, "db")).toBe(refused + reason);
+    expect(await failure(url, "db")).toBe(notScraped + reason);
     expect(requests).toEqual([]);
     expect(log).toEqual([
-      expect.stringMatching(/^warn: a token server gives no token: .*"127\.0\.0\.1:\d+"/),
+      expect.stringMatching(/^warn: cannot get a token from the token server.*"127\.0\.0\.1:\d+"/),
     ]);
     expect(log.join()).not.toContain("s3cret");
   });
 
-  it("that fails is left alone for a while, told once, and used again when it is well", async () => {
-    let well = false;
-    const { asked, url, oauth2 } = await setUp((given) => (well ? token(given, 60) : failed(503)));
+  it("that fails is retried after a pause, reported once, and used again after it recovers", async () => {
+    let healthy = false;
+    const { received, url, oauth2 } = await setUp((issued) => (healthy ? token(issued, 60) : failed(503)));
     const { scrape, failure, log, clock } = await scraperWith({ db: { oauth2 } });
     for (let times = 0; times < 5; times++) expect(await failure(url, "db")).toMatch(/status 503$/);
-    expect(asked).toHaveLength(1);
-    well = true;
+    expect(received).toHaveLength(1);
+    healthy = true;
     clock.advance(2);
     expect((await scrape(url, "db")).samples).toBe(1);
     expect(log).toEqual([
-      expect.stringMatching(/^warn: a token server gives no token/),
-      expect.stringMatching(/^info: a token server gives tokens again/),
+      expect.stringMatching(/^warn: cannot get a token from the token server/),
+      expect.stringMatching(/^info: token server recovered/),
     ]);
   });
 
-  it("that is slow makes a scrape fail in its time, and serves the next one", async () => {
+  it("that is slow makes one scrape time out and serves the next one", async () => {
     let release = () => {};
     const slow = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const { asked, url, oauth2 } = await setUp(async (given) => {
+    const { received, url, oauth2 } = await setUp(async (issued) => {
       await slow;
-      return token(given);
+      return token(issued);
     });
     const { scrape, failure } = await scraperWith({ db: { oauth2 } }, tempFolder(), 0.3);
     expect(await failure(url, "db")).toBe("not scraped: no credentials within 0.3 s");
     release();
     await expect.poll(() => scrape(url, "db").catch(() => undefined)).toMatchObject({ samples: 1 });
-    expect(asked).toHaveLength(1);
+    expect(received).toHaveLength(1);
   });
 
-  it("that never answers is given up", async () => {
+  it("that never responds causes a timeout", async () => {
     const silent = await startTcpTarget(() => undefined);
     const target = await startTarget(answerWith("up 1\n"));
     const { failure } = await scraperWith({ db: { oauth2: { client_id: "me", token_url: silent.url } } });
-    expect(await failure(target.url, "db")).toBe(`${refused}no complete answer within 0.5 s`);
+    expect(await failure(target.url, "db")).toBe(`${notScraped}no complete response within 0.5 s`);
   });
 
-  it("that never answers does not keep the scraper from being closed", async () => {
+  it("that never responds does not prevent closing the scraper", async () => {
     const silent = await startTcpTarget(() => undefined);
     const { scraper } = await scraperWith({ db: { oauth2: { client_id: "me", token_url: silent.url } } });
     const abort = new AbortController();

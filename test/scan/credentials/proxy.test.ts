@@ -34,7 +34,7 @@ async function startTlsTarget() {
 }
 
 describe("a target behind a proxy", () => {
-  it("is asked through it by its whole URL, with its credentials", async () => {
+  it("is scraped through it with its full URL and its credentials", async () => {
     let headers: NodeJS.Dict<string | string[]> = {};
     const target = await startTarget((request, response) => {
       headers = request.headers;
@@ -53,12 +53,12 @@ describe("a target behind a proxy", () => {
     expect(proxy.asked[0]?.headers["proxy-authorization"]).toBe(
       `Basic ${Buffer.from("user:p@ss").toString("base64")}`,
     );
-    // What is for the proxy's CONNECT is not for the target.
+    // Headers for CONNECT must not reach the target.
     expect(headers["x-proxy-key"]).toBeUndefined();
     expect(headers).toMatchObject({ authorization: "Bearer t", host: `127.0.0.1:${target.port}` });
   });
 
-  it("is asked over TLS through a tunnel, of which the proxy sees nothing", async () => {
+  it("is scraped over TLS through a tunnel that the proxy cannot read", async () => {
     const target = await startTlsTarget();
     const proxy = await startForwardProxy();
     const { scrape } = await scraperWith({
@@ -77,13 +77,13 @@ describe("a target behind a proxy", () => {
     expect(target.seen[0]?.["x-proxy-key"]).toBeUndefined();
   });
 
-  it("is asked through one that is itself spoken to over TLS, and checked", async () => {
+  it("is scraped through a proxy with TLS, whose certificate is verified", async () => {
     const plain = await startTarget(metrics);
     const target = await startTlsTarget();
-    const stranger = createAuthority();
-    onTestFinished(() => stranger.remove());
+    const otherAuthority = createAuthority();
+    onTestFinished(() => otherAuthority.remove());
     const good = await startForwardProxy({ tls: authority.issue("proxy", "DNS:localhost") });
-    const bad = await startForwardProxy({ tls: stranger.issue("proxy", "DNS:localhost") });
+    const bad = await startForwardProxy({ tls: otherAuthority.issue("proxy", "DNS:localhost") });
     const tls_config = { ca: authority.cert };
     const { scrape, failure } = await scraperWith({
       good: { proxy_url: `https://localhost:${good.port}`, tls_config },
@@ -100,7 +100,7 @@ describe("a target behind a proxy", () => {
     expect(bad.asked).toEqual([]);
   });
 
-  it("is asked directly where no_proxy names it", async () => {
+  it("is scraped directly if no_proxy matches", async () => {
     const target = await startTarget(metrics);
     const proxy = await startForwardProxy();
     const { scrape } = await scraperWith({
@@ -110,7 +110,7 @@ describe("a target behind a proxy", () => {
     expect(proxy.asked).toEqual([]);
   });
 
-  it("has a token server that is asked directly, or through a proxy of its own", async () => {
+  it("has a token server that is reached directly or through its own proxy", async () => {
     const tokens = await startTarget(answerWith('{"access_token":"t"}', "application/json"));
     const target = await startTarget(metrics);
     const [proxy, other] = [await startForwardProxy(), await startForwardProxy()];
@@ -129,7 +129,7 @@ describe("a target behind a proxy", () => {
 
 describe("a proxy", () => {
   it.each([407, 403, 502])(
-    "that refuses with %i makes the scrape fail, and shows no password",
+    "that responds with status %i makes the scrape fail without revealing the password",
     async (status) => {
       const plain = await startTarget(metrics);
       const secure = await startTlsTarget();
@@ -143,7 +143,7 @@ describe("a proxy", () => {
     },
   );
 
-  it("that is not there makes the scrape fail", async () => {
+  it("that refuses connections makes the scrape fail", async () => {
     const target = await startTarget(metrics);
     const proxy_url = `http://127.0.0.1:${await freePort()}`;
     const { failure } = await scraperWith({ db: { proxy_url } });
@@ -152,7 +152,7 @@ describe("a proxy", () => {
     expect(target.requests).toEqual([]);
   });
 
-  it("that never answers makes the scrape fail within its time", async () => {
+  it("that never responds makes the scrape time out", async () => {
     const silent = await startTcpTarget(() => undefined);
     const { failure } = await scraperWith(
       { db: { proxy_url: `http://127.0.0.1:${silent.port}` } },

@@ -11,10 +11,10 @@ import { scraperWith } from "./setup.js";
 
 const metrics = answerWith("up 1\n");
 
-/** Answers with metrics where the header Authorization is the right one at the moment, else with 401. */
-function guarded(isRight: (authorization: string | undefined) => boolean): Answer {
+/** Returns metrics if the Authorization header is accepted, else status 401. */
+function guarded(accepts: (authorization: string | undefined) => boolean): Answer {
   return (request, response) => {
-    if (isRight(request.headers.authorization)) metrics(request, response);
+    if (accepts(request.headers.authorization)) metrics(request, response);
     else response.writeHead(401).end();
   };
 }
@@ -22,8 +22,8 @@ function guarded(isRight: (authorization: string | undefined) => boolean): Answe
 const basic = (user: string, password: string) =>
   `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`;
 
-describe("a target behind credentials", () => {
-  it("is scraped with a user and a password, from the file or from files beside it", async () => {
+describe("a target that requires credentials", () => {
+  it("is scraped with user and password, inline or from files", async () => {
     const target = await startTarget(guarded((value) => value === basic("prometheus", "s3cret: ü")));
     const folder = tempFolder();
     writeFileSync(join(folder, "user"), "prometheus\n");
@@ -42,7 +42,7 @@ describe("a target behind credentials", () => {
     expect(await failure(target.url)).toBe("HTTP status 401");
   });
 
-  it("is scraped with a bearer token, or another type of authorization", async () => {
+  it("is scraped with a bearer token or another authorization type", async () => {
     const target = await startTarget(guarded((value) => value === "Bearer t0ken" || value === "Token t0ken"));
     const folder = tempFolder();
     writeFileSync(join(folder, "token"), "t0ken\n");
@@ -57,7 +57,7 @@ describe("a target behind credentials", () => {
     expect((await scrape(target.url, "other")).samples).toBe(1);
   });
 
-  it("gets headers of its own, each with all its values", async () => {
+  it("receives custom headers with all their values", async () => {
     let headers = {};
     const target = await startTarget((request, response) => {
       headers = request.headersDistinct;
@@ -73,7 +73,7 @@ describe("a target behind credentials", () => {
     expect(headers).toMatchObject({ "x-tenant": ["a", "b", "c"], "user-agent": ["test"] });
   });
 
-  it("gets those of the entry default where it asks for none, and none by an empty entry", async () => {
+  it("receives those of the entry default if it names no entry, and none with an empty entry", async () => {
     const seen: (string | undefined)[] = [];
     const target = await startTarget((request, response) => {
       seen.push(request.headers.authorization);
@@ -86,16 +86,18 @@ describe("a target behind credentials", () => {
     expect(seen).toEqual(["Bearer t", "Bearer t", undefined]);
   });
 
-  it("that no entry is for is scraped without, where there is no default", async () => {
+  it("is scraped without credentials if it names no entry and there is no default", async () => {
     const target = await startTarget(guarded((value) => value === undefined));
     const { scrape } = await scraperWith({ db: { authorization: { credentials: "t" } } });
     expect((await scrape(target.url)).samples).toBe(1);
   });
 
-  it("is not asked at all where its entry is not there", async () => {
+  it("is not scraped if its entry does not exist", async () => {
     const target = await startTarget(metrics);
     const { scraper, failure } = await scraperWith({ default: {} });
-    expect(await failure(target.url, "nobody")).toMatch(/^not asked: SCRAPE_AUTH_FILE has no entry "nobody"/);
+    expect(await failure(target.url, "nobody")).toMatch(
+      /^not scraped: SCRAPE_AUTH_FILE has no entry "nobody"/,
+    );
     await expect(scraper.scrape(target.url, AbortSignal.timeout(9e3), "nobody")).rejects.toMatchObject({
       outcome: "credentials",
     });
@@ -103,22 +105,22 @@ describe("a target behind credentials", () => {
   });
 });
 
-describe("credentials stay with the target", () => {
-  it("that redirects: to the same host and port they go along, to no other", async () => {
+describe("redirects", () => {
+  it("are followed with credentials to the same host and port only", async () => {
     const elsewhere = await startTarget(metrics);
     const right = guarded((value) => value === "Bearer t");
     const target = await startTarget((request, response) => {
       if (request.url === "/metrics") response.writeHead(302, { location: "/here" }).end();
-      else if (request.url === "/away") response.writeHead(302, { location: elsewhere.url }).end();
+      else if (request.url === "/other") response.writeHead(302, { location: elsewhere.url }).end();
       else right(request, response);
     });
     const { scrape, failure } = await scraperWith({ db: { authorization: { credentials: "t" } } });
     expect((await scrape(target.url, "db")).samples).toBe(1);
-    expect(await failure(target.url.replace("metrics", "away"), "db")).toMatch(/redirected to another host/);
+    expect(await failure(target.url.replace("metrics", "other"), "db")).toMatch(/redirected to another host/);
     expect(elsewhere.requests).toEqual([]);
   });
 
-  it("whose redirects are not followed where that is said", async () => {
+  it("are not followed with follow_redirects: false", async () => {
     const target = await startTarget((_request, response) =>
       response.writeHead(302, { location: "/x" }).end(),
     );
@@ -128,8 +130,8 @@ describe("credentials stay with the target", () => {
   });
 });
 
-describe("a file that changes", () => {
-  it("is seen: a rotated password counts from then on", async () => {
+describe("a changed file", () => {
+  it("is read again: a rotated password is used", async () => {
     let password = "first";
     const target = await startTarget(guarded((value) => value === basic("me", password)));
     const folder = tempFolder();
@@ -146,7 +148,7 @@ describe("a file that changes", () => {
     expect((await set.scrape(target.url, "db")).samples).toBe(1);
   });
 
-  it("and is gone, or empty, leaves the secret as it was, and is told once, and when it is back", async () => {
+  it("that is missing or empty keeps the previous secret and is reported once, and its recovery too", async () => {
     const target = await startTarget(guarded((value) => value === "Bearer t"));
     const folder = tempFolder();
     writeFileSync(join(folder, "token"), "t");
@@ -157,7 +159,9 @@ describe("a file that changes", () => {
       expect((await set.scrape(target.url, "db")).samples).toBe(1);
     }
     expect(set.log).toEqual([
-      expect.stringMatching(/^warn: .*goes on .*"db".*authorization\.credentials_file: .*token is empty/),
+      expect.stringMatching(
+        /^warn: .*keeping the previous secrets .*"db".*authorization\.credentials_file: .*token is empty/,
+      ),
     ]);
     rmSync(join(folder, "token"));
     set.later();
@@ -167,11 +171,11 @@ describe("a file that changes", () => {
     await set.scrape(target.url, "db");
     expect(set.log.slice(1)).toEqual([
       expect.stringMatching(/^warn: .*ENOENT/),
-      expect.stringMatching(/^info: .*can be used again/),
+      expect.stringMatching(/^info: .*recovered/),
     ]);
   });
 
-  it("and is SCRAPE_AUTH_FILE itself: entries come, change and go", async () => {
+  it("SCRAPE_AUTH_FILE adds, changes and removes entries", async () => {
     const seen: (string | undefined)[] = [];
     const target = await startTarget((request, response) => {
       seen.push(request.headers.authorization);
@@ -189,14 +193,10 @@ describe("a file that changes", () => {
   });
 
   it.each([
-    ["is no YAML", "db: {", /neither YAML nor JSON/],
-    ["has an unknown key", "db: {foo: 1}", /entry \\"db\\": the configuration has the unknown key foo/],
-    [
-      "names a file that is not there",
-      "db: {authorization: {credentials_file: gone}}",
-      /gone must be a readable/,
-    ],
-  ])("and then %s leaves all as it was, and is told once", async (_title, text, problem) => {
+    ["that is not YAML", "db: {", /neither YAML nor JSON/],
+    ["with an unknown key", "db: {foo: 1}", /entry \\"db\\": the configuration has the unknown key foo/],
+    ["that names a missing file", "db: {authorization: {credentials_file: gone}}", /gone must be a readable/],
+  ])("SCRAPE_AUTH_FILE %s keeps the previous entries and is reported once", async (_title, text, problem) => {
     const target = await startTarget(guarded((value) => value === "Bearer t"));
     const set = await scraperWith({ db: { authorization: { credentials: "t" } } });
     set.change(text);
@@ -205,16 +205,16 @@ describe("a file that changes", () => {
       expect((await set.scrape(target.url, "db")).samples).toBe(1);
     }
     expect(set.log).toEqual([
-      expect.stringMatching(/^error: SCRAPE_AUTH_FILE cannot be used: what it said before/),
+      expect.stringMatching(/^error: cannot use SCRAPE_AUTH_FILE, keeping the previous entries/),
     ]);
     expect(set.log[0]).toMatch(problem);
     set.change({ db: { authorization: { credentials: "t" } } });
     set.later();
     await set.scrape(target.url, "db");
-    expect(set.log.at(-1)).toMatch(/^info: SCRAPE_AUTH_FILE can be used again/);
+    expect(set.log.at(-1)).toMatch(/^info: SCRAPE_AUTH_FILE recovered/);
   });
 
-  it("and then is no YAML is told with line and column, and with nothing that stands in it", async () => {
+  it("with invalid YAML is reported with line and column, without its content", async () => {
     const target = await startTarget(metrics);
     const set = await scraperWith({ db: { authorization: { credentials: "t" } } });
     set.change("db:\n  basic_auth: {username: a, password: *hunter2}\n");
@@ -224,7 +224,7 @@ describe("a file that changes", () => {
     expect(set.log.join()).not.toContain("hunter2");
   });
 
-  it("is looked at once a second at most, however many targets ask", async () => {
+  it("is read at most once per second, however many targets are scraped", async () => {
     const target = await startTarget(metrics);
     const set = await scraperWith({ default: {} });
     set.change("{");
@@ -236,7 +236,7 @@ describe("a file that changes", () => {
   });
 });
 
-describe("a start with a SCRAPE_AUTH_FILE that cannot be used", () => {
+describe("start with an invalid SCRAPE_AUTH_FILE", () => {
   async function problemsOf(entries: object | string): Promise<readonly string[]> {
     const failure: unknown = await scraperWith(entries).then(
       () => undefined,
@@ -246,7 +246,7 @@ describe("a start with a SCRAPE_AUTH_FILE that cannot be used", () => {
     return (failure as ConfigError).problems;
   }
 
-  it("fails with one line for each fault, naming file, entry, key and what is allowed", async () => {
+  it("fails with one line per problem, with file, entry, key and allowed keys", async () => {
     expect(await problemsOf({ a: { basic: {} }, b: { follow_redirects: "x" } })).toEqual([
       expect.stringMatching(
         /^SCRAPE_AUTH_FILE=".*auth\.yml" cannot be used: entry "a": .*unknown key basic; allowed/,
@@ -255,7 +255,7 @@ describe("a start with a SCRAPE_AUTH_FILE that cannot be used", () => {
     ]);
   });
 
-  it("names every file that it cannot read", async () => {
+  it("reports every unreadable file", async () => {
     const entry = { authorization: { credentials_file: "/nowhere/token" } };
     expect(await problemsOf({ a: entry, b: entry })).toEqual([
       expect.stringMatching(
@@ -266,16 +266,16 @@ describe("a start with a SCRAPE_AUTH_FILE that cannot be used", () => {
   });
 
   it.each([
-    [{ tls_config: { ca: "no certificate" } }, /tls_config\.ca must hold certificates in PEM/],
-    [{ tls_config: { cert: "x", key: "y" } }, /tls_config\.cert must hold certificates in PEM/],
-    [{ basic_auth: { username: "a:b" } }, /basic_auth\.username must hold no colon/],
+    [{ tls_config: { ca: "no certificate" } }, /tls_config\.ca must contain PEM certificates/],
+    [{ tls_config: { cert: "x", key: "y" } }, /tls_config\.cert must contain PEM certificates/],
+    [{ basic_auth: { username: "a:b" } }, /basic_auth\.username must not contain a colon/],
   ])("%j", async (entry, problem) => {
     expect(await problemsOf({ db: entry })).toEqual([expect.stringMatching(problem)]);
   });
 });
 
-describeUnless(isOnPath("nginx") ? undefined : "nginx is not there", "nginx with a password file", () => {
-  it("lets the scrape in with the right password only", async () => {
+describeUnless(isOnPath("nginx") ? undefined : "nginx is not installed", "nginx with a password file", () => {
+  it("accepts only the correct password", async () => {
     const folder = tempFolder();
     writeFileSync(join(folder, "users"), "prometheus:{PLAIN}s3cret\n");
     writeFileSync(join(folder, "metrics"), "up 1\n");

@@ -10,7 +10,7 @@ import { tempFolder } from "../../support/temp-folder.js";
 
 const never = () => new AbortController().signal;
 
-/** A scraper with a SCRAPE_AUTH_FILE of its own. Files are looked at again when the clock is moved by a second. */
+/** Creates a scraper with its own SCRAPE_AUTH_FILE. Files are read again after the clock advances by a second. */
 export async function scraperWith(entries: object | string, folder = tempFolder(), timeout = 3) {
   const path = join(folder, "auth.yml");
   const write = (name: string, text: string) => {
@@ -21,9 +21,14 @@ export async function scraperWith(entries: object | string, folder = tempFolder(
   change(entries);
   const clock = manualClock();
   const log: string[] = [];
-  const say = (level: string) => (message: string, fields?: object) =>
+  const record = (level: string) => (message: string, fields?: object) =>
     void log.push(`${level}: ${message} ${JSON.stringify(fields ?? {})}`);
-  const logger: Logger = { error: say("error"), warn: say("warn"), info: say("info"), debug: say("debug") };
+  const logger: Logger = {
+    error: record("error"),
+    warn: record("warn"),
+    info: record("info"),
+    debug: record("debug"),
+  };
   const times = { timeout, keepAlive: 10 };
   const credentials = await openScrapeCredentials({ path, clock, logger, tokenTimeout: 0.5, ...times });
   const scraper = createHttpScraper({ ...times, maxBytes: 1024 * 1024, userAgent: "test", credentials });
@@ -31,7 +36,7 @@ export async function scraperWith(entries: object | string, folder = tempFolder(
   return {
     scraper,
     scrape: (url: string, auth?: string) => scraper.scrape(url, never(), auth),
-    /** The reason why a scrape fails. */
+    /** Returns the error message of a scrape. */
     failure: async (url: string, auth?: string) =>
       await scraper.scrape(url, never(), auth).then(
         () => "it did not fail",
@@ -41,7 +46,7 @@ export async function scraperWith(entries: object | string, folder = tempFolder(
     log,
     write,
     change,
-    /** Lets a second pass, so that changed files are seen. */
+    /** Advances the clock by a second, so that changed files are read. */
     later: () => clock.advance(1),
   };
 }

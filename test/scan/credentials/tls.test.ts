@@ -16,7 +16,7 @@ let authority: ReturnType<typeof createAuthority>;
 let server: Certificate;
 let named: Certificate;
 let client: Certificate;
-let stranger: Certificate;
+let foreign: Certificate;
 let otherAuthority: ReturnType<typeof createAuthority>;
 
 beforeAll(() => {
@@ -25,20 +25,20 @@ beforeAll(() => {
   named = authority.issue("named", "DNS:metrics.internal");
   client = authority.issue("client");
   otherAuthority = createAuthority();
-  stranger = otherAuthority.issue("stranger", "IP:127.0.0.1");
+  foreign = otherAuthority.issue("foreign", "IP:127.0.0.1");
   return () => {
     authority.remove();
     otherAuthority.remove();
   };
 });
 
-/** Starts an HTTPS server that answers with metrics, unless told otherwise. */
+/** Starts an HTTPS server that returns metrics by default. */
 async function startTlsTarget(
   pair: Certificate,
   options: ServerOptions = {},
-  answer: Answer = answerWith("up 1\n"),
+  respond: Answer = answerWith("up 1\n"),
 ) {
-  const https = createServer({ cert: pair.cert, key: pair.key, ...options }, answer);
+  const https = createServer({ cert: pair.cert, key: pair.key, ...options }, respond);
   https.on("tlsClientError", () => undefined);
   await new Promise<void>((resolve) => https.listen(0, "127.0.0.1", resolve));
   onTestFinished(() => {
@@ -50,10 +50,10 @@ async function startTlsTarget(
 
 const trusting = (more: object = {}) => ({ tls_config: { ca_file: authority.certFile, ...more } });
 
-describe("a target behind TLS", () => {
-  it("is scraped where its certificate leads to the ca, and not where it does not", async () => {
+describe("a target with TLS", () => {
+  it("is scraped only if the ca issued its certificate", async () => {
     const good = await startTlsTarget(server);
-    const bad = await startTlsTarget(stranger);
+    const bad = await startTlsTarget(foreign);
     const { scrape, failure } = await scraperWith({
       file: trusting(),
       text: { tls_config: { ca: authority.cert } },
@@ -64,7 +64,7 @@ describe("a target behind TLS", () => {
     expect(await failure(good)).toMatch(/certificate/);
   });
 
-  it("must bear its host's name, or the server_name that is expected", async () => {
+  it("needs a certificate for its host name or for server_name", async () => {
     const url = await startTlsTarget(named);
     const { scrape, failure } = await scraperWith({
       host: trusting(),
@@ -74,13 +74,13 @@ describe("a target behind TLS", () => {
     expect(await failure(url, "host")).toMatch(/certificate|altnames/);
   });
 
-  it("is not checked where that is said", async () => {
-    const url = await startTlsTarget(stranger);
+  it("is not verified with insecure_skip_verify", async () => {
+    const url = await startTlsTarget(foreign);
     const { scrape } = await scraperWith({ default: { tls_config: { insecure_skip_verify: true } } });
     expect((await scrape(url)).samples).toBe(1);
   });
 
-  it("is spoken to in the versions that are allowed", async () => {
+  it("is scraped with the allowed TLS versions", async () => {
     const url = await startTlsTarget(server, { maxVersion: "TLSv1.2" });
     const old = await startTlsTarget(server, {
       minVersion: "TLSv1",
@@ -98,46 +98,46 @@ describe("a target behind TLS", () => {
     expect(await failure(old, "plain")).toMatch(/protocol|version|alert/i);
   });
 
-  it("that is to prove itself gets no credentials over plain HTTP", async () => {
-    const asked: string[] = [];
+  it("receives no credentials over plain HTTP if the entry has a ca", async () => {
+    const received: string[] = [];
     const url = await startTlsTarget(server, {}, (request, response) => {
-      asked.push(request.headers.authorization ?? "");
+      received.push(request.headers.authorization ?? "");
       answerWith("up 1\n")(request, response);
     });
     const { scrape, failure } = await scraperWith({
       db: { ...trusting(), authorization: { credentials: "t" } },
     });
     expect(await failure(url.replace("https:", "http:"), "db")).toMatch(
-      /^not asked: the entry "db" of SCRAPE_AUTH_FILE: it has a ca, so its credentials go over https only/,
+      /^not scraped: SCRAPE_AUTH_FILE entry "db": with a ca, credentials are only sent over https/,
     );
     await scrape(url, "db");
-    expect(asked).toEqual(["Bearer t"]);
+    expect(received).toEqual(["Bearer t"]);
   });
 });
 
-describe("a target that asks for a certificate", () => {
-  const asking = () => ({ ca: authority.cert, requestCert: true, rejectUnauthorized: true });
+describe("a target that requires a client certificate", () => {
+  const requiring = () => ({ ca: authority.cert, requestCert: true, rejectUnauthorized: true });
 
-  it("is scraped with the right one only", async () => {
-    const url = await startTlsTarget(server, asking());
+  it("is scraped only with the correct one", async () => {
+    const url = await startTlsTarget(server, requiring());
     const { scrape, failure } = await scraperWith({
       right: trusting({ cert_file: client.certFile, key_file: client.keyFile }),
       text: trusting({ cert: client.cert, key: client.key }),
-      strange: trusting({ cert: stranger.cert, key: stranger.key }),
+      other: trusting({ cert: foreign.cert, key: foreign.key }),
       none: trusting(),
     });
     expect((await scrape(url, "right")).samples).toBe(1);
     expect((await scrape(url, "text")).samples).toBe(1);
-    for (const entry of ["strange", "none"]) expect(await failure(url, entry)).not.toBe("it did not fail");
+    for (const entry of ["other", "none"]) expect(await failure(url, entry)).not.toBe("it did not fail");
   });
 
-  it("sees a rotated one, on new connections, while a scrape under way goes on", async () => {
+  it("receives a rotated one on new connections, while a running scrape continues", async () => {
     const seen: string[] = [];
-    let holdBack = true;
+    let hold = true;
     let release = () => {};
-    const url = await startTlsTarget(server, asking(), (request, response) => {
+    const url = await startTlsTarget(server, requiring(), (request, response) => {
       seen.push(String((request.socket as TLSSocket).getPeerCertificate().subject.CN));
-      if (holdBack) release = () => answerWith("up 1\n")(request, response);
+      if (hold) release = () => answerWith("up 1\n")(request, response);
       else answerWith("up 1\n")(request, response);
     });
     const folder = tempFolder();
@@ -149,7 +149,7 @@ describe("a target that asks for a certificate", () => {
     const set = await scraperWith({ db: trusting({ cert_file: "tls.crt", key_file: "tls.key" }) }, folder);
     const first = set.scrape(url, "db");
     await expect.poll(() => seen).toEqual(["client"]);
-    holdBack = false;
+    hold = false;
     put(authority.issue("rotated"));
     set.later();
     await set.scrape(url, "db");
@@ -158,39 +158,43 @@ describe("a target that asks for a certificate", () => {
     expect((await first).samples).toBe(1);
   });
 
-  it("goes on with the old one while certificate and key do not belong together, and tells it once", async () => {
-    const url = await startTlsTarget(server, asking());
+  it("receives the old one while certificate and key do not match, which is reported once", async () => {
+    const url = await startTlsTarget(server, requiring());
     const folder = tempFolder();
     copyFileSync(client.certFile, join(folder, "tls.crt"));
     copyFileSync(client.keyFile, join(folder, "tls.key"));
     const set = await scraperWith({ db: trusting({ cert_file: "tls.crt", key_file: "tls.key" }) }, folder);
-    copyFileSync(stranger.keyFile, join(folder, "tls.key"));
+    copyFileSync(foreign.keyFile, join(folder, "tls.key"));
     for (let round = 0; round < 2; round++) {
       set.later();
       expect((await set.scrape(url, "db")).samples).toBe(1);
     }
     expect(set.log).toEqual([
-      expect.stringMatching(/^warn: .*tls_config\.key_file: .*tls\.key must be a private key/),
+      expect.stringMatching(/^warn: .*tls_config\.key_file: .*tls\.key must be the PEM private key/),
     ]);
   });
 
   it.each([
     [
-      "a key that is none",
+      "an invalid key",
       () => ({ cert: client.cert, key: "nonsense" }),
-      /tls_config\.key must be a private key/,
+      /tls_config\.key must be the PEM private key/,
     ],
-    ["a key of another", () => ({ cert: client.cert, key: stranger.key }), /of tls_config\.cert$/],
-  ])("cannot be asked with %s: the start fails", async (_title, tls, problem) => {
+    [
+      "a key of another certificate",
+      () => ({ cert: client.cert, key: foreign.key }),
+      /for tls_config\.cert$/,
+    ],
+  ])("the start fails with %s", async (_title, tls, problem) => {
     await expect(scraperWith({ db: trusting(tls()) })).rejects.toThrow(problem);
   });
 });
 
 describeUnless(
-  isOnPath("nginx") ? undefined : "nginx is not there",
-  "nginx that asks for a certificate",
+  isOnPath("nginx") ? undefined : "nginx is not installed",
+  "nginx that requires a client certificate",
   () => {
-    it("lets the scrape in with one, and with a password beside it", async () => {
+    it("accepts a client certificate together with a password", async () => {
       const folder = tempFolder();
       writeFileSync(join(folder, "users"), "prometheus:{PLAIN}s3cret\n");
       writeFileSync(join(folder, "metrics"), "up 1\n");
@@ -210,7 +214,7 @@ describeUnless(
       const url = `https://127.0.0.1:${port}/metrics`;
       expect((await scrape(url, "both")).samples).toBe(1);
       expect(await failure(url, "certificate")).toBe("HTTP status 401");
-      // nginx' word for a missing certificate.
+      // The response of nginx to a missing certificate.
       expect(await failure(url, "password")).toBe("HTTP status 400");
     });
   },

@@ -3,28 +3,28 @@ import type { Token } from "../../../src/scan/credentials/token-request.js";
 import { TokenSource } from "../../../src/scan/credentials/token-source.js";
 import { manualClock } from "../../support/entries.js";
 
-/** A source whose server answers when the test says so. */
+/** A source with a token server that the test controls. */
 function setUp() {
   const clock = manualClock();
   const waiting: Pending[] = [];
-  const told: (string | undefined)[] = [];
+  const reported: (string | undefined)[] = [];
   const source = new TokenSource({
     clock,
     request: () =>
       new Promise<Token>((resolve, reject) => {
         waiting.push({ resolve, reject });
       }),
-    tell: (problem) => told.push(problem),
+    report: (problem) => reported.push(problem),
   });
-  let asked = 0;
-  const next = () => waiting[asked++]!;
+  let next = 0;
+  const pending = () => waiting[next++]!;
   return {
     clock,
     source,
-    told,
+    reported,
     requests: () => waiting.length,
-    give: (value: string, lifetime: number) => next().resolve({ value, lifetime }),
-    fail: (reason: string) => next().reject(new Error(reason)),
+    give: (value: string, lifetime: number) => pending().resolve({ value, lifetime }),
+    fail: (reason: string) => pending().reject(new Error(reason)),
   };
 }
 
@@ -42,7 +42,7 @@ async function withToken(lifetime: number) {
 }
 
 describe("a token", () => {
-  it("is asked for once for all who wait, and kept", async () => {
+  it("is requested once for all callers and cached", async () => {
     const { source, give, requests, clock } = setUp();
     const all = Promise.all([source.get(), source.get(), source.get()]);
     give("one", 3600);
@@ -52,7 +52,7 @@ describe("a token", () => {
     expect(requests()).toBe(1);
   });
 
-  it("is used on while the next one is got, a minute before its end", async () => {
+  it("is renewed a minute before it expires and used meanwhile", async () => {
     const { source, give, requests, clock } = await withToken(3600);
     clock.advance(3541);
     expect(await source.get()).toBe("one");
@@ -62,7 +62,7 @@ describe("a token", () => {
     await expect.poll(() => source.get()).toBe("two");
   });
 
-  it("is not used when it has ended", async () => {
+  it("is not used after it has expired", async () => {
     const { source, give, clock } = await withToken(30);
     clock.advance(30);
     const got = source.get();
@@ -70,7 +70,7 @@ describe("a token", () => {
     expect(await got).toBe("two");
   });
 
-  it("that is good for no time at all is kept for a second", async () => {
+  it("with lifetime 0 is cached for a second", async () => {
     const { source, requests, clock } = await withToken(0);
     expect(await source.get()).toBe("one");
     expect(requests()).toBe(1);
@@ -79,34 +79,34 @@ describe("a token", () => {
     expect(requests()).toBe(2);
   });
 
-  it("whose life is not told is kept until it is refused", async () => {
+  it("without a lifetime is cached until a target rejects it", async () => {
     const { source, give, clock } = await withToken(Number.POSITIVE_INFINITY);
     clock.advance(1e6);
     expect(await source.get()).toBe("one");
-    expect(source.refused("one")).toBe(true);
+    expect(source.reject("one")).toBe(true);
     const got = source.get();
     give("two", 10);
     expect(await got).toBe("two");
   });
 
-  it("that is refused at once stays: another would be refused too", async () => {
+  it("is kept if a target rejects it right after it was issued", async () => {
     const { source, clock, requests } = await withToken(3600);
     clock.advance(4);
-    expect(source.refused("one")).toBe(false);
+    expect(source.reject("one")).toBe(false);
     expect(await source.get()).toBe("one");
     expect(requests()).toBe(1);
   });
 
-  it("that was replaced meanwhile is worth another try, without another request", async () => {
+  it("that has been replaced is retried without another request", async () => {
     const { source, requests } = await withToken(3600);
-    expect(source.refused("an older one")).toBe(true);
+    expect(source.reject("an older one")).toBe(true);
     expect(await source.get()).toBe("one");
     expect(requests()).toBe(1);
   });
 });
 
-describe("a token server that fails", () => {
-  it("is left alone for longer and longer, up to a minute, and those who ask are told at once", async () => {
+describe("a failing token server", () => {
+  it("is retried with backoff up to a minute, and callers fail immediately", async () => {
     const { source, fail, requests, clock } = setUp();
     for (const [round, wait] of [2, 4, 8, 16, 32, 60, 60].entries()) {
       const got = source.get();
@@ -120,8 +120,8 @@ describe("a token server that fails", () => {
     }
   });
 
-  it("is told when it begins and when it is over, once each", async () => {
-    const { source, fail, give, told, clock } = setUp();
+  it("is reported once when it starts to fail and once when it recovers", async () => {
+    const { source, fail, give, reported, clock } = setUp();
     for (const reason of ["status 500", "status 502"]) {
       const got = source.get();
       fail(reason);
@@ -131,19 +131,19 @@ describe("a token server that fails", () => {
     const got = source.get();
     give("one", 60);
     await got;
-    expect(told).toEqual(["status 500", undefined]);
+    expect(reported).toEqual(["status 500", undefined]);
   });
 
-  it("does no harm to a token that is still good", async () => {
-    const { source, fail, told, clock } = await withToken(100);
+  it("does not affect a valid token", async () => {
+    const { source, fail, reported, clock } = await withToken(100);
     clock.advance(90);
     await source.get();
     fail("status 500");
-    await expect.poll(() => told).toEqual(["status 500"]);
+    await expect.poll(() => reported).toEqual(["status 500"]);
     expect(await source.get()).toBe("one");
   });
 
-  it("is asked at once when the client has another secret", async () => {
+  it("is retried immediately when the client secret changes", async () => {
     const { source, fail, give } = setUp();
     const failed = source.get();
     fail("status 401");
