@@ -15,10 +15,10 @@ describe("the format of a response", () => {
     ["Prometheus 3", prometheus3],
     ["curl", "*/*"],
     ["a browser", chromium],
-    ["nobody in particular", undefined],
+    ["a client without Accept", undefined],
     ["a tool that wants JSON", "application/json"],
-    ["one that takes only OpenMetrics", "application/openmetrics-text"],
-    ["one with version in quotes", 'application/openmetrics-text; version="1.0.0"'],
+    ["one that accepts only OpenMetrics", "application/openmetrics-text"],
+    ["one with a quoted version", 'application/openmetrics-text; version="1.0.0"'],
   ])("for %s is OpenMetrics if all sources are", (_who, accept) => {
     expect(chooseFormat(readAccept(accept), ["openmetrics", "openmetrics"])).toBe("openmetrics");
     expect(chooseFormat(readAccept(accept), ["openmetrics", "text"])).toBe("text");
@@ -26,12 +26,12 @@ describe("the format of a response", () => {
   });
 
   it.each([
-    ["takes only text", "text/plain"],
-    ["takes only text 0.0.4", "text/plain;version=0.0.4"],
+    ["accepts only text", "text/plain"],
+    ["accepts only text 0.0.4", "text/plain;version=0.0.4"],
     ["refuses OpenMetrics", "application/openmetrics-text;q=0, */*"],
     ["prefers text", "application/openmetrics-text;q=0.3, text/plain;q=0.7"],
-    ["asks for an OpenMetrics of the future", "application/openmetrics-text;version=2.0.0, text/plain;q=0.5"],
-    ["asks for any text", "text/*"],
+    ["requests a future OpenMetrics version", "application/openmetrics-text;version=2.0.0, text/plain;q=0.5"],
+    ["requests any text", "text/*"],
     ["prefers protobuf, then text", protobufFirst],
   ])("for a client that %s is text, whatever the sources are", (_who, accept) => {
     expect(chooseFormat(readAccept(accept), ["openmetrics"])).toBe("text");

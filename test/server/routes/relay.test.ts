@@ -239,10 +239,10 @@ describe("the relay returns", () => {
 
 describe("502, with the reason in one line, is a target that", () => {
   const cases: [string, Parameters<typeof startTarget>[0], RegExp][] = [
-    ["answers with another status", answerWith("up 1\n", textType, 500), /responded with status 500$/],
-    ["has nothing there", answerWith("up 1\n", textType, 204), /responded with status 204$/],
-    ["answers with a page", answerWith("<html></html>", "text/html"), /not a valid exposition: line 1/],
-    ["answers with JSON", answerWith('{"secret":1}', "application/json"), /not a valid exposition: line 1/],
+    ["responds with another status", answerWith("up 1\n", textType, 500), /responded with status 500$/],
+    ["responds without content", answerWith("up 1\n", textType, 204), /responded with status 204$/],
+    ["responds with a web page", answerWith("<html></html>", "text/html"), /not a valid exposition: line 1/],
+    ["responds with JSON", answerWith('{"secret":1}', "application/json"), /not a valid exposition: line 1/],
     ["ends in the middle of a line", answerWith("up 1\nup_"), /not a valid exposition: line 2/],
     [
       "declares gzip and sends none",
@@ -261,7 +261,7 @@ describe("502, with the reason in one line, is a target that", () => {
       /unsupported content encoding "br", expected gzip/,
     ],
     [
-      "breaks off",
+      "disconnects early",
       (_request, response) => {
         response.writeHead(200, { "content-type": textType, "content-length": "1000" });
         response.write("up 1\n", () => setTimeout(() => response.destroy(), 10));
@@ -269,7 +269,7 @@ describe("502, with the reason in one line, is a target that", () => {
       /closed before the response was complete/,
     ],
     [
-      "sends headers without end",
+      "sends too many header bytes",
       (_request, response) => {
         response.writeHead(200, { "x-large": "x".repeat(20_000) });
         response.end();
