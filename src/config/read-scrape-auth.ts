@@ -81,9 +81,9 @@ function settingsOf(raw: RawAuthEntry, folder: string): AuthSettings {
   return {
     ...present("authorization", authorizationOf(raw, folder)),
     ...present("tls", tlsOf(raw.tls_config, "tls_config", folder)),
-    headers: Object.entries(raw.http_headers ?? raw.headers ?? {}).map(([name, given]): HeaderSettings => {
+    headers: Object.entries(raw.http_headers ?? raw.headers ?? {}).map(([name, header]): HeaderSettings => {
       const key = `http_headers.${name}`;
-      const { values, secrets, files } = given;
+      const { values, secrets, files } = header;
       return {
         name: name.toLowerCase(),
         values: [

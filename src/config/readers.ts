@@ -35,7 +35,7 @@ export function positiveNumber(max: number, unit: string): Reader<number> {
   };
 }
 
-/** One of the given words. */
+/** One of a list of words. */
 export function oneOf<T extends string>(words: readonly T[]): Reader<T> {
   return (text) => {
     const value = words.find((word) => word === text);

@@ -40,8 +40,8 @@ export async function fileState(path: string): Promise<FileState> {
 /**
  * Calls `onChange` whenever the state of one of the files differs from `known`, until `signal` aborts. Never rejects,
  * unless `onChange` does. Watches folders instead of files, because editors, configuration managers and Kubernetes
- * replace a file by renaming, or by swapping a symbolic link beside it. Watches each folder anew in each round,
- * because the folder itself may have been replaced.
+ * replace a file by renaming, or by swapping a symbolic link beside it. Opens the watches again in each round,
+ * because a folder itself may have been replaced.
  *
  * @param known the files, each with its signature before it was last read.
  * @param onChange receives the current signatures, for example to read the files again. Returns what to watch from

@@ -256,9 +256,9 @@ describe("healthcheck", () => {
   it("exits with 0 if the proxy is healthy and with 1 if it does not respond", async () => {
     const { port } = await startBuiltProxy({});
     expect((await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${port}` })).code).toBe(0);
-    const nobody = await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${await freePort()}` });
-    expect(nobody.code).toBe(1);
-    expect(nobody.err).toMatch(/^unhealthy: .*ECONNREFUSED/);
+    const failed = await run(["healthcheck"], { LISTEN_ADDRESS: `127.0.0.1:${await freePort()}` });
+    expect(failed.code).toBe(1);
+    expect(failed.err).toMatch(/^unhealthy: .*ECONNREFUSED/);
   });
 });
 

@@ -9,9 +9,9 @@ export interface ProviderWorld {
   /** Puts a target of that name there. */
   add(name: string): Promise<void>;
   remove(name: string): Promise<void>;
-  /** From now on the source gives nothing; what it held comes back when it is mended. */
+  /** Makes the source fail until repairSource, which restores its targets. */
   breakSource(): Promise<void>;
-  mendSource(): Promise<void>;
+  repairSource(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -70,7 +70,7 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       await world.breakSource();
       await expect(list()).rejects.toBeInstanceOf(DiscoveryError);
       await expect(list()).rejects.toBeInstanceOf(DiscoveryError);
-      await world.mendSource();
+      await world.repairSource();
       expect(await names()).toEqual(["web"]);
     });
 
@@ -107,7 +107,7 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       await changes.settled();
       await world.breakSource();
       await changes.settled();
-      await world.mendSource();
+      await world.repairSource();
       await changes.next((change) => change.kind === "changed");
       await changes.settled();
       await world.add("late");
@@ -126,7 +126,7 @@ export function describeProvider(title: string, createWorld: () => Promise<Provi
       await new Promise((resolve) => setTimeout(resolve, 100));
       await world.breakSource();
       await new Promise((resolve) => setTimeout(resolve, 100));
-      await world.mendSource();
+      await world.repairSource();
       stop.abort();
       await whole;
       await world.provider.watch(() => {}, stop.signal);
@@ -159,7 +159,7 @@ export class Changes {
     }
   }
 
-  /** Waits until nothing has been told for a while, and counts all as looked at. */
+  /** Waits until no change has been reported for a while, and marks all as seen. */
   async settled(): Promise<void> {
     let count = -1;
     while (count !== this.all.length) {

@@ -97,7 +97,7 @@ describe("loadWebConfig", () => {
     ["RequireClientCert", "RequireAnyClientCert", ""],
     ["VerifyClientCertIfGiven", "VerifyClientCertIfGiven", "client_ca_file: ca.pem"],
     ["RequireAndVerifyClientCert", "RequireAndVerifyClientCert", "client_ca_file: ca.pem"],
-  ])("may say client_auth_type: %s", async (written, clientAuth, more) => {
+  ])("accepts client_auth_type: %s", async (written, clientAuth, more) => {
     const config = await load(`${tls}  client_auth_type: ${written}\n  ${more}\n`);
     expect(config.tls?.clientAuth).toBe(clientAuth);
   });

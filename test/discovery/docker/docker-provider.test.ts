@@ -31,7 +31,7 @@ describeProvider("the Docker provider", async () => {
     add: async (name) => engine.run(name),
     remove: async (name) => engine.stop(name),
     breakSource: () => engine.down(),
-    mendSource: () => engine.up(),
+    repairSource: () => engine.up(),
     close: () => engine.close(),
   };
 });
@@ -240,7 +240,7 @@ describe("the Docker provider", () => {
 
   it("warns once if the engine refuses the stream", async () => {
     const log = new LogLines();
-    engine.answers.set("/events", (response) => response.writeHead(403).end("forbidden"));
+    engine.responses.set("/events", (response) => response.writeHead(403).end("forbidden"));
     const watching = providerOf(engine, { logger: log }).watch(() => {}, stop.signal);
     await expect.poll(() => engine.requests.length).toBeGreaterThan(3);
     expect(log.lines.filter((line) => line.startsWith("warn"))).toHaveLength(1);
@@ -249,10 +249,10 @@ describe("the Docker provider", () => {
   });
 
   it("times out if the engine does not respond, when listing and when watching", async () => {
-    for (const path of ["/info", "/containers/json", "/events"]) engine.answers.set(path, () => {});
+    for (const path of ["/info", "/containers/json", "/events"]) engine.responses.set(path, () => {});
     const provider = providerOf(engine, { timings: { ...quick, response: 50 } }, 100);
     await expect(provider.list(stop.signal)).rejects.toThrow(DiscoveryError);
-    engine.answers.delete("/info");
+    engine.responses.delete("/info");
     await expect(provider.list(stop.signal).catch(describeError)).resolves.toMatch(
       /^the Docker engine at unix:\/\/.* did not list its containers: no response within 0.1 s$/,
     );
@@ -264,7 +264,7 @@ describe("the Docker provider", () => {
   });
 
   it("times out if the engine stops in the middle of a response", async () => {
-    engine.answers.set("/containers/json", (response) => response.write('[{"Id":'));
+    engine.responses.set("/containers/json", (response) => response.write('[{"Id":'));
     const provider = providerOf(engine, {}, 100);
     await expect(provider.list(stop.signal)).rejects.toThrow(DiscoveryError);
     const running = providerOf(engine, {}, 60_000).list(stop.signal);
@@ -273,15 +273,15 @@ describe("the Docker provider", () => {
   });
 
   it.each([
-    ["an error", (engine: FakeEngine) => answer(engine, 500, '{"message":"boom"}'), /HTTP code 500.*boom/],
+    ["an error", (engine: FakeEngine) => respond(engine, 500, '{"message":"boom"}'), /HTTP code 500.*boom/],
     [
       "something else than JSON",
-      (engine: FakeEngine) => answer(engine, 200, "<html>"),
+      (engine: FakeEngine) => respond(engine, 200, "<html>"),
       /unexpected response/,
     ],
-    ["something else than a list", (engine: FakeEngine) => answer(engine, 200, "{}"), /unexpected response/],
-    ["nothing", (engine: FakeEngine) => answer(engine, 200, ""), /unexpected response/],
-    ["odd entries", (engine: FakeEngine) => answer(engine, 200, '[{"Id":7}]'), /unexpected response.*Id/],
+    ["something else than a list", (engine: FakeEngine) => respond(engine, 200, "{}"), /unexpected response/],
+    ["nothing", (engine: FakeEngine) => respond(engine, 200, ""), /unexpected response/],
+    ["odd entries", (engine: FakeEngine) => respond(engine, 200, '[{"Id":7}]'), /unexpected response.*Id/],
   ])("fails with the reason if the response is %s", async (_, prepare, reason) => {
     prepare(engine);
     const error = await providerOf(engine)
@@ -292,14 +292,14 @@ describe("the Docker provider", () => {
   });
 
   it("lists containers without the drivers of the networks", async () => {
-    engine.answers.set("/networks", (response) => response.writeHead(403).end("forbidden"));
+    engine.responses.set("/networks", (response) => response.writeHead(403).end("forbidden"));
     engine.run("web");
     expect(await providerOf(engine).list(stop.signal)).toHaveLength(1);
   });
 });
 
-function answer(engine: FakeEngine, status: number, body: string): void {
-  engine.answers.set("/containers/json", (response) => response.writeHead(status).end(body));
+function respond(engine: FakeEngine, status: number, body: string): void {
+  engine.responses.set("/containers/json", (response) => response.writeHead(status).end(body));
 }
 
 class LogLines implements Logger {

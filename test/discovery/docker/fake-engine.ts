@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A container as GET /containers/json shows it; the fields and their odd empty values are those of an engine. */
+/** A container of GET /containers/json, with the fields and empty values of a real engine. */
 export function containerSummary(name: string, changes: Partial<Summary> = {}): Summary {
   return {
     Id: idOf(name),
@@ -41,7 +41,7 @@ export function network(name: string, address: string, address6 = ""): object {
   };
 }
 
-/** A service as GET /services shows it. @param mode such as `{ Replicated: { Replicas: 2 } }`. */
+/** A service of GET /services. @param mode such as `{ Replicated: { Replicas: 2 } }`. */
 export function service(name: string, labels: Record<string, string>, mode: object): object {
   return {
     ID: `id-of-${name}`,
@@ -78,7 +78,7 @@ export function networkIdOf(name: string): string {
   return Buffer.from(`network ${name}`).toString("hex").padEnd(64, "0").slice(0, 64);
 }
 
-/** An HTTP server on a socket of its own that answers as a Docker engine does. */
+/** An HTTP server on its own socket with the responses of a Docker engine. */
 export class FakeEngine {
   readonly containers = new Map<string, Summary>();
   readonly networks = new Map<string, string>([
@@ -89,9 +89,9 @@ export class FakeEngine {
   ]);
   /** Path and query of each request so far. */
   readonly requests: string[] = [];
-  /** Answers instead of the engine's own, by path. */
-  readonly answers = new Map<string, (response: ServerResponse) => void>();
-  /** What a manager lists; undefined on a node that is none. */
+  /** Handlers that replace those of the engine, by path. */
+  readonly responses = new Map<string, (response: ServerResponse) => void>();
+  /** What a manager lists; undefined on other nodes. */
   swarm: { services: object[]; tasks: object[] } | undefined;
   private readonly streams = new Set<ServerResponse>();
   private server: Server | undefined;
@@ -114,12 +114,12 @@ export class FakeEngine {
   }
 
   async up(): Promise<void> {
-    const server = createServer((request, response) => this.answer(request, response));
+    const server = createServer((request, response) => this.respond(request, response));
     this.server = server;
     await new Promise<void>((resolve) => server.listen(this.socketPath, resolve));
   }
 
-  /** Gone, with its socket and every connection, as when the engine stops. */
+  /** Closes the socket and every connection, as when the engine stops. */
   async down(): Promise<void> {
     const server = this.server;
     this.server = undefined;
@@ -146,7 +146,7 @@ export class FakeEngine {
     this.event("network", "disconnect", networkIdOf("netA"), { container: idOf(name) });
   }
 
-  /** Tells an event, as the engine writes it, in two pieces. */
+  /** Sends an event in the format of the engine, in two chunks. */
   event(type: string, action: string, id: string, attributes: Record<string, string> = {}): void {
     this.nano += 1_000_000;
     const event = {
@@ -157,12 +157,12 @@ export class FakeEngine {
       scope: "local",
       time: 1_795_217_598,
     };
-    // By hand: its nanoseconds are more than a double holds.
+    // Not by JSON.stringify: the nanoseconds exceed the precision of a number.
     const line = `${JSON.stringify(event).slice(0, -1)},"timeNano":1795217598${this.nano}}\n`;
     this.write(line);
   }
 
-  /** Puts text into every open stream of events, cut in the middle. */
+  /** Writes text to every open event stream, in two chunks. */
   write(text: string): void {
     const bytes = Buffer.from(text);
     const cut = Math.floor(bytes.length / 2);
@@ -172,17 +172,17 @@ export class FakeEngine {
     }
   }
 
-  /** Ends every stream of events, as a socket proxy does with idle ones. */
+  /** Closes every event stream, as a socket proxy does with idle ones. */
   cutStreams(): void {
     for (const stream of this.streams) stream.end();
   }
 
-  private answer(request: IncomingMessage, response: ServerResponse): void {
+  private respond(request: IncomingMessage, response: ServerResponse): void {
     const url = request.url ?? "";
     this.requests.push(url);
     const path = url.split("?")[0] ?? "";
     response.setHeader("Content-Type", "application/json");
-    const otherwise = this.answers.get(path);
+    const otherwise = this.responses.get(path);
     if (otherwise !== undefined) {
       otherwise(response);
       return;

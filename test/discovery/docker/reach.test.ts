@@ -116,7 +116,7 @@ describe.each([
     expect(reachOf(task, viewFrom(own))).toEqual(none("no shared network (networks: ingress, overlay)"));
   });
 
-  it("on loopback where it is in the host's network, unless HOST_ADDRESS says otherwise", () => {
+  it("on loopback where it is in the host's network, unless HOST_ADDRESS is set", () => {
     const agent = container("agent", "host", { host: "" });
     expect(reachOf(agent, viewFrom(own))).toEqual(at("127.0.0.1", true));
     if (own === undefined) {

@@ -27,7 +27,7 @@ describeProvider("the file provider", async () => {
       return write();
     },
     breakSource: () => rm(path),
-    mendSource: write,
+    repairSource: write,
     close: () => rm(folder, { recursive: true }),
   };
 });

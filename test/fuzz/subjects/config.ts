@@ -27,7 +27,7 @@ const values = [
   "\ud800",
 ];
 
-/** The environment, a line each `NAME=value`: a frozen configuration that describes itself, or lines of faults. */
+/** The environment, one `NAME=value` per line: a frozen configuration, or one line per problem. */
 export const subject: Subject = {
   name: "config",
   seeds: () => [
@@ -61,13 +61,14 @@ export const subject: Subject = {
     const described = describeConfig(config);
     law(!JSON.stringify(described).includes(secret), "a description shows no secret");
     const { sshPass: SSHPASS = "", bearerToken: BEARER_TOKEN = "" } = config;
-    // In quotes, as those of a value itself would count as such.
+    // In quotes, because quotes around a value are removed.
     const quoted = Object.entries(described).map(([name, value]) => [name, `"${value}"`]);
     const back = readConfig({ ...Object.fromEntries(quoted), SSHPASS, BEARER_TOKEN });
-    law(JSON.stringify(back) === JSON.stringify(config), "a configuration is read as it is described", () => [
-      config,
-      back,
-    ]);
+    law(
+      JSON.stringify(back) === JSON.stringify(config),
+      "the description is a valid environment for the same configuration",
+      () => [config, back],
+    );
   },
 };
 
@@ -79,7 +80,7 @@ function environmentOf(input: Buffer): Record<string, string> {
       const cut = line.indexOf("=");
       return cut < 0 ? [line, ""] : [line.slice(0, cut), line.slice(cut + 1)];
     })
-    // Files of this machine are no input.
+    // Files of this machine must not influence the result.
     .filter(([name]) => name !== "SSHPASS_FILE" && name !== "BEARER_TOKEN_FILE");
   return {
     ...Object.fromEntries(pairs),

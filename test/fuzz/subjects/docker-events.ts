@@ -20,7 +20,7 @@ const event = fc.record(
   { requiredKeys: ["Type", "Action", "Actor", "time"] },
 );
 
-/** The stream of `GET /events`: the same lines however they are cut, each an event with a moment or none at all. */
+/** The stream of `GET /events`: the same lines for all chunk boundaries; an event has a valid time. */
 export const subject: Subject = {
   name: "docker-events",
   seeds: () =>
@@ -49,7 +49,7 @@ export const subject: Subject = {
     for (const cut of [0, 1, 2]) {
       law(
         JSON.stringify(split(inPieces(input, cut))) === JSON.stringify(whole),
-        "the lines depend on the cut",
+        "the lines do not depend on chunk boundaries",
       );
     }
     for (const line of whole) {
@@ -57,12 +57,12 @@ export const subject: Subject = {
       law(Buffer.byteLength(line) <= 3 * maxLineBytes, "a line is within its limit");
       const read = readEvent(line);
       if (read === undefined) continue;
-      law(read.atMicroseconds >= 0 && read.atMicroseconds < 1e18, "an event has a moment", () => line);
+      law(read.atMicroseconds >= 0 && read.atMicroseconds < 1e18, "an event has a valid time", () => line);
     }
   },
 };
 
-/** The lines; null stands for one that is too long. */
+/** The lines; null replaces a line that is too long. */
 function split(pieces: readonly Buffer[]): (string | null)[] {
   const splitter = new LineSplitter(maxLineBytes);
   return pieces.flatMap((piece) => splitter.push(piece)).map((line) => (line === lineTooLong ? null : line));

@@ -3,7 +3,7 @@ import { secret, showsNoSecret } from "../planted-secret.js";
 import { law, refusing, type Subject } from "../subject.js";
 import { yamlWords } from "../yaml-words.js";
 
-/** SCRAPE_AUTH_FILE: credentials by name, or lines that say what is wrong and show no secret. */
+/** SCRAPE_AUTH_FILE: credentials by name, or one line per problem without secrets. */
 export const subject: Subject = {
   name: "scrape-auth",
   seeds: () =>
@@ -38,7 +38,7 @@ export const subject: Subject = {
         if (!(error instanceof ScrapeAuthFault)) return false;
         for (const problem of error.problems) {
           law(!/[\n\r]/.test(problem), "a problem is one line", () => problem);
-          // Any value may be one.
+          // Any value may be a secret.
           showsNoSecret(problem, text, () => true);
         }
         return error.problems.length > 0;

@@ -32,7 +32,7 @@ const groups = fc.array(
   { maxLength: 4 },
 );
 
-/** The targets file, as JSON and as YAML: targets that can be asked and named, or one line that says why not. */
+/** The targets file, in JSON and YAML: targets with valid URLs and names, or an error of one line. */
 export const subject: Subject = {
   name: "targets-file",
   seeds: () =>
@@ -56,14 +56,10 @@ export const subject: Subject = {
     try {
       list = parseFileSd(text);
     } catch (error) {
-      // What it throws goes to people, behind the name of the file; a fault of the code is of a class of its own.
+      // Expected errors are of class Error. Bugs throw subclasses, such as TypeError.
       const plain = error instanceof Error && error.constructor === Error;
       if (!plain) throw error;
-      law(
-        /^[^\r\n]{1,999}$/.test(error.message),
-        "a refusal is one line, and no long one",
-        () => error.message,
-      );
+      law(/^[^\r\n]{1,999}$/.test(error.message), "an error is one short line", () => error.message);
       return;
     }
     for (const target of list.flatMap((group) => targetsOf(group, "/metrics"))) checkTarget(target);
@@ -72,20 +68,20 @@ export const subject: Subject = {
 
 function checkTarget(target: Target): void {
   for (const name of [target.job, target.replica, ...target.names]) {
-    law(isEncodableSegment(name), "a name can be a segment of a path", () => target);
+    law(isEncodableSegment(name), "a name is a valid path segment", () => target);
     encodeURIComponent(name);
   }
   for (const name of Object.keys(target.labels)) {
     law(
       /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name) && !name.startsWith("__"),
-      "labels can be given on",
+      "a label has a valid name",
       () => target,
     );
   }
   if (target.fetch.kind !== "http") return;
   for (const url of target.fetch.urls) {
     const { protocol, username, hash } = new URL(url);
-    law(/^https?:$/.test(protocol) && username === "" && hash === "", "a target can be asked", () => url);
+    law(/^https?:$/.test(protocol) && username === "" && hash === "", "a target has a valid URL", () => url);
   }
 }
 

@@ -13,7 +13,7 @@ MIIBtjCCAVugAwIBAgITBmyf1XSXNmY/Owua2eiedgPySjAKBggqhkjOPQQDAjA5
 -----END CERTIFICATE-----
 `;
 
-/** The web configuration: what it says, or lines that name the file, the key, and what is allowed. */
+/** The web configuration: settings, or one line per problem without secrets. */
 export const subject: Subject = {
   name: "web-config",
   seeds: () =>
