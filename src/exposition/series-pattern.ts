@@ -81,8 +81,9 @@ export class SeriesPattern {
       const limit = Math.min(room, view.byteLength - 8 - shift);
       // UTF-8 is never NaN (see ByteSink). Only zero has two encodings, and no value contains a NUL.
       while (pos <= limit && last.getFloat64(pos, true) === view.getFloat64(pos + shift, true)) pos += 8;
-      if (pos >= stop) break;
-      while (lastStart + ends[label]! <= pos) label++;
+      if (pos > stop) break;
+      // A value that ends exactly here may be longer in this series.
+      while (lastStart + ends[label]! < pos) label++;
       const value = lastStart + starts[label]!;
       // Compare the bytes left before the value in one step as well, together with earlier ones if they are fewer than 8.
       if (pos < value && value - 8 <= pos && value - 8 >= from && value + shift <= view.byteLength) {
