@@ -1,9 +1,9 @@
-// The ranks of the house, low to high. A file imports only from a lower rank or from its own folder.
-// Rooms that share a rank never import one another.
-const ranks = [
+// The layers of src, low to high. A file imports only from lower layers or from its own folder.
+// Folders that share a layer never import one another.
+const layers = [
   ["backoff", "bounded-map", "memory-budget"],
   ["model", "exposition", "address", "errors", "logging", "telemetry", "files"],
-  ["config", "deadline"],
+  ["config", "deadline", "listen", "archive"],
   ["discovery", "cache", "fetch"],
   ["scan", "replication", "server"],
   ["daemon"],
@@ -11,17 +11,17 @@ const ranks = [
   ["main"],
 ];
 
-const pathOf = (room) => `^src/${room}(/|\\.ts$)`;
+const pathOf = (folder) => `^src/${folder}(/|\\.ts$)`;
 
-const rankRules = ranks.flatMap((rooms, rank) =>
-  rooms.map((room) => ({
-    name: `${room}-imports-only-lower-ranks`,
+const layerRules = layers.flatMap((folders, layer) =>
+  folders.map((folder) => ({
+    name: `${folder}-imports-only-lower-layers`,
     severity: "error",
-    comment: `src/${room} may import its own files and ranks below it, nothing beside or above it.`,
-    from: { path: pathOf(room) },
+    comment: `src/${folder} may import its own files and lower layers only.`,
+    from: { path: pathOf(folder) },
     to: {
       path: "^src/",
-      pathNot: [pathOf(room), ...ranks.slice(0, rank).flat().map(pathOf)],
+      pathNot: [pathOf(folder), ...layers.slice(0, layer).flat().map(pathOf)],
     },
   })),
 );
@@ -39,25 +39,50 @@ const serverRules = Object.entries({
   to: { path: `^src/server/(${others.join("|")})/` },
 }));
 
+// Inside src/replication: replication.ts puts the folders together.
+const replicationRules = Object.entries({
+  ssh: ["wire", "sync", "peers"],
+  wire: ["ssh", "sync", "peers"],
+  sync: ["ssh", "peers"],
+}).map(([folder, others]) => ({
+  name: `replication-${folder}-imports-no-${others.join("-or-")}`,
+  severity: "error",
+  from: { path: `^src/replication/${folder}/` },
+  to: { path: `^src/replication/(${others.join("|")})/` },
+}));
+
 module.exports = {
   forbidden: [
-    ...rankRules,
+    ...layerRules,
     { name: "no-circular-imports", severity: "error", from: {}, to: { circular: true } },
     {
-      name: "every-file-has-a-rank",
+      name: "every-file-has-a-layer",
       severity: "error",
-      comment: "A new room needs a place in the ranks above.",
-      from: { path: "^src/", pathNot: ranks.flat().map(pathOf) },
+      comment: "Add a new folder to the layers above.",
+      from: { path: "^src/", pathNot: layers.flat().map(pathOf) },
       to: {},
     },
     {
-      name: "the-exposition-room-is-pure",
+      name: "exposition-and-model-are-pure",
       severity: "error",
       comment: "Bytes in, bytes out: the formats need no I/O.",
       from: { path: "^src/(exposition|model)/" },
       to: { dependencyTypes: ["core", "npm"], pathNot: "^buffer$" },
     },
     ...serverRules,
+    ...replicationRules,
+    {
+      name: "wire-and-sync-know-no-sockets",
+      severity: "error",
+      from: { path: "^src/replication/(wire|sync)/" },
+      to: { path: "^(net|tls|http|https|ssh2)$|node_modules/ssh2" },
+    },
+    {
+      name: "cache-knows-no-replication",
+      severity: "error",
+      from: { path: "^src/cache/" },
+      to: { path: "^src/replication/" },
+    },
     {
       name: "no-orphans",
       severity: "error",

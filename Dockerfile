@@ -2,9 +2,9 @@
 #
 #   docker build -t app-metrics-proxy .
 #
-# Nothing native is built: the same file makes the image for amd64 and arm64.
+# No native code is compiled: this file builds the image for amd64 and arm64.
 #
-# Behind a package mirror or a proxy with a CA of its own:
+# Behind a package mirror or a proxy with its own certificate authority:
 #
 #   docker build -t app-metrics-proxy \
 #     --build-arg NPM_CONFIG_REGISTRY=https://mirror.example/npm/ \
@@ -12,9 +12,9 @@
 
 FROM node:24-bookworm-slim AS packages
 WORKDIR /app
-# Empty: npm's own default.
+# Empty: npm's default.
 ARG NPM_CONFIG_REGISTRY=
-# PEM text of further certificates that npm trusts. It stays in this stage.
+# Additional certificates that npm trusts, in PEM format. They stay in this stage.
 ARG CA_CERTIFICATES=
 ENV NODE_EXTRA_CA_CERTS=/tmp/ca.pem
 RUN printf '%s\n' "$CA_CERTIFICATES" > /tmp/ca.pem
@@ -37,19 +37,19 @@ LABEL org.opencontainers.image.title="app-metrics-proxy" \
 WORKDIR /app
 COPY --from=packages /app/node_modules node_modules
 COPY --from=build /app/dist dist
-# The program reads its version from it.
+# The program reads its version from this file.
 COPY package.json ./
 ENV NODE_ENV=production \
     CACHE_DIR=/var/lib/app-metrics-proxy
-# For root without any capability as well as for the user of the image's own, 10001.
+# Writable for root without capabilities, and for user 10001.
 RUN install --directory --owner=10001 --group=0 --mode=0770 /var/lib/app-metrics-proxy
 VOLUME /var/lib/app-metrics-proxy
 EXPOSE 22 2137
-# It runs as root: on most machines only root and a group whose number differs from machine to machine may use
-# the Docker socket. Behind a socket proxy it runs as 10001 (`user: "10001"`).
+# Runs as root, because on most machines only root and a group whose id varies may use the Docker socket. With a socket
+# proxy, set `user: "10001"`.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 \
     CMD ["node", "/app/dist/main.js", "healthcheck"]
-# No program that it starts can gain privileges, which a stack file cannot ask of Swarm. A smaller young generation
-# than Node's own default: a third less memory for the same CPU.
+# No process can gain privileges; a stack file cannot set this for Swarm. A smaller young generation than Node's default
+# takes a third less memory and no more CPU time.
 ENTRYPOINT ["setpriv", "--no-new-privs", "node", "--max-semi-space-size=8", "/app/dist/main.js"]
 CMD ["serve"]

@@ -18,12 +18,12 @@ export default defineConfig({
           exclude: ["test/e2e/swarm.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 300_000,
-          // One engine, one machine: the files share it and run one after the other.
+          // All files use the Docker engine of this machine, so they run one after the other.
           fileParallelism: false,
         },
       },
       {
-        // Waits most of the time, and so runs beside the others.
+        // Waits most of the time, so it runs in parallel with the others.
         test: {
           name: "swarm",
           include: ["test/e2e/swarm.test.ts"],

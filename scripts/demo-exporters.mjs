@@ -1,13 +1,13 @@
-// Small exporters of this machine's own figures, read at each scrape: one server a subject, as on a real machine.
+// Small exporters with metrics of this machine, read at each scrape; one server per subject, as on a real machine.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import os from "node:os";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
 /**
- * Starts them on free ports of the loopback.
+ * Starts the exporters on free loopback ports.
  *
- * @returns their targets in Prometheus' file_sd form, and `stop`.
+ * @returns their targets in Prometheus' file_sd format, and `stop`.
  */
 export async function startExporters() {
   const exporters = await Promise.all(Object.entries(subjects).map(start));
@@ -60,7 +60,6 @@ async function memory() {
 }
 
 async function cpu() {
-  // The machine's clock ticks are hundredths of a second on all systems of today; node:os tells milliseconds.
   const lines = (await procLines("/proc/stat")) ?? [];
   const switches = lines.find((line) => line.startsWith("ctxt "));
   const seconds = os
@@ -70,9 +69,9 @@ async function cpu() {
     );
   const load = os.loadavg().map((value, at) => ({ labels: { minutes: [1, 5, 15][at] }, value }));
   return [
-    counter("machine_cpu_seconds_total", "Time that each CPU spent in each mode.", seconds),
-    gauge("machine_load_average", "Processes that ran or waited, on average.", load),
-    gauge("machine_uptime_seconds", "Time since this machine was started.", [{ value: os.uptime() }]),
+    counter("machine_cpu_seconds_total", "Seconds that each CPU spent in each mode.", seconds),
+    gauge("machine_load_average", "Average number of running or waiting processes.", load),
+    gauge("machine_uptime_seconds", "Seconds since this machine was started.", [{ value: os.uptime() }]),
     ...(switches
       ? [
           counter("machine_context_switches_total", "Context switches.", [
@@ -99,8 +98,8 @@ async function network() {
   }));
   return [
     gauge("machine_network_addresses", "Addresses of each network device.", addresses),
-    counter("machine_network_received_bytes_total", "Bytes that came in.", received),
-    counter("machine_network_sent_bytes_total", "Bytes that went out.", sent),
+    counter("machine_network_received_bytes_total", "Received bytes.", received),
+    counter("machine_network_sent_bytes_total", "Sent bytes.", sent),
   ];
 }
 
@@ -114,16 +113,16 @@ async function processFigures() {
     ([statistic, nanoseconds]) => ({ labels: { statistic }, value: nanoseconds / 1e9 }),
   );
   return [
-    counter("demo_process_cpu_seconds_total", "CPU time of the demo's own process.", [
+    counter("demo_process_cpu_seconds_total", "CPU time of the demo process.", [
       { labels: { mode: "user" }, value: user / 1e6 },
       { labels: { mode: "system" }, value: system / 1e6 },
     ]),
-    gauge("demo_process_memory_bytes", "Memory of the demo's own process by kind.", memory),
-    gauge("demo_process_event_loop_delay_seconds", "How late its timers fire.", delays),
+    gauge("demo_process_memory_bytes", "Memory of the demo process by kind.", memory),
+    gauge("demo_process_event_loop_delay_seconds", "Delay of its timers.", delays),
   ];
 }
 
-/** The lines of a file of the system's, or undefined where the system has none. */
+/** The lines of a file in /proc; undefined on systems without it. */
 async function procLines(path) {
   try {
     return (await readFile(path, "utf8")).split("\n");

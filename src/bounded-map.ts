@@ -1,4 +1,4 @@
-/** A map with a maximum number of entries: the least recently used one is removed to make room. */
+/** A map with a maximum number of entries: when it is full, the least recently used one is removed. */
 export class BoundedMap<K, V> {
   readonly #entries = new Map<K, V>();
 
@@ -16,7 +16,7 @@ export class BoundedMap<K, V> {
     return value;
   }
 
-  /** The value of `key`, which is created and added where there is none. Counts as a use. */
+  /** The value of `key`, which is created and added if there is none. Counts as a use. */
   getOrCreate(key: K, create: () => V): V {
     const known = this.get(key);
     if (known !== undefined) return known;
@@ -33,6 +33,11 @@ export class BoundedMap<K, V> {
       this.#entries.delete(leastRecentlyUsed);
       return;
     }
+  }
+
+  /** Least recently used first. */
+  values(): Iterable<V> {
+    return this.#entries.values();
   }
 
   delete(key: K): boolean {

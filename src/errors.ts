@@ -19,9 +19,6 @@ export class ConfigError extends AppError {
 /** A provider failed to list its targets. Its previous list stays valid. */
 export class DiscoveryError extends AppError {}
 
-/** A listener failed to start, for example because the port is in use. */
-export class ListenError extends AppError {}
-
 /** The messages of an error and its causes, in one line. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];

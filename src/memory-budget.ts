@@ -29,7 +29,7 @@ export class MemoryBudget {
   /**
    * Reserves memory. Where it does not fit, evictors are called until it does.
    *
-   * @returns false where it still does not fit; nothing is reserved then. More than `maxBytes` never fits and evicts
+   * @returns false if it still does not fit; then nothing is reserved. More than `maxBytes` never fits and evicts
    * nothing.
    */
   take(bytes: number): boolean {

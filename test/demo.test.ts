@@ -7,10 +7,10 @@ import { tempFolder } from "./support/temp-folder.js";
 
 const demo = join(import.meta.dirname, "../scripts/lib/demo.mjs");
 
-/** Each half of the exporters is one proxy's own. */
+/** The jobs of the exporters; each proxy scrapes half of them. */
 const names = ["memory", "cpu", "network", "demo-process"];
 
-it("the demo is a pair that answers for each other, also when one is stopped, and leaves nothing", {
+it("the demo starts two proxies that serve each other's metrics, even after one stops, and leaves no files", {
   timeout: 60_000,
 }, async () => {
   const folder = tempFolder();
@@ -26,18 +26,18 @@ it("the demo is a pair that answers for each other, also when one is stopped, an
     stdio: ["ignore", "pipe", "pipe"],
   });
   onTestFinished(() => void child.kill("SIGKILL"));
-  let told = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (told += chunk));
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
   const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(code ?? signal)));
   const statuses = (port: number) =>
     Promise.all(names.map(async (name) => (await fetch(`http://127.0.0.1:${port}/${name}/metrics`)).status));
 
-  await vi.waitFor(() => expect(told).toContain("Ctrl-C ends it all."), { timeout: 30_000 });
+  await vi.waitFor(() => expect(output).toContain("Press Ctrl-C to stop everything."), { timeout: 30_000 });
   expect(await statuses(port)).toEqual([200, 200, 200, 200]);
   expect(await statuses(port + 1)).toEqual([200, 200, 200, 200]);
 
-  process.kill(Number(/kill (\d+)/.exec(told)?.[1]), "SIGTERM");
-  await vi.waitFor(() => expect(told).toMatch(/^\[1\].*stopped/m), { timeout: 10_000 });
+  process.kill(Number(/kill (\d+)/.exec(output)?.[1]), "SIGTERM");
+  await vi.waitFor(() => expect(output).toMatch(/^\[1\].*stopped/m), { timeout: 10_000 });
   expect(await statuses(port + 1)).toEqual([200, 200, 200, 200]);
 
   child.kill("SIGINT");

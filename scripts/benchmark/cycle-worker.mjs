@@ -1,19 +1,26 @@
-// The proxy's own parts, put together as the daemon does it; a run is one cycle with all of it on disk.
+// The parts of the proxy, connected as in the daemon. A run is one cycle, until everything is on disk.
 import { Cache } from "../../dist/cache/cache.js";
-import { DiskStore } from "../../dist/cache/disk-store.js";
+import { DiskLog } from "../../dist/cache/disk-log.js";
+import { Publisher } from "../../dist/cache/publisher.js";
 import { readConfig } from "../../dist/config/config.js";
 import { createFileProvider } from "../../dist/discovery/file/provider.js";
 import { createLogger } from "../../dist/logging/create-logger.js";
+import { MemoryBudget } from "../../dist/memory-budget.js";
 import { systemClock as clock } from "../../dist/model/clock.js";
 import { createHttpScraper } from "../../dist/scan/http-scraper.js";
 import { Scanner } from "../../dist/scan/scanner.js";
 import { createTelemetry } from "../../dist/telemetry.js";
-import { answerRuns } from "./worker.mjs";
+import { handleRuns } from "./worker.mjs";
 
 const config = readConfig(process.env);
 const logger = createLogger({ level: "error", format: "json" });
-const store = new DiskStore({ folder: config.cacheDir, clock, logger, maxBytes: config.scrapeMaxBytes });
-const cache = new Cache({ clock, staleAfter: config.staleAfter, store });
+const budget = new MemoryBudget(config.memoryMaxBytes);
+const common = { clock, logger, budget, history: config.history };
+const cache = new Cache({ ...common, staleAfter: config.staleAfter });
+budget.addEvictor((bytes) => cache.evict(bytes));
+const log = new DiskLog({ ...common, folder: config.cacheDir, cache, maxScrapeBytes: config.scrapeMaxBytes });
+await log.load();
+cache.addListener({ onComplete: (held) => log.append(held) });
 const scanner = new Scanner({
   providers: [createFileProvider({ path: config.targetsFile, defaultPath: config.metricsPath })],
   scraper: createHttpScraper({
@@ -22,21 +29,26 @@ const scanner = new Scanner({
     maxBytes: config.scrapeMaxBytes,
     userAgent: "app-metrics-proxy/benchmark",
   }),
-  cache,
+  publisher: new Publisher({
+    ...common,
+    cache,
+    origin: () => "benchmark",
+    instance: "benchmark",
+    travels: () => true,
+  }),
   clock,
   logger,
   telemetry: createTelemetry("benchmark"),
   interval: config.scrapeInterval,
   concurrency: config.scrapeConcurrency,
-  node: () => "benchmark",
   signal: new AbortController().signal,
 });
-cache.restore(await store.load());
 
-answerRuns(async () => {
+handleRuns(async () => {
   const begun = clock.now();
   await scanner.cycle();
-  await store.flush();
+  cache.expire();
+  await log.written();
   const fresh = cache.all().filter(({ scrapedAt }) => scrapedAt >= begun);
   return { entries: fresh.length, samples: fresh.reduce((sum, { samples }) => sum + samples, 0) };
 });

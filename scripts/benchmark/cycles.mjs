@@ -1,11 +1,11 @@
-// Cycles of the proxy's own parts, in turns with bare fetches of the same bodies.
+// Scan cycles of the proxy, in turns with bare fetches of the same expositions.
 import { join } from "node:path";
 import { median } from "./report.mjs";
 import { peakMemory, startWorker } from "./worker.mjs";
 
 const warmUps = 5;
 
-/** Measures `count` cycles. Between two runs all texts change, outside of the measured processes. */
+/** Measures `count` cycles. All expositions change between two runs, outside of the measured processes. */
 export async function measureCycles({ targets, folder, count, samples, onExit, profile }) {
   const settings = {
     TARGETS_FILE: targets.targetsFile,
@@ -24,7 +24,7 @@ export async function measureCycles({ targets, folder, count, samples, onExit, p
     const fetched = await bare.run();
     const cycle = await proxy.run();
     if (cycle.entries !== targets.urls.length || cycle.samples !== samples) {
-      throw new Error(`a cycle brought only ${cycle.entries} entries with ${cycle.samples} samples`);
+      throw new Error(`a cycle produced only ${cycle.entries} scrapes with ${cycle.samples} samples`);
     }
     if (round < warmUps) continue;
     cycles.push(cycle);

@@ -1,4 +1,4 @@
-// The program as users run it: `app-metrics-proxy serve` in a process of its own.
+// The program as users run it: `app-metrics-proxy serve` in its own process.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { cpuTime, peakMemory } from "./worker.mjs";
 
 const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
-/** Starts it on the targets and waits for the end of its first scan. */
+/** Starts the daemon with these targets, and waits for the end of its first scan. */
 export async function startDaemon({ targets, folder, interval, onExit, scheme = "http", settings = {} }) {
   const child = spawn(process.execPath, [program, "serve"], {
     env: {
@@ -21,7 +21,7 @@ export async function startDaemon({ targets, folder, interval, onExit, scheme = 
       LISTEN_ADDRESS: "127.0.0.1:0",
       LOG_LEVEL: "info",
       LOG_FORMAT: "json",
-      // Where an engine runs on this machine, its containers are none of our targets.
+      // Ignores a Docker engine on this machine.
       DOCKER_HOST: "unix:///nonexistent/docker.sock",
       ...settings,
     },
@@ -38,7 +38,7 @@ export async function startDaemon({ targets, folder, interval, onExit, scheme = 
   return { url, pid: child.pid, stop };
 }
 
-/** Lets the daemon scan `count` times at its own pace, the texts changing between the scans. */
+/** Measures `count` scans of the daemon with its own schedule. The expositions change between the scans. */
 export async function measureDaemon({ targets, folder, count, onExit }) {
   const interval = 2;
   const daemon = await startDaemon({ targets, folder, interval, onExit });
@@ -54,7 +54,7 @@ export async function measureDaemon({ targets, folder, count, onExit }) {
   return { interval, scans, wall: (after.seconds - before.seconds) / scans, cpu: cpu / scans, peak };
 }
 
-/** Scans begin at whole multiples of the interval; we come in between, and ask the daemon for nothing. */
+/** Scans start at multiples of the interval: changes the expositions in between, without a request to the daemon. */
 async function letScan(targets, interval, count) {
   const milliseconds = interval * 1000;
   for (let scan = 0; scan < count; scan++) {
@@ -78,7 +78,7 @@ async function scanFigures(url) {
   return { seconds: value("scan_duration_seconds_sum"), count: value("scan_duration_seconds_count") };
 }
 
-/** The port that the daemon's log tells. What it logs later is dropped, unless it ends too early. */
+/** The port, from the daemon's log. The rest of the log is dropped, unless the daemon ends. */
 async function portOf(child) {
   const lines = [];
   for await (const line of createInterface({ input: child.stderr })) {
@@ -87,5 +87,5 @@ async function portOf(child) {
     child.stderr.resume();
     return JSON.parse(line).port;
   }
-  throw new Error(`the proxy does not start:\n${lines.join("\n")}`);
+  throw new Error(`the proxy did not start:\n${lines.join("\n")}`);
 }

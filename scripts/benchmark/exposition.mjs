@@ -1,4 +1,4 @@
-// The text of one target: 1,000 series of a web service in about 97 kB, 10 kB when gzipped.
+// The exposition of one target: 1,000 series of a web service in about 97 kB, 10 kB gzipped.
 
 const routes = [
   "/api/v1/orders",
@@ -24,8 +24,8 @@ const pools = ["primary", "replica-a", "replica-b"];
 const statuses = ["200", "201", "204", "301", "304", "400", "401", "403", "404", "409", "422", "429", "500"];
 
 /**
- * @param target number of the target: each has values of its own.
- * @param moment number of the moment: counters rise, gauges move, from moment to moment.
+ * @param target number of the target; the values differ from target to target.
+ * @param moment number of the moment; counters rise and gauges change from moment to moment.
  */
 export function exposition(target, moment) {
   const random = randomNumbers(target * 7919 + 1);
@@ -86,7 +86,7 @@ export function exposition(target, moment) {
   return `${lines.join("\n")}\n`;
 }
 
-/** The same numbers for the same seed (mulberry32), from 0 to below 1. */
+/** Pseudorandom numbers from 0 up to 1 (mulberry32), the same for the same seed. */
 function randomNumbers(seed) {
   let state = seed >>> 0;
   return () => {

@@ -1,4 +1,4 @@
-// The measure for serving: Express handlers that do nothing but send given bytes.
+// The baseline for serving: Express handlers that only send given bytes.
 import { readFileSync } from "node:fs";
 import express from "express";
 
@@ -6,13 +6,13 @@ const { BODY, CONTENT_TYPE, HANDLER } = process.env;
 const bytes = readFileSync(BODY);
 
 const handlers = {
-  /** As one writes it: Express adds length and ETag. */
+  /** The usual way: Express adds Content-Length and ETag. */
   send(_request, response) {
     response.set("Content-Type", CONTENT_TYPE);
     response.set("Content-Encoding", "gzip");
     response.send(bytes);
   },
-  /** With as little of Express as there is. */
+  /** With as little of Express as possible. */
   end(_request, response) {
     response.setHeader("Content-Type", CONTENT_TYPE);
     response.setHeader("Content-Encoding", "gzip");

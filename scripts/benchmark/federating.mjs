@@ -1,4 +1,4 @@
-// /federate over all targets, in turns with a Pushgateway that holds the same samples.
+// /federate with all targets, in turns with a Pushgateway that has the same samples.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -9,12 +9,12 @@ import { freePort } from "./free-port.mjs";
 import { median } from "./report.mjs";
 import { peakMemory } from "./worker.mjs";
 
-/** Measures `rounds` answers of each, plain and packed. */
+/** Measures `rounds` responses of each, plain and gzipped. */
 export async function measureFederating({ targets, folder, rounds, onExit }) {
   const daemon = await startDaemon({ targets, folder, interval: 3600, onExit });
   const gateway = await startPushgateway(onExit);
   await push(targets, gateway.url);
-  // Peak memory counts from here on; what the first scan took is not part of the answer.
+  // Peak memory is measured from here, without the first scan.
   await sleep(2000);
   const idle = memory(daemon.pid);
   resetPeak(daemon.pid);
@@ -24,8 +24,8 @@ export async function measureFederating({ targets, folder, rounds, onExit }) {
     const ours = [];
     const theirs = [];
     for (let round = 0; round <= rounds; round++) {
-      const one = await answer(`${daemon.url}/federate`, encoding);
-      const other = await answer(`${gateway.url}/metrics`, encoding);
+      const one = await readResponse(`${daemon.url}/federate`, encoding);
+      const other = await readResponse(`${gateway.url}/metrics`, encoding);
       // The first round warms up.
       if (round === 0) continue;
       ours.push(one);
@@ -45,12 +45,12 @@ export async function measureFederating({ targets, folder, rounds, onExit }) {
   return { ...figures, aboveIdle };
 }
 
-/** Reads an answer to its end and forgets it. Times in seconds. */
-async function answer(url, encoding) {
+/** Reads a response and discards it. Times in seconds. */
+async function readResponse(url, encoding) {
   const begun = performance.now();
   const request = get(url, { agent: false, headers: { "accept-encoding": encoding } });
   const [response] = await once(request, "response");
-  if (response.statusCode !== 200) throw new Error(`${url} answers ${response.statusCode}`);
+  if (response.statusCode !== 200) throw new Error(`${url}: status ${response.statusCode}`);
   let firstByte;
   let bytes = 0;
   for await (const chunk of response) {
@@ -66,9 +66,9 @@ async function startPushgateway(onExit) {
     "prometheus-pushgateway",
     [
       `--web.listen-address=127.0.0.1:${port}`,
-      // Debian's would keep what it holds on disk, from one run to the next.
+      // Debian's default stores the samples on disk, from one run to the next.
       "--persistence.file=",
-      // At each push it would look at all that it holds: a thousand pushes would take an hour.
+      // The check reads all samples at each push: a thousand pushes would take an hour.
       "--push.disable-consistency-check",
     ],
     { stdio: "ignore" },
@@ -84,19 +84,19 @@ async function startPushgateway(onExit) {
     if ((await fetch(`${url}/-/ready`).catch(() => undefined))?.ok) return { url, stop };
     await sleep(100);
   }
-  throw new Error("the Pushgateway does not start");
+  throw new Error("Pushgateway did not start");
 }
 
-/** Gives the Pushgateway the texts that the targets have at the moment, one group each. */
+/** Pushes the current exposition of each target to the Pushgateway, as one group each. */
 async function push(targets, url) {
   for (const [index, target] of targets.urls.entries()) {
     const body = await (await fetch(target, { headers: { "accept-encoding": "gzip" } })).text();
     const response = await fetch(`${url}/metrics/job/bench/instance/${index}`, { method: "PUT", body });
-    if (!response.ok) throw new Error(`the Pushgateway refuses a text: ${await response.text()}`);
+    if (!response.ok) throw new Error(`Pushgateway rejected an exposition: ${await response.text()}`);
   }
 }
 
-/** Lets the kernel count the most resident memory anew (proc(5), clear_refs). */
+/** Resets the peak of resident memory (proc(5), clear_refs). */
 function resetPeak(pid) {
   writeFileSync(`/proc/${pid}/clear_refs`, "5");
 }

@@ -1,8 +1,8 @@
-// The measure for a cycle: a run only fetches all bodies, with the same client, headers and number at once.
+// The baseline for a cycle: a run only fetches all bodies, with the same client, headers and concurrency.
 import pLimit from "p-limit";
 import { Agent, request } from "undici";
 import { acceptHeader } from "../../dist/exposition/format.js";
-import { answerRuns } from "./worker.mjs";
+import { handleRuns } from "./worker.mjs";
 
 const urls = process.env.URLS.split(" ");
 const limit = pLimit(Number(process.env.CONCURRENCY));
@@ -14,7 +14,7 @@ async function fetchBody(url) {
   return (await body.arrayBuffer()).byteLength;
 }
 
-answerRuns(async () => {
+handleRuns(async () => {
   const sizes = await Promise.all(urls.map((url) => limit(fetchBody, url)));
   return { bytes: sizes.reduce((sum, size) => sum + size, 0) };
 });

@@ -1,19 +1,19 @@
-// What replication costs a node as their number grows, with three managers that do the work.
+// The cost of replication per node, by the number of nodes; three of them are managers.
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { median } from "./report.mjs";
-import { ask, startNodes } from "./swarm-node.mjs";
+import { call, startNodes } from "./swarm-node.mjs";
 
 export const managers = 3;
 export const targetsEach = 20;
 const warmUps = 2;
-/** What is still under way after a cycle, such as writing and collecting garbage, counts for it, too. */
+/** Milliseconds after a cycle in which unfinished work, such as disk writes and garbage collection, counts for it. */
 const settleMs = 1000;
 
 /**
- * Measures swarms of these sizes, once for each value of REPLICATE_TO: `count` cycles in which all texts change, and
- * some in which none does. As many processes as nodes share this machine's cores: until when all have all tells
- * little of a real swarm, CPU time and bytes do.
+ * Measures swarms of these sizes, once for each value of REPLICATE_TO: `count` cycles in which all scrapes change, and as
+ * many in which none does. All nodes share the cores of this machine, so the wall time does not apply to a real swarm;
+ * CPU time and bytes do.
  */
 export async function measureGrowth({ sizes, ...options }) {
   const rows = [];
@@ -29,7 +29,7 @@ async function measureSwarm({ targets, folder, size, replicateTo, count, samples
     nodes: indices.map((index) => ({
       targets: Array.from({ length: targetsEach }, (_, target) => index * targetsEach + target),
       manager: index < managers,
-      peers: index < managers ? indices.filter((peer) => peer !== index) : [],
+      peers: indices.filter((peer) => peer !== index),
     })),
     settings: { folder: targets.folder, samples, replicateTo, staleAfter: 600 },
     cacheDirOf: (index) => join(folder, `growing-${replicateTo}-${size}`, String(index)),
@@ -38,7 +38,7 @@ async function measureSwarm({ targets, folder, size, replicateTo, count, samples
   const receivers = replicateTo === "all" ? all : all.slice(0, managers);
   const changed = [];
   for (let round = 0; round < warmUps + count; round++) {
-    await ask(all, "read", round % targets.moments);
+    await call(all, "read", round % targets.moments);
     const cycle = await oneCycle(all, receivers);
     if (round >= warmUps) changed.push(cycle);
   }
@@ -49,36 +49,32 @@ async function measureSwarm({ targets, folder, size, replicateTo, count, samples
   }
   await stop();
   const others = size - managers;
-  const pairs = managers * others + (managers * (managers - 1)) / 2;
+  const pairs =
+    replicateTo === "all" ? (size * (size - 1)) / 2 : managers * others + (managers * (managers - 1)) / 2;
   return {
     replicateTo,
     size,
     wall: median(changed.map(({ wall }) => wall)),
     manager: middleOf(changed.map(({ spent }) => meanOf(spent.slice(0, managers)))),
     ...(others > 0 ? { worker: middleOf(changed.map(({ spent }) => meanOf(spent.slice(managers)))) } : {}),
-    /** Bytes between two nodes that talk to each other, both ways. */
+    /** Bytes on one link, both directions. */
     unchangedBytes: median(
       unchanged.map(({ spent }) => spent.reduce((sum, node) => sum + node.out, 0) / pairs),
     ),
   };
 }
 
-/** Lets all nodes scan, and those that may have all get it. */
+/** All nodes publish; ends when the receivers have everything. */
 async function oneCycle(all, receivers) {
-  const versions = await ask(all, "put");
-  // Writing to the disk is part of the scan; only what replication adds is to be measured.
-  await ask(all, "flush");
   await sleep(settleMs);
-  const before = await ask(all, "figures");
-  const begun = await all[0].ask("now");
-  const cycling = ask(all, "cycle");
-  const arrived = await ask(receivers, "has", versions);
-  await cycling;
-  await ask(all, "flush");
+  const before = await call(all, "figures");
+  const published = await call(all, "publish");
+  const begun = Math.min(...published.map(({ at }) => at));
+  const arrived = await call(receivers, "has", published);
   await sleep(settleMs);
-  const after = await ask(all, "figures");
+  const after = await call(all, "figures");
   const apart = after.flatMap((node) => node.apart);
-  if (apart.length > 0) throw new Error(["a peer could not be reached", ...apart].join("\n"));
+  if (apart.length > 0) throw new Error(["some peers were not connected", ...apart].join("\n"));
   return {
     wall: Math.max(...arrived) - begun,
     spent: after.map((one, index) => ({

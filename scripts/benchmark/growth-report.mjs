@@ -1,4 +1,4 @@
-// What replication costs as the swarm grows, as a table and as a plot.
+// The cost of replication by the size of the swarm, as a table and as a plot.
 import { managers, targetsEach } from "./growing.mjs";
 import { plot } from "./plot.mjs";
 import { megabytes, table } from "./report.mjs";
@@ -23,7 +23,7 @@ const lines = [
   },
 ];
 
-/** @param rows what measureGrowth found. @returns an SVG. */
+/** @param rows the result of measureGrowth. @returns an SVG. */
 export function drawGrowth(rows) {
   const of = (value) =>
     lines.map(({ role, replicateTo }) =>
@@ -32,20 +32,20 @@ export function drawGrowth(rows) {
         .map((row) => [row.size, value(row[role])]),
     );
   return plot({
-    title: `CPU time and bytes of a node in one cycle, by the number of nodes with ${targetsEach} targets each`,
+    title: `CPU time and bytes per node and cycle, by number of nodes with ${targetsEach} targets each`,
     series: lines,
     xTitle: "nodes",
     panels: [
-      { title: "CPU a node a cycle, ms", lines: of(({ cpu }) => cpu * 1000) },
+      { title: "CPU per node and cycle, ms", lines: of(({ cpu }) => cpu * 1000) },
       {
-        title: "Bytes on the wire a node a cycle, in and out, MB",
+        title: "Bytes on the wire per node and cycle, in and out, MB",
         lines: of((node) => (node.in + node.out) / 1e6),
       },
     ],
   });
 }
 
-/** @param rows what measureGrowth found. */
+/** @param rows the result of measureGrowth. */
 export function tableOfGrowth(rows) {
   const milliseconds = (value) => `${Math.round(value * 1000)} ms`;
   const mega = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
@@ -64,8 +64,8 @@ export function tableOfGrowth(rows) {
       "in",
       "out",
       "memory",
-      "all there",
-      "unchanged, a peer",
+      "complete after",
+      "unchanged, per peer",
     ],
     ...rows.map(({ replicateTo, size, manager, worker, wall, unchangedBytes }) => [
       `${replicateTo}, ${size} (${managers} managers)`,

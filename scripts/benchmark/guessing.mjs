@@ -1,4 +1,4 @@
-// Scrapes with the right password while curl tries wrong ones, each in a process of its own, over TLS.
+// Scrapes over TLS with the right password while curl, in another process, tries wrong ones.
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const authorization = `Basic ${Buffer.from("prometheus:the right one").toString("base64")}`;
 const batch = 1000;
 
-/** Measures for `seconds` without, then with guesses. */
+/** Measures for `seconds` without wrong passwords, then with them. */
 export async function measureGuessing({ targets, folder, seconds, onExit }) {
   const daemon = await startDaemon({
     targets,
@@ -44,7 +44,7 @@ export async function measureGuessing({ targets, folder, seconds, onExit }) {
   return { quiet, guessed, guesses, checks };
 }
 
-/** A thousand wrong passwords, each another one, 20 at once. */
+/** Sends a thousand different wrong passwords, 20 at a time. */
 async function guess(url, folder, first) {
   const options = ['output = "/dev/null"', "insecure", "silent", 'write-out = "%{http_code}\\n"'];
   const requests = Array.from({ length: batch }, (_, number) =>
@@ -57,7 +57,7 @@ async function guess(url, folder, first) {
     .trim()
     .split("\n")
     .filter((status) => status !== "401" && status !== "429");
-  if (wrong.length > 0) throw new Error(`guesses were answered with ${[...new Set(wrong)]}`);
+  if (wrong.length > 0) throw new Error(`unexpected status for wrong passwords: ${[...new Set(wrong)]}`);
 }
 
 async function passwordChecks(url) {

@@ -1,5 +1,5 @@
-// main.mjs [--replication] [--profile]: measures and prints tables. With --replication only that, and its plot goes
-// into img/. With --profile Node writes CPU profiles of the cycles, or of the three nodes.
+// main.mjs [--replication] [--profile]: measures, prints tables, and writes the plot of replication to img/.
+// --replication: only replication. --profile: Node writes CPU profiles of the cycles, or of the three nodes.
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -40,7 +40,7 @@ try {
 process.exit(interrupt.signal.aborted ? 1 : 0);
 
 async function measure() {
-  tell(`making ${count} targets of ${series} series`);
+  logStep(`creating ${count} targets of ${series} series`);
   const place = join(folder, "targets");
   await mkdir(place);
   const { signal } = interrupt;
@@ -52,18 +52,18 @@ async function measure() {
 
 async function measureOneNode(options) {
   const { targets } = options;
-  tell("cycles of the proxy's parts, in turns with bare fetches");
+  logStep("scan cycles, in turns with bare fetches");
   const cycles = await measureCycles({ ...options, count: 10, samples: count * series, profile });
   if (profile) return;
-  tell("the daemon at its own pace");
+  logStep("the daemon with its own schedule");
   const daemon = await measureDaemon({ ...options, count: 8 });
-  tell("serving, in turns with bare Express handlers");
+  logStep("serving, in turns with bare Express handlers");
   const serving = await measureServing({ ...options, rounds, seconds: 2 });
-  tell("merging");
+  logStep("merging");
   const merging = await measureMerging({ count: 20, onExit });
-  tell("federating, in turns with a Pushgateway");
+  logStep("federating, in turns with a Pushgateway");
   const federating = await measureFederating({ ...options, rounds: 2 });
-  tell("scraping while somebody guesses passwords");
+  logStep("scraping during a password attack");
   const guessing = await measureGuessing({ ...options, seconds: 5 });
   print(targets, cycles, daemon, serving);
   printSeveral(merging, federating);
@@ -71,15 +71,15 @@ async function measureOneNode(options) {
 }
 
 async function measureReplication(options) {
-  tell("replication among three nodes");
+  logStep("replication between three nodes");
   const replicating = await measureReplicating({ ...options, count: 10, samples: series, profile });
   if (profile) return;
   console.log(`${onlyReplication ? `\n${machine()}\n\n` : ""}${tableOfReplicating(replicating)}\n`);
-  tell("replication among 3, 10 and 30 nodes");
+  logStep("replication between 3, 10 and 30 nodes");
   const growth = await measureGrowth({ ...options, sizes: [3, 10, 30], count: 3, samples: series });
   console.log(`${tableOfGrowth(growth)}\n`);
   await writeFile(picture, drawGrowth(growth));
-  tell(`the plot is in ${picture}`);
+  logStep(`plot written to ${picture}`);
 }
 
 function print({ size }, cycles, daemon, serving) {
@@ -97,22 +97,17 @@ function print({ size }, cycles, daemon, serving) {
 ${machine()}
 
 ${count} targets of ${series} series on loopback, one nginx: ${kilobytes(size.text)} of text, ${kilobytes(size.gzip)} gzipped.
-All texts change before every cycle. A cycle: scrape, check, keep in memory and on disk.
+All expositions change before every cycle. A cycle: scrape, validate, store in memory and on disk.
 
 ${table([
   ["a warm cycle", "wall", "CPU", "peak memory"],
-  [
-    `the proxy's parts, median of ${cycles.count}`,
-    seconds(wall.median),
-    seconds(cpu.median),
-    megabytes(cycles.peak),
-  ],
-  ["  the least of them", seconds(wall.least), seconds(cpu.least), ""],
-  ["only fetching, the same client, median", seconds(fetchWall.median), seconds(fetchCpu.median), ""],
-  ["  the least of them", seconds(fetchWall.least), seconds(fetchCpu.least), ""],
+  [`the proxy, median of ${cycles.count}`, seconds(wall.median), seconds(cpu.median), megabytes(cycles.peak)],
+  ["  minimum", seconds(wall.least), seconds(cpu.least), ""],
+  ["only fetching with the same client, median", seconds(fetchWall.median), seconds(fetchCpu.median), ""],
+  ["  minimum", seconds(fetchWall.least), seconds(fetchCpu.least), ""],
   ["proxy / only fetching", ratio(wall.median / fetchWall.median), ratio(cpu.median / fetchCpu.median), ""],
   [
-    `the daemon, mean of ${daemon.scans} (wall: without the disk)`,
+    `the daemon, mean of ${daemon.scans} (wall time without the disk)`,
     seconds(daemon.wall),
     seconds(daemon.cpu),
     megabytes(daemon.peak),
@@ -122,8 +117,8 @@ ${table([
 Serving ${kilobytes(serving.bytes)} of gzip to ${connections} connections, in turns, medians of ${rounds} rounds:
 
 ${table([
-  ["", "requests", "CPU each", "proxy / this", "CPU proxy / this"],
-  served("the proxy, from its cache", ours),
+  ["", "requests", "CPU per request", "proxy / handler", "CPU proxy / handler"],
+  served("the proxy, from the cache", ours),
   served("an Express handler: res.set, res.send", send),
   served("an Express handler: res.setHeader, res.end", end),
 ])}
@@ -133,20 +128,20 @@ ${table([
 function printGuessing({ quiet, guessed, guesses, checks }) {
   const millis = (value) => `${(value * 1000).toFixed(1)} ms`;
   const row = (what, { scrapes, median, p99 }) => [what, String(scrapes), millis(median), millis(p99)];
-  console.log(`Scrapes over TLS with a known password, alone and while curl tries wrong ones:
+  console.log(`Scrapes over TLS with a known password, alone and while curl tries wrong passwords:
 
 ${table([
   ["", "scrapes", "median", "99th percentile"],
   row("alone", quiet),
-  row(`with ${guesses} guesses, ${checks} of them checked with bcrypt`, guessed),
-  ["guessed / alone", "", ratio(guessed.median / quiet.median), ratio(guessed.p99 / quiet.p99)],
+  row(`with ${guesses} wrong passwords, ${checks} of them checked with bcrypt`, guessed),
+  ["attacked / alone", "", ratio(guessed.median / quiet.median), ratio(guessed.p99 / quiet.p99)],
 ])}
 `);
 }
 
 function printSeveral({ first, packing, again }, { identity, gzip, aboveIdle }) {
   const millis = (value) => `${(value * 1000).toFixed(1)} ms`;
-  const answer = (what, { firstByte, total, bytes, gatewayTotal, ratio: ours }) => [
+  const response = (what, { firstByte, total, bytes, gatewayTotal, ratio: ours }) => [
     what,
     megabytes(bytes),
     millis(firstByte),
@@ -154,25 +149,25 @@ function printSeveral({ first, packing, again }, { identity, gzip, aboveIdle }) 
     seconds(gatewayTotal),
     ratio(ours),
   ];
-  console.log(`A merge of ${replicas} replicas of ${series} series, CPU:
+  console.log(`Merging ${replicas} replicas of ${series} series, CPU time:
 
 ${table([
-  ["", "median", "least"],
-  ["inflated and merged, texts new each time", millis(first.median), millis(first.least)],
-  ["packed for clients that take gzip", millis(packing.median), millis(packing.least)],
-  ["the same answer again", millis(again.median), millis(again.least)],
+  ["", "median", "minimum"],
+  ["inflated and merged, new scrapes each time", millis(first.median), millis(first.least)],
+  ["compressed for clients that accept gzip", millis(packing.median), millis(packing.least)],
+  ["the same response again", millis(again.median), millis(again.least)],
 ])}
 
 /federate over ${count} targets of ${series} series; process memory at most ${megabytes(aboveIdle)} above idle:
 
 ${table([
-  ["", "size", "first byte", "total", "a Pushgateway's total", "proxy / Pushgateway"],
-  answer("plain", identity),
-  answer("gzip", gzip),
+  ["", "size", "first byte", "total", "total of a Pushgateway", "proxy / Pushgateway"],
+  response("plain", identity),
+  response("gzip", gzip),
 ])}
 `);
 }
 
-function tell(text) {
+function logStep(text) {
   console.error(`==> ${text}`);
 }

@@ -1,10 +1,10 @@
-// Merges the replicas of one service as the server does, with texts that are new at each run.
+// Merges the replicas of one service as the server does, with new scrapes at each run.
 import { gzipSync } from "node:zlib";
 import { MemoryBudget } from "../../dist/memory-budget.js";
 import { PreparedResponses } from "../../dist/server/responses/prepared-responses.js";
 import { exposition } from "./exposition.mjs";
 import { contentType } from "./targets.mjs";
-import { answerRuns } from "./worker.mjs";
+import { handleRuns } from "./worker.mjs";
 
 const replicas = Number(process.env.REPLICAS);
 const moments = [0, 1].map((moment) =>
@@ -20,7 +20,7 @@ const responses = new PreparedResponses(
   new MemoryBudget(512 * 1024 * 1024),
 );
 
-answerRuns(async () => {
+handleRuns(async () => {
   current = moments[run++ % 2].map((text, replica) => ({
     ...text,
     id: `replica-${replica}`,
@@ -34,7 +34,7 @@ answerRuns(async () => {
   return { first, packing, again };
 });
 
-/** CPU time of some work in seconds, threads included. */
+/** CPU time of some work in seconds, including threads. */
 async function cost(work) {
   const before = process.cpuUsage();
   await work();

@@ -1,10 +1,10 @@
-// One merge of many replicas of a service.
+// Merges of many replicas of a service.
 import { median } from "./report.mjs";
 import { startWorker } from "./worker.mjs";
 
 export const replicas = 100;
 
-/** Measures `count` merges when warm: CPU seconds of the merge, of packing it, and of the same answer again. */
+/** Measures `count` merges after a warm-up: CPU seconds to merge, to compress, and for the same response again. */
 export async function measureMerging({ count, onExit }) {
   const worker = await startWorker("merge-worker.mjs", { REPLICAS: String(replicas) });
   onExit(worker.stop);

@@ -1,4 +1,4 @@
-// Lines over the number of nodes, as an SVG that needs nothing else.
+// Line plots as a self-contained SVG.
 
 const panelWidth = 400;
 const pictureHeight = 376;
@@ -10,11 +10,11 @@ const ink = "#1e2a3a";
 const faint = "#5b6474";
 
 /**
- * @param title what the picture shows, for those who cannot see it.
- * @param series of each line its `name`, `color`, and whether it is `dashed`.
- * @param panels of each its `title`, and for each series its points `[x, y]`; none where a series has none.
- * @param xTitle what x counts.
- * @returns the text of the file.
+ * @param title describes the picture for screen readers.
+ * @param series the lines: `name`, `color`, and whether it is `dashed`.
+ * @param panels `title`, and in `lines` the points `[x, y]` of each series, which may be empty.
+ * @param xTitle the title of the x axis.
+ * @returns the SVG.
  */
 export function plot({ title, series, panels, xTitle }) {
   const width = panels.length * panelWidth;
@@ -77,7 +77,7 @@ function stroke({ color, dashed }) {
   return `fill="none" stroke="${color}" stroke-width="2.2"${dashed ? ' stroke-dasharray="6 4"' : ""}`;
 }
 
-/** Four to six round numbers from 0 to above `most`. */
+/** Four to six round numbers, from 0 to at least `most`. */
 function ticksUpTo(most) {
   const rough = most / 4;
   const unit = 10 ** Math.floor(Math.log10(rough));

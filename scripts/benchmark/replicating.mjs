@@ -1,16 +1,16 @@
-// Replication of what one node has scraped to two others.
+// Replication of the scrapes of one node to two others.
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { median } from "./report.mjs";
-import { ask, startNodes } from "./swarm-node.mjs";
+import { call, startNodes } from "./swarm-node.mjs";
 
 const warmUps = 3;
-/** What is still under way after a cycle, such as writing and collecting garbage, counts for it, too. */
+/** Milliseconds after a cycle in which unfinished work, such as disk writes and garbage collection, counts for it. */
 const settleMs = 300;
 
 /**
- * Three equal nodes, as with PEERS; one has all targets. Measures `count` cycles in which all texts change, then as
- * many in which none does. In each the two nodes without targets begin, since their scans take no time.
+ * Three equal nodes, as with PEERS; one has all targets. Measures `count` cycles in which all scrapes change, then as
+ * many in which none does.
  */
 export async function measureReplicating({ targets, folder, count, samples, onExit, profile }) {
   const { all, stop } = await startNodes({
@@ -28,7 +28,7 @@ export async function measureReplicating({ targets, folder, count, samples, onEx
   const changed = [];
   const unchanged = [];
   for (let round = 0; round < warmUps + count; round++) {
-    const gzipBytes = await origin.ask("read", round % targets.moments);
+    const gzipBytes = await origin.call("read", round % targets.moments);
     const cycle = await oneCycle(origin, receivers);
     if (round >= warmUps) changed.push({ ...cycle, ratio: cycle.bytes / gzipBytes });
   }
@@ -36,28 +36,21 @@ export async function measureReplicating({ targets, folder, count, samples, onEx
     const cycle = await oneCycle(origin, receivers);
     if (round >= 1) unchanged.push(cycle);
   }
-  const { entries } = await receivers[0].ask("figures");
-  if (entries !== targets.urls.length) throw new Error(`a receiver has ${entries} entries`);
+  const { entries } = await receivers[0].call("figures");
+  if (entries !== targets.urls.length) throw new Error(`a receiver has ${entries} scrapes`);
   await stop();
   return { changed: middleOf(changed), unchanged: middleOf(unchanged), count };
 }
 
-/** Seconds, and bytes on the wire both ways between the origin and one of the others. */
+/** Measures seconds, and the bytes of one link in both directions. */
 async function oneCycle(origin, receivers) {
   const all = [origin, ...receivers];
-  await ask(receivers, "cycle");
-  const version = await origin.ask("put");
-  // Writing to the disk is part of the scan; only what replication adds is to be measured.
-  await origin.ask("flush");
   await sleep(settleMs);
-  const before = await ask(all, "figures");
-  const begun = await origin.ask("now");
-  const arrived = ask(receivers, "has", [version]);
-  await origin.ask("cycle");
-  const wall = Math.max(...(await arrived)) - begun;
-  await ask(receivers, "flush");
+  const before = await call(all, "figures");
+  const published = await origin.call("publish");
+  const wall = Math.max(...(await call(receivers, "has", [published]))) - published.at;
   await sleep(settleMs);
-  const after = await ask(all, "figures");
+  const after = await call(all, "figures");
   const spent = after.map((one, index) => one.cpu - before[index].cpu);
   return {
     wall,
@@ -68,7 +61,7 @@ async function oneCycle(origin, receivers) {
   };
 }
 
-/** The median and the most of each figure. */
+/** The median and the maximum of each figure. */
 function middleOf(cycles) {
   const of = (name) => {
     const values = cycles.map((cycle) => cycle[name]);

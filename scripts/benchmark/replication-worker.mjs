@@ -1,77 +1,86 @@
-// One node of a swarm: a cache on disk and replication over SSH, put together as the daemon does it. What a scan would
-// bring is read from the folder of the targets beforehand, so that all that is measured is replication.
+// One node of a swarm: a cache on disk and replication over SSH, connected as in the daemon. The scrapes are read from the
+// folder of the targets beforehand, so that only replication is measured.
+import { createHash } from "node:crypto";
 import { subscribe } from "node:diagnostics_channel";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cache } from "../../dist/cache/cache.js";
-import { DiskStore } from "../../dist/cache/disk-store.js";
-import { ServiceLabelTable } from "../../dist/cache/service-label-table.js";
+import { DiskLog } from "../../dist/cache/disk-log.js";
+import { Publisher } from "../../dist/cache/publisher.js";
 import { createLogger } from "../../dist/logging/create-logger.js";
+import { MemoryBudget } from "../../dist/memory-budget.js";
 import { systemClock as clock } from "../../dist/model/clock.js";
-import { unpublished } from "../../dist/model/scrape.js";
-import { compareVersions } from "../../dist/model/version.js";
 import { startReplication } from "../../dist/replication/replication.js";
 import { createTelemetry } from "../../dist/telemetry.js";
 import { contentType, textFile } from "./targets.mjs";
 
-const { folder, cacheDir, origin, listen, targets, peers, manager, replicateTo, samples, staleAfter } =
+const { folder, cacheDir, origin, listen, targets, peers, task, manager, replicateTo, samples, staleAfter } =
   JSON.parse(process.env.NODE);
-const maxBytes = 64 * 1024 * 1024;
+const maxScrapeBytes = 64 * 1024 * 1024;
+const interval = 10;
 
-/** Every TCP connection of this process, from either end. */
+/** All TCP connections of this process, dialled or accepted. */
 const sockets = [];
 subscribe("net.client.socket", ({ socket }) => sockets.push(socket));
 subscribe("net.server.socket", ({ socket }) => sockets.push(socket));
 
 const logger = createLogger({ level: process.env.BENCH_LOG ?? "error", format: "json" });
-const store = new DiskStore({ folder: cacheDir, clock, logger, maxBytes });
-const cache = new Cache({ clock, staleAfter, store });
+const budget = new MemoryBudget(512 * 1024 * 1024);
+// As with the defaults: HISTORY is three intervals.
+const history = 3 * interval;
+const common = { clock, logger, budget, history, origin, instance: origin, interval };
+const cache = new Cache({ ...common, staleAfter });
+budget.addEvictor((bytes) => cache.evict(bytes));
+const publisher = new Publisher({ ...common, cache, origin: () => origin, travels: () => true });
+const log = new DiskLog({ ...common, folder: cacheDir, cache, maxScrapeBytes });
+await log.load();
+cache.addListener({ onComplete: (held) => log.append(held) });
 const replication = await startReplication({
+  ...common,
   listen,
   secret: process.env.SSHPASS,
-  source: { list: async () => ({ manager, peers }) },
+  source: { task, list: async () => ({ peers }) },
+  manager: () => manager,
   replicateTo,
-  travels: () => true,
   cache,
-  serviceLabels: new ServiceLabelTable(),
-  cacheDir,
-  maxBytes,
-  origin,
-  clock,
-  logger,
+  publisher,
+  maxScrapeBytes,
   telemetry: createTelemetry("benchmark"),
-  interval: 10,
-  // Thirty processes on two cores: who is silent waits for its turn.
-  limits: { idleMs: 60_000, exchangeMs: 600_000 },
+  // Thirty processes share two cores: each waits for its turn.
+  timings: { connectMs: 60_000, keepaliveMs: 60_000 },
+  timeouts: { silence: 120_000, idle: 120_000, fetch: 600_000 },
 });
 
 let texts = [];
 const commands = {
-  /** Reads the texts of a moment. */
+  /** Reads the scrapes of a moment. */
   async read(moment) {
     texts = await Promise.all(targets.map((target) => readFile(textFile(folder, moment, target))));
     return texts.reduce((sum, { length }) => sum + length, 0);
   },
-  /** Puts them into the cache, as a scan does. Answers what this node then has of its own. */
-  async put() {
-    const now = { scrapedAt: clock.now(), measuredAt: clock.monotonic() };
-    for (const [index, gzip] of texts.entries()) cache.put(entryOf(targets[index], gzip, now));
-    cache.dropStale();
-    cache.holdings.confirm();
-    return { origin, ...cache.holdings.versionOf(origin) };
-  },
-  async flush() {
-    await store.flush();
-  },
-  async cycle() {
-    await replication.cycle();
-  },
-  /** Waits until this node has all that; answers the moment, on the machine's monotonic clock in seconds. */
-  async has(versions) {
-    const isThere = (version) => compareVersions(cache.holdings.versionOf(version.origin), version) >= 0;
-    for (let left = versions; left.length > 0; left = left.filter((version) => !isThere(version))) {
-      await sleep(5);
+  /**
+   * Records them, as a scan does, and publishes them. Returns when the publication began, on the machine's monotonic
+   * clock in seconds, and its number.
+   */
+  async publish() {
+    const begun = clock.monotonic();
+    publisher.listed("docker", targets.map(statusOf));
+    for (const [index, gzip] of texts.entries()) {
+      const outcome = { gzip, contentType, size: gzip.readUInt32LE(gzip.length - 4), samples };
+      publisher.attempted(statusOf(targets[index]), { begun, duration: 0.004 + index / 1e6, outcome });
     }
+    const at = now();
+    publisher.endCycle();
+    cache.expire();
+    return { origin, at, number: cache.feed(origin).held };
+  },
+  async refresh() {
+    await replication.refresh();
+  },
+  /** Waits until this node has these publications; returns the time. */
+  async has(publications) {
+    const isHere = ({ origin, number }) => (cache.feed(origin)?.held ?? 0) >= number;
+    for (let left = publications; left.length > 0; left = left.filter((one) => !isHere(one))) await sleep(5);
     return now();
   },
   async now() {
@@ -80,8 +89,9 @@ const commands = {
   async figures() {
     const { user, system } = process.cpuUsage();
     const total = (direction) => sockets.reduce((sum, socket) => sum + socket[direction], 0);
-    const { entries } = cache.totals;
-    const peers = replication.status().peers.filter(({ state }) => state !== "connected");
+    const { scrapes: entries } = cache.totals;
+    const dials = replicateTo === "all" || manager;
+    const peers = dials ? replication.status().peers.filter(({ state }) => state !== "connected") : [];
     const apart = peers.map(({ title, state, lastError }) => `${title}: ${lastError ?? state}`);
     return {
       cpu: (user + system) / 1e6,
@@ -100,29 +110,22 @@ process.on("message", async ({ id, command, argument }) => {
 process.on("disconnect", () => process.exit());
 process.send({ ready: true });
 
-/** What a scan makes of a target of a Swarm service. */
-function entryOf(target, gzip, { scrapedAt, measuredAt }) {
-  const id = `docker:${String(target).padStart(64, "0")}`;
-  const job = `shop_web-${Math.floor(target / 20)}`;
-  return {
-    id,
+/** The status of a task of a Swarm service. */
+function statusOf(index) {
+  const job = `shop_web-${Math.floor(index / 20)}`;
+  const target = {
+    id: `docker:${createHash("sha256").update(`${origin} ${index}`).digest("hex")}`,
+    provider: "docker",
+    title: job,
     names: [job.slice("shop_".length), job],
     job,
-    replica: String((target % 20) + 1),
+    replica: String((index % 20) + 1),
     scope: "replicated",
     stack: "shop",
-    origin,
-    gzip,
-    contentType,
-    size: gzip.readUInt32LE(gzip.length - 4),
-    samples,
-    url: `http://10.0.${target >> 8}.${target & 255}:8080/metrics`,
-    scrapedAt,
-    duration: 0.004 + target / 1e6,
-    startedAt: 1.7e12 + target * 977,
-    measuredAt,
-    ...unpublished,
+    labels: {},
+    startedAt: 1.7e12 + index * 977,
   };
+  return { target, state: "up", failures: 0, url: `http://10.0.${index >> 8}.${index & 255}:8080/metrics` };
 }
 
 function now() {

@@ -1,14 +1,14 @@
-// The figures as lines for a README.
+// Formats the figures for the README.
 import { cpus, totalmem } from "node:os";
 
-/** The middle one of some numbers, or the mean of the two in the middle. */
+/** The median of some numbers. */
 export function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   return (sorted[Math.floor(middle)] + sorted[Math.ceil(middle - 1)]) / 2;
 }
 
-/** What it was measured on. */
+/** Describes this machine. */
 export function machine() {
   const [{ model }] = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
@@ -19,7 +19,7 @@ export const seconds = (value) => `${value.toFixed(2)} s`;
 export const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 export const ratio = (value) => value.toFixed(2);
 
-/** Rows of texts, the columns aligned. */
+/** Aligns the columns of a table. */
 export function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const lines = rows.map((row) =>

@@ -1,13 +1,13 @@
-// Scrapes one path over a lasting connection, a little after each answer, and tells how long the answers took.
+// Scrapes one path over a persistent connection, with a short pause after each response, and measures the responses.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
-import { answerRuns } from "./worker.mjs";
+import { handleRuns } from "./worker.mjs";
 
 const { URL_TO_SCRAPE, AUTHORIZATION, SECONDS } = process.env;
 const dispatcher = new Agent({ connections: 1, connect: { rejectUnauthorized: false } });
 
-answerRuns(async () => {
+handleRuns(async () => {
   const times = [];
   const end = performance.now() + Number(SECONDS) * 1000;
   while (performance.now() < end) {
@@ -17,7 +17,7 @@ answerRuns(async () => {
       headers: { authorization: AUTHORIZATION, "accept-encoding": "gzip" },
     });
     await body.dump();
-    if (statusCode !== 200) throw new Error(`a scrape with the right password got ${statusCode}`);
+    if (statusCode !== 200) throw new Error(`status ${statusCode} for the right password`);
     times.push((performance.now() - begun) / 1000);
     await sleep(5);
   }

@@ -1,5 +1,5 @@
-// Serving one cached entry, in turns with bare Express handlers that send the same bytes. The load is wrk's: a
-// client in JavaScript would be slower than either server, and all would look alike.
+// Serving one cached scrape, in turns with bare Express handlers that send the same bytes. wrk creates the load: a client
+// in JavaScript would be slower than the servers and hide the difference.
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import { median } from "./report.mjs";
 import { cpuTime, startWorker } from "./worker.mjs";
 
 const run = promisify(execFile);
-/** As Prometheus 3 asks. */
+/** The headers of Prometheus 3. */
 const headers = {
   accept:
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
@@ -20,22 +20,22 @@ export const connections = 32;
 
 /** Measures `rounds` rounds of `seconds` for each server. */
 export async function measureServing({ targets, folder, rounds, seconds, onExit }) {
-  // An hour between two scans: nothing but serving is measured.
+  // An hour between two scans, so that only serving is measured.
   const daemon = await startDaemon({ targets, folder, interval: 3600, onExit });
   const path = targets.singlePath;
-  const answer = await fetchRaw(daemon.url + path);
+  const response = await fetchRaw(daemon.url + path);
   const body = join(folder, "body.gz");
-  await writeFile(body, answer.bytes);
+  await writeFile(body, response.bytes);
 
   const server = ({ url, pid }) => ({ url: url + path, pid, rates: [], costs: [] });
   const bareHandler = async (handler) => {
-    const settings = { BODY: body, CONTENT_TYPE: answer.contentType, HANDLER: handler };
+    const settings = { BODY: body, CONTENT_TYPE: response.contentType, HANDLER: handler };
     const worker = await startWorker("express-worker.mjs", settings);
     onExit(worker.stop);
     const bare = server({ url: `http://127.0.0.1:${worker.ready}`, pid: worker.pid });
     const { contentType, bytes } = await fetchRaw(bare.url);
-    if (contentType !== answer.contentType || !bytes.equals(answer.bytes)) {
-      throw new Error("the servers do not send the same");
+    if (contentType !== response.contentType || !bytes.equals(response.bytes)) {
+      throw new Error("the servers send different responses");
     }
     return bare;
   };
@@ -44,7 +44,7 @@ export async function measureServing({ targets, folder, rounds, seconds, onExit 
   const end = await bareHandler("end");
 
   const servers = [ours, send, end];
-  // The first round warms up. Who comes first changes from round to round.
+  // The first round warms up. The order changes from round to round.
   for (let round = 0; round <= rounds; round++) {
     for (const server of servers) {
       const cpuBefore = cpuTime(server.pid);
@@ -61,7 +61,7 @@ export async function measureServing({ targets, folder, rounds, seconds, onExit 
     ratio: median(ours.rates.map((rate, round) => rate / rates[round])),
     costRatio: median(ours.costs.map((cost, round) => cost / costs[round])),
   });
-  return { bytes: answer.bytes.length, ours: figuresOf(ours), send: figuresOf(send), end: figuresOf(end) };
+  return { bytes: response.bytes.length, ours: figuresOf(ours), send: figuresOf(send), end: figuresOf(end) };
 }
 
 async function load(url, seconds) {
@@ -79,7 +79,7 @@ async function load(url, seconds) {
   };
 }
 
-/** A body as it is on the wire, which `fetch` would inflate. */
+/** The body as sent; `fetch` would decompress it. */
 async function fetchRaw(url) {
   const response = await request(url, { headers });
   const bytes = Buffer.from(await response.body.arrayBuffer());

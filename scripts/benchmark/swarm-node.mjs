@@ -1,4 +1,4 @@
-// Nodes as processes, each on an address of its own in 127.0.0.0/8, that replicate over SSH.
+// Nodes that replicate over SSH: one process each, with its own address in 127.0.0.0/8.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -8,11 +8,11 @@ import { freePort } from "./free-port.mjs";
 const program = fileURLToPath(new URL("replication-worker.mjs", import.meta.url));
 
 /**
- * Starts nodes.
+ * Starts nodes, and waits until all are connected.
  *
- * @param nodes of each the targets that it has, whether it is a manager, and the indices of its peers.
- * @param settings what they have in common: `folder` of the targets, `samples` of each, `replicateTo`, `staleAfter`.
- * @param cacheDirOf the folder of a node's cache, by its index.
+ * @param nodes the targets of each, whether it is a manager, and the indices of its peers.
+ * @param settings common settings: `folder` of the targets, `samples` of each, `replicateTo`, `staleAfter`.
+ * @param cacheDirOf returns the cache folder of a node, by its index.
  */
 export async function startNodes({ nodes, settings, cacheDirOf, onExit, execArgvOf = () => [] }) {
   const port = await freePort();
@@ -23,11 +23,12 @@ export async function startNodes({ nodes, settings, cacheDirOf, onExit, execArgv
         ...settings,
         targets,
         manager,
+        task: taskOf(index),
         origin: `node-${index + 1}.example.org`,
         listen: addressOf(index),
         cacheDir: cacheDirOf(index),
         peers: peers.map((peer) => ({
-          key: String(peer),
+          key: taskOf(peer),
           title: `node ${peer + 1}`,
           addresses: [addressOf(peer)],
         })),
@@ -42,21 +43,25 @@ export async function startNodes({ nodes, settings, cacheDirOf, onExit, execArgv
   return { all, stop };
 }
 
-/** Has all nodes do something at once; see the commands of the worker. */
-export function ask(nodes, command, argument) {
-  return Promise.all(nodes.map((node) => node.ask(command, argument)));
+function taskOf(index) {
+  return `task${String(index).padStart(4, "0")}`;
 }
 
-/** On a machine that is busy with the start of so many, the first try need not do. */
+/** Runs a command on all nodes at once; see the commands of the worker. */
+export function call(nodes, command, argument) {
+  return Promise.all(nodes.map((node) => node.call(command, argument)));
+}
+
+/** Retries, because the first attempt may time out while so many processes start. */
 async function connect(nodes) {
   let apart = [];
   for (let attempt = 0; attempt < 60; attempt++) {
-    await ask(nodes, "cycle");
-    apart = (await ask(nodes, "figures")).flatMap((node) => node.apart);
+    await call(nodes, "refresh");
+    apart = (await call(nodes, "figures")).flatMap((node) => node.apart);
     if (apart.length === 0) return;
     await sleep(1000);
   }
-  throw new Error(["the nodes do not get in touch", ...apart].join("\n"));
+  throw new Error(["the nodes did not connect", ...apart].join("\n"));
 }
 
 async function startNode(settings, execArgv) {
@@ -77,12 +82,12 @@ async function startNode(settings, execArgv) {
   return {
     pid: child.pid,
     origin: settings.origin,
-    /** Has the node do something; see the commands of the worker. */
-    ask(command, argument) {
+    /** Runs a command on the node; see the commands of the worker. */
+    call(command, argument) {
       const id = count++;
-      const answered = new Promise((resolve) => waiting.set(id, resolve));
+      const result = new Promise((resolve) => waiting.set(id, resolve));
       child.send({ id, command, argument });
-      return Promise.race([answered, failed]);
+      return Promise.race([result, failed]);
     },
     async stop() {
       if (child.connected) child.disconnect();

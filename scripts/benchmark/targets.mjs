@@ -1,4 +1,4 @@
-// The targets: one nginx with one worker, an address in 127.0.0.0/8 for each target as containers have one.
+// The targets: one nginx with one worker, and an address in 127.0.0.0/8 for each target, as for containers.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
@@ -12,13 +12,13 @@ export const contentType = "text/plain; version=0.0.4; charset=utf-8";
 const replicas = 20;
 
 /**
- * Starts them.
+ * Starts the targets.
  *
  * @param folder an empty folder.
- * @param count how many.
- * @param moments how many sets of texts are made; `advance` puts the next in place of the one before.
- * @param signal ends the making, which takes some seconds.
- * @param onExit takes what is to be done at the end.
+ * @param count the number of targets.
+ * @param moments the number of sets of expositions; `advance` replaces one with the next.
+ * @param signal cancels the preparation, which takes some seconds.
+ * @param onExit registers what to run at the end.
  */
 export async function startTargets({ folder, count, moments, signal, onExit }) {
   const port = await freePort();
@@ -32,7 +32,7 @@ export async function startTargets({ folder, count, moments, signal, onExit }) {
       size.text += text.length / count / moments;
       size.gzip += gzip.length / count / moments;
       await mkdir(dirname(file), { recursive: true });
-      // Without a plain file beside it: only who takes gzip is answered.
+      // There is no plain file: only clients that accept gzip get a response.
       await writeFile(file, gzip);
     }
   }
@@ -75,7 +75,7 @@ export async function startTargets({ folder, count, moments, signal, onExit }) {
   };
 }
 
-/** Where the gzipped text of a target at a moment lies. */
+/** The path of a target's gzipped exposition at a moment. */
 export function textFile(folder, moment, target) {
   return join(folder, `moment-${moment}`, addressOf(target), "metrics.gz");
 }
@@ -84,13 +84,13 @@ function addressOf(target) {
   return `127.0.${1 + Math.floor(target / 250)}.${1 + (target % 250)}`;
 }
 
-/** One service has a single replica, the others have many. */
+/** One service has a single replica, the others have several. */
 function jobOf(target) {
   if (target === 0) return "checkout";
   return `shop-${Math.floor(target / replicas) + 1}`;
 }
 
-/** `now` is looked up at each request, so that renaming a link changes all texts at once. */
+/** nginx resolves the link `now` at each request, so that replacing it changes all expositions at once. */
 function nginxConfiguration(folder, port) {
   return `${process.getuid() === 0 ? "user root;" : ""}
 daemon off;
@@ -127,5 +127,5 @@ async function waitFor(url, nginx) {
     if (response?.ok) return;
     await sleep(50);
   }
-  throw new Error("nginx does not serve the targets");
+  throw new Error("nginx did not start");
 }

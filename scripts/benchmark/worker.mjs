@@ -1,14 +1,14 @@
-// A process of its own for what is measured. The parent has it run and gets the costs of each run.
+// Runs the measured code in its own process. The parent starts each run and receives its cost.
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /**
- * In the worker: answers each message of the parent with the costs of one `run`. Its CPU time, that of its threads
- * included, is counted from the end of the run before: what a run leaves to be done later is not forgotten.
+ * In the worker: replies to each message of the parent with the cost of one `run`. CPU time, including threads, counts from
+ * the end of the previous run, so that it includes deferred work.
  */
-export function answerRuns(run) {
+export function handleRuns(run) {
   let before = process.cpuUsage();
   process.on("message", async () => {
     const begun = performance.now();
@@ -22,12 +22,12 @@ export function answerRuns(run) {
   process.send("ready");
 }
 
-/** In the parent: starts a worker; `settings` go into its environment, `execArgv` to Node. */
+/** In the parent: starts a worker. @param settings environment variables. @param execArgv options of Node. */
 export async function startWorker(file, settings, execArgv = []) {
   const path = fileURLToPath(new URL(file, import.meta.url));
   const child = fork(path, { env: { ...process.env, ...settings }, execArgv });
   const ended = once(child, "exit");
-  const answer = async () => {
+  const receive = async () => {
     const [message] = await Promise.race([
       once(child, "message"),
       ended.then(([code]) => {
@@ -36,18 +36,18 @@ export async function startWorker(file, settings, execArgv = []) {
     ]);
     return message;
   };
-  const ready = await answer();
+  const ready = await receive();
   return {
     pid: child.pid,
-    /** What the worker told when it was ready. */
+    /** The first message of the worker. */
     ready,
-    /** Has it run once. */
+    /** Runs once. */
     run() {
-      const answered = answer();
+      const result = receive();
       child.send("run");
-      return answered;
+      return result;
     },
-    /** Lets it end by itself, so that Node writes its profile if it was to make one. */
+    /** Lets it exit by itself, so that Node can write a profile. */
     async stop() {
       if (child.connected) child.disconnect();
       await ended;
@@ -55,13 +55,13 @@ export async function startWorker(file, settings, execArgv = []) {
   };
 }
 
-/** The most memory that a process ever had resident, in bytes. */
+/** The peak of a process' resident memory in bytes. */
 export function peakMemory(pid) {
   const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
   return Number(kilobytes) * 1024;
 }
 
-/** CPU time of a process in seconds, user and system, in steps of 10 ms. */
+/** CPU time of a process in seconds, user and system, with a resolution of 10 ms. */
 export function cpuTime(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8")
     .replace(/^.*\) /, "")

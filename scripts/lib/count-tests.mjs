@@ -1,6 +1,6 @@
 // count-tests.mjs <folder of vitest's JSON reports> [failed step…]
-// Prints `N passed, N failed`, and `, N skipped` where some were. A failed step without a failed test (a check, a
-// file that does not load) counts as one.
+// Prints `N passed, N failed`, and `, N skipped` if there are any. A failed step without a failed test (a check, or a file
+// that does not load) counts as one failed test.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 

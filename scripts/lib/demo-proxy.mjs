@@ -6,12 +6,12 @@ import { fileURLToPath } from "node:url";
 const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 
 /**
- * Starts the built proxy; each line of its log bears its title.
+ * Starts the built proxy. Prefixes each line of its log with its title.
  *
- * @returns its title and process id, `ended` with its exit code, and `stop`.
+ * @returns its title and process id, `ended` (a promise of its exit code), and `stop`.
  */
 export function startProxy(title, env) {
-  // In a process group of its own, so that Ctrl-C reaches it once: through the demo.
+  // In its own process group, so that Ctrl-C reaches it only once, through the demo.
   const child = spawn(process.execPath, [program, "serve"], {
     env,
     stdio: ["ignore", "pipe", "pipe"],
@@ -26,7 +26,7 @@ export function startProxy(title, env) {
   return {
     title,
     pid: child.pid,
-    // One that is told to stop once more while it ends does not hear it any more: then the signal ends it.
+    // A second SIGTERM while it stops ends the process by the signal.
     ended: once(child, "close").then(([code, signal]) => code ?? (signal === "SIGTERM" ? 0 : 1)),
     stop: () => child.kill("SIGTERM"),
   };

@@ -1,4 +1,4 @@
-// Starts two proxies that replicate to each other on what is there, tells where to look, and ends it all on Ctrl-C.
+// Starts two proxies that replicate to each other, prints their URLs, and stops everything on Ctrl-C.
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -25,7 +25,7 @@ const urls = listens.map(
 for (const address of listens) {
   if (await isTaken(everywhere ? undefined : host.replace(/[[\]]/g, ""), Number(address.split(":").at(-1)))) {
     console.error(
-      `Another program listens on ${address}. Give a free one, the next after it free too: LISTEN_ADDRESS=:2147 ./scripts/demo`,
+      `Another program listens on ${address}. Select two free ports by the first one: LISTEN_ADDRESS=:2147 ./scripts/demo`,
     );
     process.exit(1);
   }
@@ -34,18 +34,18 @@ for (const address of listens) {
 const folder = await mkdtemp(join(tmpdir(), "app-metrics-proxy-demo-"));
 const exporters = await startExporters();
 try {
-  const engine = await dockerAnswers();
+  const engine = await hasDocker();
   console.log(
     engine
-      ? "\nA Docker engine answers: both proxies scan its containers, and each some exporters of this machine's own figures.\n"
-      : "\nNo Docker engine answers: each proxy scans some exporters of this machine's own figures.\n",
+      ? "\nDocker engine found: both proxies scrape its containers, and each some exporters with metrics of this machine.\n"
+      : "\nNo Docker engine found: each proxy scrapes some exporters with metrics of this machine.\n",
   );
   const proxies = await startPair();
   stop.signal.addEventListener("abort", () => {
     for (const proxy of proxies) proxy.stop();
   });
   if (stop.signal.aborted) for (const proxy of proxies) proxy.stop();
-  // One that is stopped shows something, one that fails does not.
+  // A proxy that was stopped on purpose is part of the demo; a failed one ends it.
   for (const { ended } of proxies) ended.then((code) => code !== 0 && stop.abort());
   const allEnded = Promise.all(proxies.map(({ ended }) => ended));
   await Promise.race([announce(proxies), allEnded]);
@@ -55,7 +55,7 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Starts both, each with half of the exporters and the other as its peer. */
+/** Starts both proxies, each with half of the exporters, and the other one as its peer. */
 async function startPair() {
   const sshPorts = await Promise.all([freePort(), freePort()]);
   const half = Math.ceil(exporters.targets.length / 2);
@@ -80,44 +80,44 @@ async function startPair() {
   );
 }
 
-/** Tells the addresses as soon as each proxy answers for what the other has. */
+/** Prints the URLs as soon as each proxy serves the metrics of the other. */
 async function announce(proxies) {
   const own = exporters.targets.map(({ labels }) => labels.job);
   const paths = urls.flatMap((url) => own.map((name) => `${url}/${name}/metrics`));
   const until = performance.now() + (3 * interval + 10) * 1000;
   while (performance.now() < until) {
     if (stop.signal.aborted) return;
-    const answers = await Promise.all(paths.map(ask));
-    if (answers.every((answer) => answer?.ok)) break;
+    const responses = await Promise.all(paths.map(request));
+    if (responses.every((response) => response?.ok)) break;
     await sleep(200);
   }
-  const targets = (await (await ask(`${urls[0]}/targets`))?.json())?.targets ?? [];
+  const targets = (await (await request(`${urls[0]}/targets`))?.json())?.targets ?? [];
   const found = targets.filter(({ state }) => state === "up").flatMap(({ names }) => names[0]);
   const lines = [
     "",
-    "Open, at either proxy:",
+    "Open one of these URLs:",
     ...urls.map((url) => `  ${url}/`),
     ...[...new Set([...own, ...found])].map((name) => `  ${urls[0]}/${encodeURIComponent(name)}/metrics`),
     ...["/targets", "/metrics"].map((path) => `  ${urls[0]}${path}`),
     "",
-    `Each has only a part of the targets of ${hostname()} and holds the other's metrics as well. Stop one, and the`,
-    `other goes on answering for both until they are stale, after ${process.env.STALE_AFTER || 3 * interval} s:`,
+    `Each proxy scrapes only some of the targets on ${hostname()}, but serves all of them. Stop one, and the other`,
+    `continues to serve its metrics until they are stale, after ${process.env.STALE_AFTER || 3 * interval} s:`,
     ...proxies.map(({ title, pid }) => `  kill ${pid}   # proxy ${title}`),
     "",
-    "Ctrl-C ends it all.",
+    "Press Ctrl-C to stop everything.",
     "",
   ];
   console.log(lines.join("\n"));
 }
 
-/** The response, or undefined where nobody answers in time. */
-async function ask(url) {
+/** The response; undefined without one in time. */
+async function request(url) {
   return fetch(url, { signal: AbortSignal.any([stop.signal, AbortSignal.timeout(2000)]) }).catch(
     () => undefined,
   );
 }
 
-async function dockerAnswers() {
+async function hasDocker() {
   try {
     await new Docker({ timeout: 2000 }).ping();
     return true;
@@ -133,7 +133,7 @@ async function isTaken(host, port) {
     await once(server, "listening");
     return false;
   } catch (error) {
-    // Whatever else is wrong with the address, the proxy says better.
+    // The proxy reports other problems with the address.
     return error.code === "EADDRINUSE";
   } finally {
     server.close();

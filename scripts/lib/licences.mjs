@@ -1,24 +1,24 @@
 // licences.mjs <folder of a package-lock.json and its node_modules>
-// Prints `name version licence` of each package that the lock file has for production, also of the optional ones, and
-// ends with 1 where a licence is not allowed. A licence is what the lock file says; where that is silent (it knows only
-// today's field `license`), what the installed package says in the older `licenses`.
+// Prints `name version licence` of each production package in the lock file, including optional ones. Exits with 1 if a
+// licence is not allowed. The licence comes from the lock file, or, for packages that only have the older field
+// `licenses`, from the installed package.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Licences by their SPDX names that ask for no more than to be passed on with what they are for. */
+/** SPDX names of permissive licences, which require only that their text is included. */
 const allowed = new Set([
   ...["MIT", "MIT-0", "ISC", "0BSD", "BSD-2-Clause", "BSD-3-Clause", "Apache-2.0", "BlueOak-1.0.0"],
   ...["CC0-1.0", "Unlicense", "Python-2.0", "Zlib"],
 ]);
 
-/** Whether an SPDX expression of names, AND and OR can be met by allowed licences alone; anything else cannot. */
+/** Whether an SPDX expression of names, AND and OR is satisfied by allowed licences. Other expressions are not allowed. */
 function isAllowed(expression) {
   const inner = expression.trim().replace(/^\(([^()]*)\)$/, "$1");
   if (/[()]/.test(inner)) return false;
   return inner.split(/ OR /).some((part) => part.split(/ AND /).every((name) => allowed.has(name.trim())));
 }
 
-/** What the installed package says, if it is the one that the lock file means. */
+/** The licence of the installed package, if it has the version in the lock file. */
 function installedLicence(folder, path, version) {
   let manifest;
   try {
@@ -43,7 +43,9 @@ for (const [path, { dev, license, version }] of Object.entries(packages)) {
   if (licence !== undefined && isAllowed(licence)) continue;
   refused++;
   console.error(
-    `${name} ${version}: the licence ${licence ?? "is not known"} is none of ${[...allowed].join(", ")}`,
+    licence === undefined
+      ? `${name} ${version}: the licence is unknown`
+      : `${name} ${version}: the licence ${licence} is not one of ${[...allowed].join(", ")}`,
   );
 }
 process.exitCode = refused === 0 ? 0 : 1;

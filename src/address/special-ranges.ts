@@ -1,4 +1,4 @@
-import { type IpAddress, type IpRange, isPartOf, isWithin, rangeOf } from "./ip.js";
+import { type IpAddress, type IpRange, isPartOf, rangeOf } from "./ip.js";
 
 /**
  * Addresses that the proxy never sends a client's request to, by kind (IANA special-purpose address registries, RFC
@@ -29,9 +29,7 @@ const loopback = [rangeOf("127.0.0.0/8"), rangeOf("::1")];
 
 /** The kind of a forbidden address, such as `link-local`; undefined if the address is not forbidden. */
 export function forbiddenKind(address: IpAddress): string | undefined {
-  const kind = forbidden.find(([, ranges]) => ranges.some((range) => isWithin(address, range)))?.[0];
-  if (kind !== undefined || isLoopback(address) || !isWithin(address, ipv4Compatible)) return kind;
-  return "an IPv4 address embedded in IPv6";
+  return forbiddenKindOfRange(rangeOfOne(address));
 }
 
 /** The kind of a range whose addresses are all forbidden for the same reason; undefined for any other range. */
@@ -43,10 +41,14 @@ export function forbiddenKindOfRange(range: IpRange): string | undefined {
 
 /** Whether an address is a loopback address. */
 export function isLoopback(address: IpAddress): boolean {
-  return loopback.some((range) => isWithin(address, range));
+  return isLoopbackRange(rangeOfOne(address));
 }
 
 /** Whether a range contains only loopback addresses. */
 export function isLoopbackRange(range: IpRange): boolean {
   return loopback.some((whole) => isPartOf(range, whole));
+}
+
+function rangeOfOne(network: IpAddress): IpRange {
+  return { network, prefix: network.kind() === "ipv4" ? 32 : 128 };
 }

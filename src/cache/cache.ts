@@ -1,183 +1,287 @@
+import type { Logger } from "../logging.js";
+import type { MemoryBudget } from "../memory-budget.js";
 import type { Clock } from "../model/clock.js";
-import { onePerInstance, type Scrape } from "../model/scrape.js";
-import { Departed, type LastKnown } from "./departed.js";
-import { EntryIndex, keyOf } from "./entry-index.js";
-import type { EntryStore } from "./entry-store.js";
-import { Holdings } from "./holdings.js";
-
-export type { EntryStore } from "./entry-store.js";
+import { type PublishedTarget, type SwarmDocument, withScrapesUpTo } from "../model/publication.js";
+import { ageOf, onePerInstance, type Scrape } from "../model/scrape.js";
+import { type ExpiredTarget, ExpiredTargets } from "./expired-targets.js";
+import { Feed, type FeedListener, type HeldPublication } from "./feed.js";
+import { NameIndex } from "./name-index.js";
 
 export interface CacheOptions {
   readonly clock: Clock;
-  /** Seconds after which an entry is not served any more. */
+  /** STALE_AFTER: seconds after which a scrape is not served any more. */
   readonly staleAfter: number;
-  readonly store?: EntryStore;
+  /** HISTORY: seconds for which batches and their scrapes are kept. */
+  readonly history: number;
+  /** SCRAPE_MAX_BYTES: larger scrapes of other nodes are not kept. Default: any size. */
+  readonly scrapeMaxBytes?: number;
+  /** Shared with all other parts that hold data in memory. */
+  readonly budget: MemoryBudget;
+  readonly logger: Logger;
 }
 
+/** A target of any origin, and its scrape to serve. */
+export interface KnownTarget {
+  readonly origin: string;
+  readonly target: PublishedTarget;
+  readonly scrape: Scrape | undefined;
+}
+
+/** Another part that is notified of changes in the cache. */
+export interface CacheListener {
+  /** A publication is complete: its scrapes have arrived, or were given up. */
+  onComplete(held: HeldPublication): void;
+  /** An origin was forgotten. */
+  onForgotten?(origin: string): void;
+}
+
+/** Milliseconds without an eviction after which the memory budget is no longer reported as exceeded. */
+const evictionEndMs = 60_000;
+
 /**
- * The entries that this node holds: the place where scanning, replicating and serving meet. Scanning puts this
- * node's own, replication those of others through `holdings`; serving sees no difference.
+ * Everything that this node has of all origins, including itself. Scanning, replication and serving meet here.
+ * Decides freshness, names and conflicts.
  */
 export class Cache {
-  /** What is held of each origin, for replication. */
-  readonly holdings: Holdings;
-  readonly #index = new EntryIndex();
-  /** The keys of this node's own entries, by the id of the target. */
-  readonly #ownKeys = new Map<string, string>();
-  /** The bytes that this process has scraped. */
-  readonly #scraped = new WeakSet<Scrape["gzip"]>();
-  readonly #store: EntryStore | undefined;
-  readonly #departed: Departed;
+  readonly #options: CacheOptions;
+  readonly #feeds = new Map<string, Feed>();
+  readonly #index = new NameIndex();
+  readonly #expired: ExpiredTargets;
+  readonly #listeners = new Set<CacheListener>();
+  /** Bytes that this process scraped and checked itself. */
+  readonly #scraped = new WeakSet<Buffer>();
+  #swarm: HeldPublication<SwarmDocument> | undefined;
+  #own: string | undefined;
+  #lastEviction: number | undefined;
 
   constructor(options: CacheOptions) {
-    this.#store = options.store;
-    this.#departed = new Departed(options.clock);
-    this.holdings = new Holdings({
-      ...options,
-      index: this.#index,
-      onGone: (entry) => this.#noteGone(entry),
-    });
+    this.#options = options;
+    this.#expired = new ExpiredTargets(options.clock);
   }
 
-  /** Puts an entry of this node's own in the place of its predecessor. */
-  put(entry: Scrape): void {
-    const held = this.get(entry.id);
-    // Under another name of the node, from before it was known.
-    if (held !== undefined && held.origin !== entry.origin) this.remove(entry.id);
-    this.#ownKeys.set(entry.id, keyOf(entry));
-    this.#scraped.add(entry.gzip);
-    const kept = this.holdings.stampOwn(entry, held);
-    if (kept === undefined) return;
-    this.#index.add(kept);
-    this.#store?.save(kept);
+  /** The name of this node as an origin, once it has published. */
+  get own(): string | undefined {
+    return this.#own;
+  }
+
+  /** The youngest swarm document of all managers. */
+  get swarm(): SwarmDocument | undefined {
+    return this.#swarm?.publication;
+  }
+
+  addListener(listener: CacheListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  feed(origin: string): Feed | undefined {
+    return this.#feeds.get(origin);
+  }
+
+  feeds(): Iterable<Feed> {
+    return this.#feeds.values();
+  }
+
+  /** The feed that this node publishes. */
+  ownFeed(origin: string): Feed {
+    this.#own = origin;
+    return this.#feedOf(origin);
   }
 
   /**
-   * Takes in what was read back from disk: stale ones stay out, and what was put since is newer. What this node
-   * has scraped itself counts as its own again, to be published anew.
+   * Adds a publication of any origin. Batches older than HISTORY are not kept, so a forgotten origin returns only when
+   * it publishes again.
    *
-   * @param origin the name of this node; unless told, all are its own.
+   * @returns the numbers of the missing scrapes.
    */
-  restore(entries: Iterable<Scrape>, origin?: string): number {
-    let count = 0;
-    for (const entry of entries) {
-      if (this.predecessorOf(entry) !== undefined) continue;
-      if (!this.isFresh(entry)) {
-        this.#store?.remove(entry);
-        if (origin !== undefined && entry.origin !== origin) this.#departed.note(entry);
-        continue;
-      }
-      this.#index.add(entry);
-      if (origin === undefined || entry.origin === origin) this.#ownKeys.set(entry.id, keyOf(entry));
-      count++;
+  add(given: HeldPublication): number[] {
+    const { scrapeMaxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    const held = { ...given, publication: withScrapesUpTo(given.publication, scrapeMaxBytes) };
+    const { origin, number, kind } = held.publication;
+    const isOld = held.at < this.#historyStart;
+    if (isOld && kind === "swarm") this.#takeSwarm(held as HeldPublication<SwarmDocument>);
+    if (isOld && kind === "batch") {
+      this.#feeds.get(origin)?.skip(number);
+      return [];
     }
-    return count;
-  }
-
-  /** Drops the entry of a target of this node that is gone. */
-  remove(id: string): void {
-    const entry = this.get(id);
-    if (entry !== undefined) this.#drop(entry);
-  }
-
-  /** Drops what has become stale; call it now and then. Nothing stale is ever served, dropped or not. */
-  dropStale(): void {
-    // What was scraped again and said the same is not stale, it only waits to be told.
-    this.holdings.confirm();
-    for (const entry of this.#index.all()) if (!this.isFresh(entry)) this.#drop(entry);
-  }
-
-  /** This node's own entry of a target. */
-  get(id: string): Scrape | undefined {
-    const key = this.#ownKeys.get(id);
-    return key === undefined ? undefined : this.#index.get(key);
-  }
-
-  /** Whether this process has scraped an entry itself: then it has been checked. */
-  wasScraped(entry: Scrape): boolean {
-    return this.#scraped.has(entry.gzip);
-  }
-
-  /** Whether the exposition of an entry is the one that is held; its times may have been renewed. */
-  holds(entry: Scrape): boolean {
-    return this.predecessorOf(entry)?.gzip === entry.gzip;
-  }
-
-  /** The entry of the same target that is held, whose place this one would take. */
-  predecessorOf(entry: Pick<Scrape, "origin" | "id">): Scrape | undefined {
-    return this.#index.get(keyOf(entry));
-  }
-
-  /** The fresh entries that answer to a name, one an instance, in a stable order. */
-  named(name: string): Scrape[] {
-    return onePerInstance([...this.#index.named(name)].filter((entry) => this.isFresh(entry)));
+    if (!this.#options.budget.take(held.size)) {
+      this.#reportEviction(origin);
+      this.#feeds.get(origin)?.skip(number);
+      return [];
+    }
+    const missing = this.#feedOf(origin).add(held);
+    if (kind === "swarm") this.#takeSwarm(held as HeldPublication<SwarmDocument>);
+    return missing;
   }
 
   /**
-   * The entries of other nodes that answered to a name and have become stale, dropped already or not. They are
-   * remembered for an hour; those that their node, or the one that they moved to, has removed while they were fresh
-   * are not.
+   * Adds the bytes of a scrape.
+   *
+   * @param gzip the caller has already taken its length from the memory budget; the cache gives it back.
+   * @returns false if no batch names it, or the cache already has it.
    */
-  lastKnown(name: string): LastKnown[] {
-    const stale = [...this.#index.named(name)].filter((entry) => !this.isFresh(entry) && !this.isOwn(entry));
-    return [...stale, ...this.#departed.named(name)];
+  addScrape(origin: string, number: number, gzip: Buffer): boolean {
+    const isNew = this.#feeds.get(origin)?.addScrape(number, gzip) ?? false;
+    if (!isNew) this.#options.budget.give(gzip.length);
+    return isNew;
   }
 
-  /** All fresh entries, one an instance, in a stable order. */
+  /** Notes that this process scraped and checked these bytes itself. */
+  noteScraped(gzip: Buffer): void {
+    this.#scraped.add(gzip);
+  }
+
+  /** Whether this process scraped and checked these bytes itself. */
+  wasScraped({ gzip }: Pick<Scrape, "gzip">): boolean {
+    return this.#scraped.has(gzip);
+  }
+
+  /** Removes batches older than HISTORY, and origins that have not published for twice as long. */
+  expire(): void {
+    const { clock, history, logger } = this.#options;
+    for (const feed of [...this.#feeds.values()]) {
+      feed.remove(feed.batchesBefore(this.#historyStart));
+      const isSilent = feed.newestAt < clock.monotonic() - 2 * history * 1000;
+      if (isSilent && feed.origin !== this.#own) this.#forget(feed);
+    }
+    if (this.#lastEviction !== undefined && this.#lastEviction < clock.monotonic() - evictionEndMs) {
+      this.#lastEviction = undefined;
+      logger.info("memory budget no longer exceeded");
+    }
+  }
+
+  /** Forgets all other origins, so that their publications are requested again. */
+  forgetOthers(): void {
+    for (const feed of [...this.#feeds.values()]) if (feed.origin !== this.#own) this.#forget(feed);
+  }
+
+  /** Whether a document is still the newest of its origin, or the current swarm document. */
+  isCurrent(held: HeldPublication): boolean {
+    const feed = this.#feeds.get(held.publication.origin);
+    return [feed?.targetsDocument, feed?.swarmDocument, this.#swarm].some(
+      (current) => current?.bytes === held.bytes,
+    );
+  }
+
+  /** Whether a scrape has the bytes that are served for its target; its times may be older. */
+  holds({ origin, id, gzip }: Scrape): boolean {
+    return this.#feeds.get(origin)?.scrapes.newestOf(id)?.gzip === gzip;
+  }
+
+  /** The fresh scrapes under a name, one per instance, in a stable order. */
+  named(name: string): Scrape[] {
+    return onePerInstance([...this.#index.named(name)].filter((scrape) => this.isFresh(scrape)));
+  }
+
+  /** All fresh scrapes, one per instance, in a stable order. */
   fresh(): Scrape[] {
-    return onePerInstance(this.all().filter((entry) => this.isFresh(entry)));
+    return onePerInstance(this.all().filter((scrape) => this.isFresh(scrape)));
   }
 
-  /** Every name that an entry answers to, fresh or not. */
+  isFresh(scrape: Scrape): boolean {
+    return ageOf(scrape, this.#options.clock.monotonic()) <= this.#options.staleAfter;
+  }
+
+  isOwn({ origin }: { readonly origin: string }): boolean {
+    return origin === this.#own;
+  }
+
+  /** Every name of a scrape, fresh or not. */
   names(): string[] {
     return this.#index.names();
   }
 
-  /** All entries, fresh or not, of all origins. */
+  /** The youngest scrape of every target of every origin, fresh or not. */
   all(): Scrape[] {
     return this.#index.all();
   }
 
-  /** This node's own entries, fresh or not. */
-  own(): Scrape[] {
-    return [...this.#ownKeys.values()].flatMap((key) => this.#index.get(key) ?? []);
-  }
-
-  /** Those of other nodes, fresh or not. */
+  /** The scrapes of other nodes. */
   others(): Scrape[] {
-    return this.all().filter((entry) => !this.isOwn(entry));
+    return this.all().filter((scrape) => !this.isOwn(scrape));
   }
 
-  /** Whether an entry is one of this node's own. */
-  isOwn(entry: Scrape): boolean {
-    return this.#ownKeys.get(entry.id) === keyOf(entry);
-  }
-
-  isFresh(entry: Scrape): boolean {
-    return !this.holdings.isStale(entry);
-  }
-
-  /** How many entries there are, and their gzip bytes. */
-  get totals(): { readonly entries: number; readonly gzipBytes: number } {
-    return this.#index.totals;
-  }
-
-  #drop(entry: Scrape): void {
-    this.#index.delete(entry);
-    this.#store?.remove(entry);
-    if (!this.isOwn(entry)) {
-      this.holdings.lost(entry);
-      this.#noteGone(entry);
-      return;
+  /** All targets of all origins, served or not. */
+  *targets(): Generator<KnownTarget> {
+    for (const { origin, targets, scrapes } of this.#feeds.values()) {
+      for (const target of targets) yield { origin, target, scrape: scrapes.newestOf(target.id) };
     }
-    this.#ownKeys.delete(entry.id);
-    this.holdings.ownGone(entry);
-    if (this.isFresh(entry)) this.#departed.forget(entry);
   }
 
-  /** An entry of another node is gone: stale since nobody renewed it, or removed there. */
-  #noteGone(entry: Scrape): void {
-    if (this.isFresh(entry)) this.#departed.forget(entry);
-    else this.#departed.note(entry);
+  /** The targets of origins that no longer publish. */
+  expiredTargets(name: string): ExpiredTarget[] {
+    return this.#expired.named(name);
+  }
+
+  /** The number of scrapes to serve, fresh or not, and the gzip bytes of all scrapes in the cache. */
+  get totals(): { readonly scrapes: number; readonly gzipBytes: number } {
+    let gzipBytes = 0;
+    for (const { scrapes } of this.#feeds.values()) gzipBytes += scrapes.bytes;
+    return { scrapes: this.all().length, gzipBytes };
+  }
+
+  /** Evicts the oldest scrapes of the origins that hold the most bytes: an evictor of the memory budget. */
+  evict(bytesNeeded: number): number {
+    let freed = 0;
+    while (freed < bytesNeeded) {
+      let largest: Feed | undefined;
+      for (const feed of this.#feeds.values()) {
+        if (feed.scrapes.bytes > (largest?.scrapes.bytes ?? 0)) largest = feed;
+      }
+      if (largest === undefined) break;
+      freed += largest.scrapes.evictOldest();
+      this.#reportEviction(largest.origin);
+    }
+    return freed;
+  }
+
+  get #historyStart(): number {
+    return this.#options.clock.monotonic() - this.#options.history * 1000;
+  }
+
+  #feedOf(origin: string): Feed {
+    const known = this.#feeds.get(origin);
+    if (known !== undefined) return known;
+    const listener: FeedListener = {
+      onNewest: (before, now) => {
+        this.#index.replace(before, now);
+        if (now !== undefined) this.#expired.remove(now);
+      },
+      onRemoved: (target) => this.#expired.remove(target),
+      onFreed: (bytes) => this.#options.budget.give(bytes),
+      onComplete: (held) => {
+        for (const other of this.#listeners) other.onComplete(held);
+      },
+    };
+    const feed = new Feed(origin, listener);
+    this.#feeds.set(origin, feed);
+    return feed;
+  }
+
+  #takeSwarm(held: HeldPublication<SwarmDocument>): void {
+    if (this.#swarm === undefined || held.at >= this.#swarm.at) this.#swarm = held;
+  }
+
+  #forget(feed: Feed): void {
+    const { origin, newestAt, targets } = feed;
+    this.#feeds.delete(origin);
+    feed.clear();
+    for (const { names, job, replica, state } of targets) {
+      if (state !== "gone") this.#expired.add({ names, job, replica, origin, lastPublished: newestAt });
+    }
+    for (const listener of this.#listeners) listener.onForgotten?.(origin);
+  }
+
+  #reportEviction(origin: string): void {
+    const isFirst = this.#lastEviction === undefined;
+    this.#lastEviction = this.#options.clock.monotonic();
+    if (!isFirst) return;
+    this.#options.logger.error(
+      "memory budget exceeded: evicting the oldest scrapes; raise MEMORY_MAX_BYTES",
+      {
+        maxBytes: this.#options.budget.maxBytes,
+        origin,
+      },
+    );
   }
 }

@@ -1,20 +1,20 @@
 import type { Scrape } from "../model/scrape.js";
 
-/** A short name that several services answer to. */
+/** A short name that several services share. */
 export interface NameClash {
   readonly name: string;
-  /** The full names of the services, in order; each of them answers for one service alone. */
+  /** The full names of the services, sorted. */
   readonly jobs: readonly string[];
 }
 
-/** The names that entries of more than one service answer to, in order. */
-export function findNameClashes(entries: Iterable<Scrape>): NameClash[] {
+/** The names shared by scrapes of several services, sorted. */
+export function findNameClashes(scrapes: Iterable<Scrape>): NameClash[] {
   const jobs = new Map<string, Set<string>>();
-  for (const entry of entries) {
-    for (const name of entry.names) {
+  for (const scrape of scrapes) {
+    for (const name of scrape.names) {
       const known = jobs.get(name);
-      if (known === undefined) jobs.set(name, new Set([entry.job]));
-      else known.add(entry.job);
+      if (known === undefined) jobs.set(name, new Set([scrape.job]));
+      else known.add(scrape.job);
     }
   }
   return [...jobs]

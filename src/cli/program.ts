@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { Command, Option } from "commander";
-import { type Config, describeConfig, readConfig } from "../config/config.js";
-import type { Surroundings } from "../daemon/surroundings.js";
+import { type Config, readConfig } from "../config/config.js";
+import type { Environment } from "../daemon/scanning.js";
 import { silentLogger } from "../logging.js";
 import { healthcheck } from "./healthcheck.js";
 import type { ConfigStyle } from "./prometheus-config.js";
@@ -30,14 +30,14 @@ export function createProgram(): Command {
     .action(async (_options: object, command: Command) => {
       if (command.args[0] !== undefined) program.error(`error: unknown command '${command.args[0]}'`);
       const { serve } = await import("./serve.js");
-      await serve(await surroundings(version));
+      await serve(await environment(version));
     });
   program
     .command("scan")
     .description("scan once; print each target with its URL or the reason why it has none")
     .action(async () => {
       const { scan } = await import("./scan.js");
-      await scan(await surroundings(version, "error"), print);
+      await scan(await environment(version, "error"), print);
     });
   program
     .command("check-config")
@@ -46,11 +46,11 @@ export function createProgram(): Command {
       const config = readConfig(process.env);
       const { createDockerClient } = await import("../discovery/docker/client.js");
       createDockerClient(config.docker);
-      const { openCredentials } = await import("../daemon/scrape-credentials.js");
+      const { openCredentials } = await import("../daemon/scanning.js");
       await (await openCredentials(config, silentLogger))?.close();
       const { loadAccess } = await import("../config/access.js");
       await loadAccess(config, new Map(), new AbortController().signal);
-      for (const [name, value] of Object.entries(describeConfig(config))) print(`${name}=${value}`);
+      for (const [name, value] of Object.entries(config.variables)) print(`${name}=${value}`);
       for (const warning of config.warnings) print(`warning: ${warning}`);
     });
   program
@@ -87,7 +87,7 @@ export function createProgram(): Command {
 
 type PrometheusConfigOptions = ProxyCredentials & { readonly url: string[]; readonly style: ConfigStyle };
 
-async function surroundings(version: string, level?: Config["logLevel"]): Promise<Surroundings> {
+async function environment(version: string, level?: Config["logLevel"]): Promise<Environment> {
   const { createLogger } = await import("../logging/create-logger.js");
   const config = readConfig(process.env, { terminal: process.stderr.isTTY });
   const secrets = [config.sshPass, config.bearerToken].filter((secret) => secret !== undefined);

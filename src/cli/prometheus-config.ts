@@ -10,11 +10,11 @@ import { type ProxyCredentials, requestSettings, scrapeSettings } from "./proxy-
 export type ConfigStyle = "static" | "federate" | "http-sd";
 
 const timeout = 10_000;
-const maxResponseBytes = 64 * 1024 * 1024;
 const prefix = "__meta_app_metrics_proxy_";
 
 const targetsSchema = z.object({
-  targets: z.array(z.object({ job: z.string(), state: z.string() })),
+  /** Of all nodes; only those of the proxy's own node have a provider. */
+  targets: z.array(z.object({ job: z.string(), state: z.string(), provider: z.string().optional() })),
   services: z.array(z.object({ job: z.string() })),
 });
 
@@ -121,40 +121,23 @@ async function httpSdJobs(proxies: readonly URL[], credentials: ProxyCredentials
   ];
 }
 
-/** Names of services on one proxy. */
-interface KnownServices {
-  /** Services with current or expected metrics on the node of the proxy. */
-  readonly scraped: ReadonlySet<string>;
-  /** Services that the proxy serves, whichever node scrapes them. */
-  readonly served: ReadonlySet<string>;
-}
-
-async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSettings>): Promise<KnownServices> {
+/**
+ * The names of services on one proxy. `scraped`: with current or expected metrics on the node of the proxy. `served`:
+ * all that the proxy serves, whichever node scrapes them.
+ */
+async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSettings>) {
   try {
     const { statusCode, body } = await request(new URL("/targets", proxy), {
       ...settings,
       signal: AbortSignal.timeout(timeout),
     });
     if (statusCode !== 200) throw new AppError(`the response has status ${statusCode}`);
-    const { targets, services } = targetsSchema.parse(JSON.parse(await readText(body)));
-    return {
-      scraped: new Set(targets.filter(hasMetrics).map(({ job }) => job)),
-      served: new Set(services.map(({ job }) => job)),
-    };
+    const { targets, services } = targetsSchema.parse(await body.json());
+    const own = targets.filter((target) => target.provider !== undefined && hasMetrics(target));
+    return { scraped: new Set(own.map(({ job }) => job)), served: services.map(({ job }) => job) };
   } catch (cause) {
     throw new AppError(`cannot list the services of ${proxy.origin}`, { cause });
   }
-}
-
-async function readText(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > maxResponseBytes) throw new AppError(`the response exceeds ${maxResponseBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function hostsOf(proxies: readonly URL[]): string[] {

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { Agent } from "undici";
 import { AppError } from "../errors.js";
 
+const maxResponseBytes = 64 * 1024 * 1024;
+
 /** Credentials for proxies with authentication. All but the user name are paths of files. */
 export interface ProxyCredentials {
   readonly username?: string;
@@ -60,7 +62,7 @@ export function requestSettings(credentials: ProxyCredentials) {
   };
   return {
     headers: authorization === undefined ? {} : { authorization },
-    dispatcher: new Agent({ connect }),
+    dispatcher: new Agent({ connect, maxResponseSize: maxResponseBytes }),
   };
 }
 

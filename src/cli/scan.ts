@@ -1,5 +1,5 @@
 import { type ScanReport, scanOnce } from "../daemon/scan-once.js";
-import type { Surroundings } from "../daemon/surroundings.js";
+import type { Environment } from "../daemon/scanning.js";
 import { AppError } from "../errors.js";
 
 /**
@@ -7,8 +7,8 @@ import { AppError } from "../errors.js";
  *
  * @throws AppError if no provider could list its targets.
  */
-export async function scan(surroundings: Surroundings, print: (line: string) => void): Promise<void> {
-  const report = await scanOnce(surroundings);
+export async function scan(environment: Environment, print: (line: string) => void): Promise<void> {
+  const report = await scanOnce(environment);
   if (!report.anyListed) {
     const reasons = report.failures.map(({ provider, reason }) => `${provider}: ${reason}`);
     throw new AppError(`no provider could list its targets: ${reasons.join("; ")}`);
@@ -18,12 +18,12 @@ export async function scan(surroundings: Surroundings, print: (line: string) => 
 
 const head = ["NAME", "REPLICA", "STATE", "SAMPLES", "URL OR REASON"];
 
-function rowsOf({ targets, cache }: ScanReport): string[][] {
+function rowsOf({ targets, scrapeOf }: ScanReport): string[][] {
   const rows = targets.map(({ target, state, url, reason }) => [
     target.job,
     target.replica,
     state,
-    String(cache.get(target.id)?.samples ?? ""),
+    String(scrapeOf(target.id)?.samples ?? ""),
     [url ?? reason ?? "", ...target.problems].join("; "),
   ]);
   return [head, ...rows.sort((a, b) => (a.join("\0") < b.join("\0") ? -1 : 1))];

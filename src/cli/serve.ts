@@ -1,13 +1,13 @@
-import type { Surroundings } from "../daemon/surroundings.js";
-import { startDaemon } from "../daemon.js";
+import { startDaemon } from "../daemon/daemon.js";
+import type { Environment } from "../daemon/scanning.js";
 
 /**
  * Runs the proxy until SIGINT or SIGTERM; a second signal ends the process immediately.
  *
  * @throws AppError if it fails to start.
  */
-export async function serve(surroundings: Surroundings): Promise<void> {
-  const daemon = await startDaemon(surroundings);
+export async function serve(environment: Environment): Promise<void> {
+  const daemon = await startDaemon(environment);
   const requested = nextSignal();
   try {
     await Promise.race([daemon.started, requested]);
@@ -16,7 +16,7 @@ export async function serve(surroundings: Surroundings): Promise<void> {
     throw error;
   }
   const signal = await requested;
-  surroundings.logger.info("stopping", { signal });
+  environment.logger.info("stopping", { signal });
   let stopped = false;
   void nextSignal().then(() => process.exit(stopped ? 0 : 1));
   await daemon.stop();

@@ -47,7 +47,7 @@ export async function loadAccess(
 function readTokenFile(path: string): string {
   let reason: string;
   try {
-    const reading = bearerToken(readSecretFile(path).trim());
+    const reading = bearerToken(readSecretFile(path));
     if ("value" in reading) return reading.value;
     reason = `it must contain ${reading.expected}`;
   } catch (error) {

@@ -2,8 +2,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../errors.js";
 import { type LogFormat, type LogLevel, logFormats, logLevels } from "../logging.js";
-import { formatHostPort } from "../model/host-port.js";
-import { cgroupMemoryLimit } from "./cgroup-memory.js";
 import { EnvironmentReader, type RawEnvironment } from "./environment.js";
 import {
   anyText,
@@ -19,6 +17,7 @@ import {
   portList,
   positiveNumber,
   urlPath,
+  wellKnownPorts,
   wholeNumber,
 } from "./readers.js";
 import { type RelayAllow, relayAllow } from "./relay-allow.js";
@@ -68,16 +67,19 @@ export interface Config {
   readonly logFormat: LogFormat;
   /** Settings that are valid but probably wrong. */
   readonly warnings: readonly string[];
+  /** All settings as variables and values; secrets are hidden. */
+  readonly variables: Readonly<Record<string, string>>;
 }
 
-/** The settings of the Docker client; without a host, the local socket. */
+/** How to connect to the Docker engine; the variables have the same meaning as for the Docker client. */
 export interface DockerConfig {
+  /** `unix://…`, `npipe://…`, `tcp://host[:port]`, `http://…` or `https://…`. Default: the local socket. */
   readonly host?: string;
   readonly tlsVerify: boolean;
+  /** A folder with `ca.pem`, `cert.pem` and `key.pem`. If set, TCP connections use TLS. */
   readonly certPath?: string;
 }
 
-const wellKnownPorts = [80, 8080, 9100];
 const recommendedSecretLength = 12;
 const week = 7 * 86_400;
 const mebibyte = 1024 * 1024;
@@ -88,7 +90,7 @@ const maxMemory = 2 ** 40;
 export interface ConfigDefaults {
   /** Whether the log goes to a terminal; LOG_FORMAT then defaults to `pretty`. Default: false. */
   readonly terminal?: boolean;
-  /** The memory limit of this process in bytes; 0 means none. Default: the limit of its cgroup. */
+  /** The memory limit of this process in bytes; 0, or more than any machine has: none. Default: that of its cgroup. */
   readonly memoryLimit?: number;
 }
 
@@ -123,14 +125,16 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
   }
   const sshPass = env.readSecret("SSHPASS");
   const peers = env.read("PEERS", peerList, []);
-  if (peers.length > 0) requireSecret(env, sshPass, "PEERS is set");
-  const token = readBearerToken(env);
+  if (peers.length > 0 && sshPass === undefined && !env.problems.some((text) => text.startsWith("SSHPASS"))) {
+    env.problems.push(missingSecret("PEERS is set"));
+  }
+  const token = env.readSecret("BEARER_TOKEN", bearerToken);
 
-  const config: Omit<Config, "warnings"> = {
-    ...defined("sshPass", sshPass),
+  const config: Omit<Config, "warnings" | "variables"> = {
+    ...present("sshPass", sshPass),
     scrapeInterval,
     metricsPath: env.read("METRICS_PATH", urlPath, "/metrics"),
-    ports: [...new Set([...wellKnownPorts, ...env.read("PORTS", portList, [])])],
+    ports: env.read("PORTS", portList, wellKnownPorts),
     scrapeTimeout,
     scrapeConcurrency: env.read("SCRAPE_CONCURRENCY", wholeNumber(1, 10_000, "targets"), 64),
     scrapeMaxBytes: env.read("SCRAPE_MAX_BYTES", wholeNumber(1024, 2 ** 30, "bytes"), 64 * mebibyte),
@@ -139,26 +143,26 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
     memoryMaxBytes: env.read(
       "MEMORY_MAX_BYTES",
       wholeNumber(minMemory, maxMemory, "bytes"),
-      defaultMemory(defaults.memoryLimit ?? cgroupMemoryLimit()),
+      defaultMemory(defaults.memoryLimit ?? process.constrainedMemory()),
     ),
     cacheDir: env.read("CACHE_DIR", anyText, join(tmpdir(), "app-metrics-proxy")),
     listen: env.read("LISTEN_ADDRESS", listenAddress, { port: 2137 }),
-    ...defined("advertiseAddress", env.read("ADVERTISE_ADDRESS", hostAndPort, undefined)),
+    ...present("advertiseAddress", env.read("ADVERTISE_ADDRESS", hostAndPort, undefined)),
     sshListen: env.read("SSH_LISTEN_ADDRESS", listenAddress, { port: defaultSshPort }),
     peers,
     replicateTo: env.read("REPLICATE_TO", oneOf(["all", "managers"] as const), "all"),
-    ...defined("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
-    ...defined("scrapeAuthFile", env.read("SCRAPE_AUTH_FILE", anyText, undefined)),
+    ...present("targetsFile", env.read("TARGETS_FILE", anyText, undefined)),
+    ...present("scrapeAuthFile", env.read("SCRAPE_AUTH_FILE", anyText, undefined)),
     docker: {
-      ...defined("host", env.read("DOCKER_HOST", anyText, undefined)),
+      ...present("host", env.read("DOCKER_HOST", anyText, undefined)),
       tlsVerify: env.read("DOCKER_TLS_VERIFY", flag, false),
-      ...defined("certPath", env.read("DOCKER_CERT_PATH", anyText, undefined)),
+      ...present("certPath", env.read("DOCKER_CERT_PATH", anyText, undefined)),
     },
-    ...defined("hostAddress", env.read("HOST_ADDRESS", hostName, undefined)),
-    ...defined("relayAllow", env.read("RELAY_ALLOW", relayAllow, undefined)),
-    ...defined("webConfigFile", env.read("WEB_CONFIG_FILE", anyText, undefined)),
-    ...defined("bearerToken", token),
-    ...defined("bearerTokenFile", token && env.read("BEARER_TOKEN_FILE", anyText, undefined)),
+    ...present("hostAddress", env.read("HOST_ADDRESS", hostName, undefined)),
+    ...present("relayAllow", env.read("RELAY_ALLOW", relayAllow, undefined)),
+    ...present("webConfigFile", env.read("WEB_CONFIG_FILE", anyText, undefined)),
+    ...present("bearerToken", token),
+    ...present("bearerTokenFile", env.read("BEARER_TOKEN_FILE", anyText, undefined)),
     logLevel: env.read("LOG_LEVEL", oneOf(logLevels), "info"),
     logFormat: env.read("LOG_FORMAT", oneOf(logFormats), defaults.terminal ? "pretty" : "json"),
   };
@@ -166,65 +170,19 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
   const misspelt = env.misspelt();
   if (env.problems.length > 0) throw new ConfigError([...env.problems, ...misspelt]);
   const warnings = [...warningsFor("SSHPASS", sshPass), ...warningsFor("BEARER_TOKEN", token), ...misspelt];
-  return deepFreeze({ ...config, warnings });
+  return deepFreeze({ ...config, warnings, variables: env.values });
 }
 
-/** The configuration as variables and values; secrets are hidden. */
-export function describeConfig(config: Config): Record<string, string> {
-  return {
-    SSHPASS: config.sshPass === undefined ? "" : "[hidden]",
-    SCRAPE_INTERVAL: String(config.scrapeInterval),
-    METRICS_PATH: config.metricsPath,
-    PORTS: config.ports.join(" "),
-    SCRAPE_TIMEOUT: String(config.scrapeTimeout),
-    SCRAPE_CONCURRENCY: String(config.scrapeConcurrency),
-    SCRAPE_MAX_BYTES: String(config.scrapeMaxBytes),
-    STALE_AFTER: String(config.staleAfter),
-    HISTORY: String(config.history),
-    MEMORY_MAX_BYTES: String(config.memoryMaxBytes),
-    CACHE_DIR: config.cacheDir,
-    LISTEN_ADDRESS: formatHostPort(config.listen),
-    SSH_LISTEN_ADDRESS: formatHostPort(config.sshListen),
-    PEERS: config.peers.join(" "),
-    REPLICATE_TO: config.replicateTo,
-    ADVERTISE_ADDRESS: config.advertiseAddress ?? "",
-    TARGETS_FILE: config.targetsFile ?? "",
-    SCRAPE_AUTH_FILE: config.scrapeAuthFile ?? "",
-    DOCKER_HOST: config.docker.host ?? "",
-    DOCKER_TLS_VERIFY: config.docker.tlsVerify ? "1" : "0",
-    DOCKER_CERT_PATH: config.docker.certPath ?? "",
-    HOST_ADDRESS: config.hostAddress ?? "",
-    RELAY_ALLOW: config.relayAllow?.text ?? "",
-    WEB_CONFIG_FILE: config.webConfigFile ?? "",
-    BEARER_TOKEN: config.bearerToken === undefined ? "" : "[hidden]",
-    LOG_LEVEL: config.logLevel,
-    LOG_FORMAT: config.logFormat,
-  };
-}
-
-/** Half of the limit, which leaves room for everything outside the budget; within the range of MEMORY_MAX_BYTES. */
-function defaultMemory(limit: number | undefined): number {
-  if (!limit) return 512 * mebibyte;
+/** Half of the limit, which leaves memory for everything outside the budget; within the range of MEMORY_MAX_BYTES. */
+function defaultMemory(limit: number): number {
+  // Without a limit, the system reports 0, or a number near 2^63 (version 1 of cgroups) or 2^64.
+  if (limit === 0 || limit > 2 ** 50) return 512 * mebibyte;
   return Math.min(Math.max(Math.floor(limit / 2), minMemory), maxMemory);
 }
 
 /** The error for a missing shared secret. @param why completes "it is required because". */
 export function missingSecret(why: string): string {
   return `SSHPASS is not set: it is required because ${why}; set SSHPASS, or SSHPASS_FILE, to the same secret on all nodes`;
-}
-
-function requireSecret(env: EnvironmentReader, sshPass: string | undefined, why: string): void {
-  const reported = env.problems.some((problem) => problem.startsWith("SSHPASS"));
-  if (sshPass === undefined && !reported) env.problems.push(missingSecret(why));
-}
-
-function readBearerToken(env: EnvironmentReader): string | undefined {
-  const secret = env.readSecret("BEARER_TOKEN")?.trim();
-  if (secret === undefined) return undefined;
-  const reading = bearerToken(secret);
-  if ("value" in reading) return reading.value;
-  env.problems.push(`BEARER_TOKEN is invalid: must be ${reading.expected}`);
-  return undefined;
 }
 
 function warningsFor(name: string, secret: string | undefined): string[] {
@@ -234,7 +192,7 @@ function warningsFor(name: string, secret: string | undefined): string[] {
   ];
 }
 
-function defined<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+function present<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
   return value === undefined ? {} : ({ [key]: value } as { [P in K]?: V });
 }
 

@@ -1,7 +1,9 @@
 import { closeSync, openSync, readSync } from "node:fs";
 import leven from "leven";
 import { codeOf } from "../errors.js";
-import type { Reader } from "./readers.js";
+import { formatHostPort } from "../model/host-port.js";
+import { anyText, type ListenAddress, type Reader } from "./readers.js";
+import type { RelayAllow } from "./relay-allow.js";
 
 /** The environment of the process. */
 export type RawEnvironment = Readonly<Record<string, string | undefined>>;
@@ -16,42 +18,44 @@ const maxSecretBytes = 64 * 1024;
 export class EnvironmentReader {
   readonly problems: string[] = [];
 
-  /** Every variable that was read, set or not. */
-  readonly #known = new Set<string>();
+  /** The value of every variable that was read, as text; secrets are hidden. */
+  readonly values: Record<string, string> = {};
 
   constructor(private readonly raw: RawEnvironment) {}
 
   /** The value of the variable, or `fallback` if it is unset or invalid. An invalid value adds a problem. */
-  read<T, F>(name: string, reader: Reader<T>, fallback: F): T | F {
-    this.#known.add(name);
+  read<T extends Value, F extends Value>(name: string, reader: Reader<T>, fallback: F): T | F {
     const text = unquoted(this.raw[name]?.trim() ?? "");
-    if (text === "") return fallback;
-    const reading = reader(text);
-    if ("value" in reading) return reading.value;
-    this.problem(name, text, reading.expected);
-    return fallback;
+    const reading = text === "" ? { value: fallback } : reader(text);
+    if ("expected" in reading) this.problem(name, text, reading.expected);
+    const value = "value" in reading ? reading.value : fallback;
+    this.values[name] = textOf(value);
+    return value;
   }
 
   /**
    * A secret: the value of the variable, or the contents of the file that the variable with the suffix `_FILE` names.
    * Problems never contain it.
    */
-  readSecret(name: string): string | undefined {
-    this.#known.add(name).add(`${name}_FILE`);
-    const value = this.raw[name];
-    const file = this.raw[`${name}_FILE`]?.trim();
-    if (file === undefined || file === "") return value === "" ? undefined : value;
-    if (value !== undefined && value !== "") {
+  readSecret(name: string, reader: Reader<string> = anyText): string | undefined {
+    const value = this.raw[name] || undefined;
+    this.values[name] = "";
+    const file = this.read(`${name}_FILE`, anyText, undefined);
+    if (value === undefined && file === undefined) return undefined;
+    this.values[name] = "[hidden]";
+    if (value !== undefined && file !== undefined) {
       this.problems.push(`${name} and ${name}_FILE are both set: set only one of them`);
       return undefined;
     }
     try {
-      return readSecretFile(file);
+      const reading = reader(value ?? readSecretFile(file!));
+      if ("value" in reading) return reading.value;
+      this.problems.push(`${name} is invalid: must be ${reading.expected}`);
     } catch (error) {
       const why = codeOf(error) ?? (error as Error).message;
-      this.problem(`${name}_FILE`, file, `the path of a readable file that contains the secret (${why})`);
-      return undefined;
+      this.problem(`${name}_FILE`, file!, `the path of a readable file that contains the secret (${why})`);
     }
+    return undefined;
   }
 
   /**
@@ -60,10 +64,11 @@ export class EnvironmentReader {
    */
   misspelt(): string[] {
     const warnings: string[] = [];
+    const known = Object.keys(this.values);
     for (const [name, value] of Object.entries(this.raw)) {
-      if (!value || this.#known.has(name) || !/^\w{1,64}$/.test(name)) continue;
+      if (!value || known.includes(name) || !/^\w{1,64}$/.test(name)) continue;
       if (name === "PORT" && this.raw["PORTS"]) continue;
-      const close = [...this.#known].find((known) => isMisspelt(name, known));
+      const close = known.find((candidate) => isMisspelt(name, candidate));
       if (close !== undefined) warnings.push(`unknown variable ${name}: did you mean ${close}?`);
     }
     return warnings;
@@ -73,6 +78,24 @@ export class EnvironmentReader {
   problem(name: string, value: string, expected: string): void {
     this.problems.push(`${name}=${JSON.stringify(value)} is invalid: must be ${expected}`);
   }
+}
+
+/** The value of a variable. */
+type Value =
+  | string
+  | number
+  | boolean
+  | readonly (string | number)[]
+  | ListenAddress
+  | RelayAllow
+  | undefined;
+
+function textOf(value: Value): string {
+  if (value === undefined) return "";
+  if (typeof value === "boolean") return value ? "1" : "0";
+  if (typeof value !== "object") return String(value);
+  if ("text" in value) return value.text;
+  return "port" in value ? formatHostPort(value) : value.join(" ");
 }
 
 /** Two letters may differ, but only one in a name of fewer than six. */

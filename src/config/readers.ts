@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
 import { isHostName, parseHostPort } from "../model/host-port.js";
+import { parsePort } from "../model/label-settings.js";
 
 /** The result of a reader: the value, or what the text must be; `expected` completes "must be". */
 export type Reading<T> = { readonly value: T } | { readonly expected: string };
@@ -43,15 +44,21 @@ export function oneOf<T extends string>(words: readonly T[]): Reader<T> {
   };
 }
 
-/** Ports from 1 to 65535, separated by spaces or commas. */
+/** The ports that are always tried. */
+export const wellKnownPorts: readonly number[] = [80, 8080, 9100];
+
+/** Adds ports, separated by spaces or commas, to the well-known ones. */
 export const portList: Reader<readonly number[]> = (text) => {
-  const ports = text
-    .split(/[\s,]+/)
-    .filter((part) => part !== "")
-    .map((part) => (/^\d{1,5}$/.test(part) ? Number(part) : 0));
-  if (ports.every((port) => port >= 1 && port <= 65535)) return { value: ports };
-  return { expected: "ports from 1 to 65535, separated by spaces or commas" };
+  const ports = wordsOf(text).map(parsePort);
+  return ports.includes(undefined)
+    ? { expected: "ports from 1 to 65535, separated by spaces or commas" }
+    : { value: [...new Set([...wellKnownPorts, ...(ports as number[])])] };
 };
+
+/** The words of a list separated by spaces or commas. */
+export function wordsOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter((word) => word !== "");
+}
 
 /** The path of a URL, which begins with a slash; a query string may follow. */
 export const urlPath: Reader<string> = (text) =>
@@ -74,7 +81,7 @@ export const hostAndPort: Reader<string> = (text) =>
 
 /** `host` or `host:port`, separated by spaces or commas. Parse each with parseHostPort and defaultSshPort. */
 export const peerList: Reader<readonly string[]> = (text) => {
-  const peers = text.split(/[\s,]+/).filter((part) => part !== "");
+  const peers = wordsOf(text);
   const bad = peers.find((peer) => parseHostPort(peer, { defaultPort: defaultSshPort }) === undefined);
   if (bad === undefined) return { value: peers };
   return {
@@ -89,10 +96,10 @@ export const hostName: Reader<string> = (text) =>
 /** Any text. */
 export const anyText: Reader<string> = (text) => ({ value: text });
 
-/** A token for the header `Authorization: Bearer`. */
+/** A token for the header `Authorization: Bearer`; surrounding spaces are removed. */
 export const bearerToken: Reader<string> = (text) =>
-  /^[\x21-\x7e]{1,4096}$/.test(text)
-    ? { value: text }
+  /^[\x21-\x7e]{1,4096}$/.test(text.trim())
+    ? { value: text.trim() }
     : { expected: "at most 4096 printable ASCII characters without spaces" };
 
 /** `1`, `true`, `yes`, `on`, or `0`, `false`, `no`, `off`. */

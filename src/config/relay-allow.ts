@@ -1,6 +1,6 @@
 import { type IpRange, parseRange } from "../address/ip.js";
 import { forbiddenKindOfRange } from "../address/special-ranges.js";
-import type { Reader } from "./readers.js";
+import { type Reader, wordsOf } from "./readers.js";
 
 /** An inclusive range of ports. */
 export interface PortRange {
@@ -53,7 +53,7 @@ export const relayAllow: Reader<RelayAllow> = (text) => {
   const entries: (AllowedRange | AllowedName)[] = [];
   const faults: string[] = [];
   let targets = false;
-  for (const part of text.split(/[\s,]+/).filter((piece) => piece !== "")) {
+  for (const part of wordsOf(text)) {
     const entry = part === "targets" ? undefined : readEntry(part);
     if (entry === undefined) targets = true;
     else if (typeof entry === "string") faults.push(`${JSON.stringify(part)} ${entry}`);

@@ -1,73 +1,120 @@
-import { describeError } from "../errors.js";
+import type { Cache } from "../cache/cache.js";
+import { missingSecret } from "../config/config.js";
+import { findOwnTask } from "../discovery/docker/own-container.js";
+import { ConfigError, DiscoveryError, describeError } from "../errors.js";
+import { maxGzipBytes } from "../fetch/read-response.js";
 import type { Logger } from "../logging.js";
+import type { MemoryBudget } from "../memory-budget.js";
+import { systemClock } from "../model/clock.js";
+import { originName } from "../model/origin-name.js";
 import type { ReplicationView } from "../model/replication-status.js";
-import type { Replication } from "../replication/replication.js";
+import { createStaticPeers, createSwarmPeers, type PeerSource } from "../replication/peers/peer-source.js";
+import { type Replication, startReplication } from "../replication/replication.js";
+import type { Environment, Scanning } from "./scanning.js";
 
-export interface ReplicatingOptions {
-  /** Starts replication; undefined where nothing asks for it. Rejects where it cannot be told or started yet. */
-  readonly start: (signal: AbortSignal) => Promise<Replication | undefined>;
-  /** Whether a failure may pass by itself, as when the engine is away. */
-  readonly mayPass: (error: unknown) => boolean;
-  readonly logger: Logger;
+export interface StartOptions {
+  readonly cache: Cache;
+  readonly budget: MemoryBudget;
+  readonly instance: string;
 }
 
-/** Replication from the first moment that it can be started, which may come after the start of the program. */
+/**
+ * Starts replication. In a task of a Swarm service: with the other tasks, for replicated services only. With PEERS: for
+ * all targets. With SSHPASS only: accepts connections.
+ *
+ * @returns undefined if replication is not configured.
+ * @throws ConfigError if the secret is missing; DiscoveryError if the engine is unreachable; ListenError.
+ */
+export async function startReplicating(
+  { config, logger }: Environment,
+  { engine, swarm, telemetry, publisher, learnNodeName, replicate }: Scanning,
+  { cache, budget, instance }: StartOptions,
+  signal: AbortSignal,
+): Promise<Replication | undefined> {
+  const { sshPass, peers, sshListen } = config;
+  const task = peers.length === 0 && engine !== undefined ? await findOwnTask(engine, signal) : undefined;
+  if (task !== undefined && sshPass === undefined) {
+    throw new ConfigError([missingSecret("this is a task of a Swarm service")]);
+  }
+  if (sshPass === undefined) return undefined;
+  const origin = originName(await learnNodeName(), config.listen);
+  swarm.task = task;
+  if (task !== undefined) await swarm.observe(publisher, signal);
+  replicate(task === undefined ? () => true : ({ scope }) => scope === "replicated");
+  const source: PeerSource =
+    task === undefined ? createStaticPeers(peers) : createSwarmPeers(task, sshListen.port, swarm);
+  return startReplication({
+    listen: sshListen,
+    secret: sshPass,
+    source,
+    telemetry,
+    cache,
+    publisher,
+    budget,
+    clock: systemClock,
+    logger,
+    instance,
+    origin,
+    manager: () => task === undefined || swarm.manager,
+    replicateTo: config.replicateTo,
+    history: config.history,
+    interval: config.scrapeInterval,
+    maxScrapeBytes: maxGzipBytes(config.scrapeMaxBytes),
+  });
+}
+
+/** Starts replication, retrying until the Docker engine is reachable. */
 export class Replicating {
-  readonly #options: ReplicatingOptions;
+  readonly #start: (signal: AbortSignal) => Promise<Replication | undefined>;
+  readonly #logger: Logger;
   #replication: Replication | undefined;
   #decided = false;
   #tried = false;
   #starting: Promise<void> | undefined;
-  #told: string | undefined;
+  #reported: string | undefined;
   readonly #stopping = new AbortController();
 
-  constructor(options: ReplicatingOptions) {
-    this.#options = options;
+  /** @param start rejects with a DiscoveryError if it should be retried. */
+  constructor(start: (signal: AbortSignal) => Promise<Replication | undefined>, logger: Logger) {
+    this.#start = start;
+    this.#logger = logger;
   }
 
   get current(): Replication | undefined {
     return this.#replication;
   }
 
-  /** Whether the first attempt to sync is made, as far as it is known that there is anything to sync. */
+  /** Whether each known peer has been tried once. */
   get ready(): boolean {
     return this.#tried && (this.#replication?.attempted ?? true);
   }
 
-  /** How it stands, or why there is none. */
+  /** Its status, or why there is none. */
   view(): ReplicationView {
     if (this.#replication !== undefined) return { status: this.#replication.status() };
-    if (!this.#decided)
-      return {
-        status: undefined,
-        reason: `not started yet${this.#told === undefined ? "" : `: ${this.#told}`}`,
-      };
-    return {
-      status: undefined,
-      reason:
-        "SSHPASS and PEERS are not set, and this is no task of a Swarm service: this node serves what it scrapes itself",
-    };
+    const pending = this.#reported === undefined ? "not started yet" : `not started yet: ${this.#reported}`;
+    const off = "off: SSHPASS and PEERS are not set, and this is not a task of a Swarm service";
+    return { status: undefined, reason: this.#decided ? off : pending };
   }
 
-  /** Tries to start. @throws what cannot pass by itself. */
+  /** Tries to start. @throws errors that a retry cannot resolve. */
   start(): Promise<void> {
-    this.#starting ??= this.#start().finally(() => {
+    this.#starting ??= this.#tryStart().finally(() => {
       this.#starting = undefined;
     });
     return this.#starting;
   }
 
-  /** Does a cycle, or tries to start where that failed so far. Does not wait and never fails. */
+  /** Updates the list of peers, or tries to start. Does not wait and never fails. */
   afterScan(): void {
-    if (this.#decided) return void this.#replication?.cycle();
+    if (this.#decided) return void this.#replication?.refresh();
     if (this.#starting !== undefined) return;
     this.start().then(
-      () => void this.#replication?.cycle(),
-      (error) => this.#tell(error),
+      () => void this.#replication?.refresh(),
+      (error) => this.#report(error),
     );
   }
 
-  /** Ends it, or the attempt to start it. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#starting?.catch(() => undefined);
@@ -75,22 +122,22 @@ export class Replicating {
     await this.#replication?.stop();
   }
 
-  async #start(): Promise<void> {
+  async #tryStart(): Promise<void> {
     try {
-      this.#replication = await this.#options.start(this.#stopping.signal);
+      this.#replication = await this.#start(this.#stopping.signal);
       this.#decided = true;
     } catch (error) {
       if (this.#stopping.signal.aborted) return;
-      if (!this.#options.mayPass(error)) throw error;
-      this.#tell(error);
+      if (!(error instanceof DiscoveryError)) throw error;
+      this.#report(error);
     } finally {
       this.#tried = true;
     }
   }
 
-  #tell(error: unknown): void {
+  #report(error: unknown): void {
     const reason = describeError(error);
-    if (reason !== this.#told) this.#options.logger.error("no replication yet", { error: reason });
-    this.#told = reason;
+    if (reason !== this.#reported) this.#logger.error("replication not started", { error: reason });
+    this.#reported = reason;
   }
 }

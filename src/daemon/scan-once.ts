@@ -1,33 +1,37 @@
+import { randomUUID } from "node:crypto";
 import { Cache } from "../cache/cache.js";
-import { loadServiceLabels } from "../cache/service-label-file.js";
+import { MemoryBudget } from "../memory-budget.js";
 import { systemClock } from "../model/clock.js";
+import type { Scrape } from "../model/scrape.js";
 import type { TargetStatus } from "../model/target-status.js";
-import { createScanning } from "./scanning.js";
-import type { Surroundings } from "./surroundings.js";
+import { createScanning, type Environment } from "./scanning.js";
 
-/** What one cycle found, for a look without a server. */
+/** The result of a single scan. */
 export interface ScanReport {
   readonly targets: readonly TargetStatus[];
-  readonly cache: Cache;
-  /** What the providers that could not list say, and whether any could. */
+  readonly scrapeOf: (id: string) => Scrape | undefined;
+  /** The providers that failed to list. */
   readonly failures: readonly { readonly provider: string; readonly reason: string }[];
+  /** Whether any provider listed its targets. */
   readonly anyListed: boolean;
 }
 
-/** Runs a single cycle, by the labels of services that the running proxy has kept; nothing is written to disk. */
-export async function scanOnce(surroundings: Surroundings): Promise<ScanReport> {
+/** Scans once. Nothing is written to disk or published. */
+export async function scanOnce(environment: Environment): Promise<ScanReport> {
+  const { config, logger } = environment;
   const stopping = new AbortController();
-  const cache = new Cache({ clock: systemClock, staleAfter: surroundings.config.staleAfter });
-  const scanning = await createScanning(surroundings, cache, stopping.signal);
-  const { cycle, scanner, scraper, serviceLabels } = scanning;
-  await loadServiceLabels(surroundings.config.cacheDir, serviceLabels);
+  const budget = new MemoryBudget(config.memoryMaxBytes);
+  const cache = new Cache({ ...config, clock: systemClock, budget, logger });
+  const options = { cache, budget, instance: randomUUID(), signal: stopping.signal };
+  const { cycle, scanner, scraper, publisher } = await createScanning(environment, options);
   await cycle();
   stopping.abort();
+  publisher.stop();
   await scraper.close();
   const providers = scanner.providerStatuses();
   return {
     targets: scanner.statuses(),
-    cache,
+    scrapeOf: (id) => publisher.lastScrape(id),
     failures: providers.flatMap(({ name, failing }) =>
       failing === undefined ? [] : [{ provider: name, reason: failing.reason }],
     ),

@@ -1,27 +1,62 @@
+import { existsSync } from "node:fs";
 import { hostname } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Cache } from "../cache/cache.js";
-import { ServiceLabelTable } from "../cache/service-label-table.js";
+import { Publisher } from "../cache/publisher.js";
+import type { Config } from "../config/config.js";
+import { createDockerClient } from "../discovery/docker/client.js";
+import { createEngineApi, type EngineApi } from "../discovery/docker/engine-api.js";
+import type { OwnTask } from "../discovery/docker/own-container.js";
+import { createDockerProvider } from "../discovery/docker/provider.js";
+import { readSwarmState } from "../discovery/docker/swarm-state.js";
+import { createFileProvider } from "../discovery/file/provider.js";
+import type { TargetProvider } from "../discovery/provider.js";
 import { describeError } from "../errors.js";
+import type { Logger } from "../logging.js";
+import type { MemoryBudget } from "../memory-budget.js";
 import { systemClock } from "../model/clock.js";
 import { originName } from "../model/origin-name.js";
+import type { SwarmDocument } from "../model/publication.js";
+import { type ServiceLabels, serviceLabelsOf } from "../model/service-labels.js";
+import type { Target } from "../model/target.js";
+import type { Credentials } from "../scan/credentials/access.js";
+import { openScrapeCredentials } from "../scan/credentials/scrape-credentials.js";
 import { createHttpScraper } from "../scan/http-scraper.js";
 import { Scanner } from "../scan/scanner.js";
 import { createTelemetry } from "../telemetry.js";
-import { createEngine, createProviders } from "./providers.js";
-import { openCredentials, scrapeTimes } from "./scrape-credentials.js";
-import type { Surroundings } from "./surroundings.js";
-import { userAgentOf } from "./user-agent.js";
 
-/** What `createScanning` gives. */
+/** What all parts need. */
+export interface Environment {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly version: string;
+}
+
+export interface ScanningOptions {
+  readonly cache: Cache;
+  readonly budget: MemoryBudget;
+  /** Random id of this process. */
+  readonly instance: string;
+  readonly signal: AbortSignal;
+}
+
+/** The parts that discover and scrape. */
 export type Scanning = Awaited<ReturnType<typeof createScanning>>;
 
-/** The parts of discovering and scraping, wired up. */
+const defaultSocket = "/var/run/docker.sock";
+/** Milliseconds that the first scan waits for the labels of services. */
+const firstSwarmMs = 500;
+
+/** The User-Agent header of requests to targets. */
+export function userAgentOf(version: string): string {
+  return `app-metrics-proxy/${version}`;
+}
+
+/** @throws ConfigError where SCRAPE_AUTH_FILE is invalid. */
 export async function createScanning(
-  { config, logger, version }: Surroundings,
-  cache: Cache,
-  signal: AbortSignal,
+  { config, logger, version }: Environment,
+  { cache, budget, instance, signal }: ScanningOptions,
 ) {
-  // First of all, for a file that cannot be used stops the start.
   const credentials = await openCredentials(config, logger);
   const telemetry = createTelemetry(version);
   const engine = createEngine(config);
@@ -33,7 +68,21 @@ export async function createScanning(
     nodeNameKnown = true;
     return nodeName;
   };
-  const serviceLabels = new ServiceLabelTable();
+  const swarm = new SwarmObserver(cache, engine, logger);
+  // Until replication starts: what travels in any case, so that the first scrapes reach other nodes, too.
+  let travels = ({ scope }: Pick<Target, "scope">): boolean =>
+    config.sshPass !== undefined && nodeNameKnown && (config.peers.length > 0 || scope === "replicated");
+  const publisher = new Publisher({
+    cache,
+    budget,
+    clock: systemClock,
+    logger,
+    instance,
+    origin: () => originName(nodeName, config.listen),
+    travels: (target) => travels(target),
+    history: config.history,
+    ...(config.advertiseAddress === undefined ? {} : { advertise: config.advertiseAddress }),
+  });
   const scraper = createHttpScraper({
     ...scrapeTimes(config),
     maxBytes: config.scrapeMaxBytes,
@@ -41,22 +90,142 @@ export async function createScanning(
     ...(credentials && { credentials }),
   });
   const scanner = new Scanner({
-    providers: createProviders(config, logger, engine, serviceLabels),
+    providers: createProviders(config, logger, engine, () => swarm.serviceLabels()),
     scraper,
-    cache,
+    publisher,
     clock: systemClock,
     logger,
     telemetry,
     interval: config.scrapeInterval,
     concurrency: config.scrapeConcurrency,
-    node: () => originName(nodeName, config.listen),
     signal,
   });
-  const cycle = async () => {
-    await learnNodeName().catch((error) => {
-      logger.debug("the engine does not say the name of this node", { error: describeError(error) });
-    });
-    await scanner.cycle();
+  let isFirst = true;
+  return {
+    scanner,
+    scraper,
+    publisher,
+    telemetry,
+    engine,
+    swarm,
+    learnNodeName,
+    node: () => nodeName,
+    /** Selects the targets whose scrapes go to other nodes. */
+    replicate: (which: typeof travels) => {
+      travels = which;
+    },
+    /** One scan. */
+    async cycle() {
+      await learnNodeName().catch((error) => {
+        logger.debug("node name unknown", { error: describeError(error) });
+      });
+      const observed = swarm.observe(publisher, signal);
+      if (isFirst) await Promise.race([observed, sleep(firstSwarmMs, undefined, { ref: false })]);
+      isFirst = false;
+      await Promise.all([observed, scanner.cycle()]);
+    },
   };
-  return { scanner, scraper, telemetry, cycle, node: () => nodeName, engine, learnNodeName, serviceLabels };
+}
+
+/** Reads what a manager's engine knows about the swarm, and publishes it. */
+export class SwarmObserver {
+  readonly #cache: Cache;
+  readonly #engine: EngineApi | undefined;
+  readonly #logger: Logger;
+  #labels: { readonly of: SwarmDocument | undefined; readonly labels: ServiceLabels } | undefined;
+  /** The proxy's own task, if it runs in a Swarm service. Undefined until known. */
+  task: OwnTask | undefined;
+  /** Whether this node is a manager. */
+  manager = false;
+  /** Why the last attempt to read the swarm failed. */
+  failure: Error | undefined;
+
+  constructor(cache: Cache, engine: EngineApi | undefined, logger: Logger) {
+    this.#cache = cache;
+    this.#engine = engine;
+    this.#logger = logger;
+  }
+
+  /** Never rejects: a failure is logged once, and the last document remains valid. */
+  async observe(publisher: Publisher, signal: AbortSignal): Promise<void> {
+    if (this.#engine === undefined) return;
+    try {
+      const known = this.document?.services ?? [];
+      const { manager, content } = await readSwarmState(this.#engine, this.task, known, signal);
+      this.manager = manager;
+      this.failure = undefined;
+      if (content !== undefined) publisher.swarm(content);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (this.failure === undefined)
+        this.#logger.debug("swarm state unknown", { error: describeError(error) });
+      this.failure = error as Error;
+    }
+  }
+
+  /** The current swarm document: a manager's own, otherwise the youngest. */
+  get document(): SwarmDocument | undefined {
+    const { own, swarm } = this.#cache;
+    const published = this.manager && own !== undefined ? this.#cache.feed(own)?.swarmDocument : undefined;
+    return published?.publication ?? swarm;
+  }
+
+  /** `deploy.labels` by service. */
+  serviceLabels(): ServiceLabels {
+    const { document } = this;
+    if (this.#labels === undefined || this.#labels.of !== document) {
+      this.#labels = { of: document, labels: serviceLabelsOf(document?.services ?? []) };
+    }
+    return this.#labels.labels;
+  }
+}
+
+/** @throws ConfigError where SCRAPE_AUTH_FILE is invalid. */
+export async function openCredentials(config: Config, logger: Logger): Promise<Credentials | undefined> {
+  if (config.scrapeAuthFile === undefined) return undefined;
+  return await openScrapeCredentials({
+    path: config.scrapeAuthFile,
+    clock: systemClock,
+    logger,
+    ...scrapeTimes(config),
+  });
+}
+
+/** The timeout of a scrape, and how long an idle connection is kept, in seconds. */
+function scrapeTimes({ scrapeInterval, scrapeTimeout }: Config) {
+  return { timeout: scrapeTimeout, keepAlive: scrapeInterval + scrapeTimeout };
+}
+
+/** The Docker engine; undefined with a targets file and no sign of an engine. */
+function createEngine({ targetsFile, docker, scrapeInterval }: Config): EngineApi | undefined {
+  if (targetsFile !== undefined && docker.host === undefined && !existsSync(defaultSocket)) return undefined;
+  // If the engine hangs, time for scrapes must remain in the cycle.
+  const timeoutMs = Math.min(Math.max(scrapeInterval / 2, 2), 10) * 1000;
+  return createEngineApi(createDockerClient(docker), timeoutMs);
+}
+
+function createProviders(
+  config: Config,
+  logger: Logger,
+  engine: EngineApi | undefined,
+  serviceLabels: () => ServiceLabels,
+): TargetProvider[] {
+  const providers: TargetProvider[] = [];
+  if (engine !== undefined) {
+    providers.push(
+      createDockerProvider({
+        engine,
+        ports: config.ports,
+        path: config.metricsPath,
+        ...(config.hostAddress === undefined ? {} : { hostAddress: config.hostAddress }),
+        ownListenPort: config.listen.port,
+        serviceLabels,
+        logger,
+      }),
+    );
+  }
+  if (config.targetsFile !== undefined) {
+    providers.push(createFileProvider({ path: config.targetsFile, defaultPath: config.metricsPath }));
+  }
+  return providers;
 }

@@ -75,10 +75,10 @@ export class SeriesPattern {
     let pos = lastStart;
     let shift = start - pos;
     const stop = pos + ends[labels - 1]!;
-    const room = Math.min(stop - 1, last.byteLength - 8);
+    const maxPos = Math.min(stop - 1, last.byteLength - 8);
     for (let label = 0; label < labels; label++) {
       const from = pos;
-      const limit = Math.min(room, view.byteLength - 8 - shift);
+      const limit = Math.min(maxPos, view.byteLength - 8 - shift);
       // UTF-8 is never NaN (see ByteSink). Only zero has two encodings, and no value contains a NUL.
       while (pos <= limit && last.getFloat64(pos, true) === view.getFloat64(pos + shift, true)) pos += 8;
       if (pos > stop) break;

@@ -20,7 +20,7 @@ const types = ["counter", "gauge", "histogram", "summary", "untyped"];
 
 /**
  * Scans the text format 0.0.4, exactly as tolerant as Prometheus: spaces and tabs are allowed between any two parts and
- * optional where the parts are clear without them; comments other than HELP and TYPE are ignored; HELP and TYPE may be
+ * optional if the parts are clear without them; comments other than HELP and TYPE are ignored; HELP and TYPE may be
  * repeated, late, or about other families. A NUL at the start of a line ends the text.
  */
 export class TextScanner implements RecordScanner {

@@ -69,21 +69,6 @@ export function createUnknownValidator(): Validator {
   };
 }
 
-/** Validates a complete exposition in a known format. */
-export function validate(bytes: Uint8Array, format: Format): Verdict {
-  return validateWith(createValidator(format), bytes);
-}
-
-/** Validates a complete exposition whose content type is missing or unknown. */
-export function validateUnknown(bytes: Uint8Array): Verdict {
-  return validateWith(createUnknownValidator(), bytes);
-}
-
-function validateWith(validator: Validator, bytes: Uint8Array): Verdict {
-  validator.push(bytes);
-  return validator.end();
-}
-
 /** Splits the chunks into records and passes them to the scanner of the format. */
 class FormatValidator implements Validator {
   private readonly scanner: RecordScanner;

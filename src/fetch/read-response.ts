@@ -216,3 +216,8 @@ function damagedGzip(error: unknown): ScrapeError {
 function trailingBytes(): ScrapeError {
   return new ScrapeError("invalid", "damaged gzip stream: bytes after its end");
 }
+
+/** The most bytes that gzip makes of a text: it may lengthen it slightly. */
+export function maxGzipBytes(bytes: number): number {
+  return bytes + Math.ceil(bytes / 1000) + 1024;
+}

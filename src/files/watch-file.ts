@@ -67,21 +67,6 @@ export async function watchFiles(
   }
 }
 
-/** Calls `onChange` whenever the state of one file differs from `known`, a signature; see watchFiles. */
-export async function watchFile(
-  path: string,
-  known: string,
-  onChange: () => void,
-  signal: AbortSignal,
-  timings: FileWatchTimings,
-): Promise<void> {
-  const notify = (current: FileSignatures) => {
-    onChange();
-    return current;
-  };
-  await watchFiles(new Map([[path, known]]), notify, signal, timings);
-}
-
 /** The signatures of files that have not changed for `settle` milliseconds, or keep changing. */
 async function settled(last: FileSignatures, signal: AbortSignal, { settle }: FileWatchTimings) {
   let current = await signaturesOf(last.keys());

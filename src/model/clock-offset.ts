@@ -1,20 +1,20 @@
 import type { Clock } from "./clock.js";
 import { clockOffsetOf, type Scrape } from "./scrape.js";
 
-/** Seconds that the clock of an entry's origin may differ from this node's before its times mislead. */
+/** Seconds that the clock of an origin may differ from this node's before its timestamps are considered wrong. */
 export const clockTolerance = 5;
 
-/** Whether the time of an entry's scrape, by its origin's clock, means here what it meant there. */
-export function tellsTheTime(entry: Pick<Scrape, "scrapedAt" | "measuredAt">, clock: Clock): boolean {
-  return Math.abs(clockOffsetOf(entry, clock)) <= clockTolerance;
+/** Whether the timestamp of a scrape, by its origin's clock, is close enough to this node's clock to be served. */
+export function hasUsableClock(scrape: Pick<Scrape, "scrapedAt" | "measuredAt">, clock: Clock): boolean {
+  return Math.abs(clockOffsetOf(scrape, clock)) <= clockTolerance;
 }
 
-/** How far the clock of each origin is ahead of this node's, in seconds, by its latest entry. */
-export function clockOffsets(entries: Iterable<Scrape>, clock: Clock): Map<string, number> {
+/** How far the clock of each origin is ahead of this node's, in seconds, according to its latest scrape. */
+export function clockOffsets(scrapes: Iterable<Scrape>, clock: Clock): Map<string, number> {
   const latest = new Map<string, Scrape>();
-  for (const entry of entries) {
-    const other = latest.get(entry.origin);
-    if (other === undefined || entry.measuredAt > other.measuredAt) latest.set(entry.origin, entry);
+  for (const scrape of scrapes) {
+    const other = latest.get(scrape.origin);
+    if (other === undefined || scrape.measuredAt > other.measuredAt) latest.set(scrape.origin, scrape);
   }
-  return new Map([...latest].map(([origin, entry]) => [origin, clockOffsetOf(entry, clock)]));
+  return new Map([...latest].map(([origin, scrape]) => [origin, clockOffsetOf(scrape, clock)]));
 }

@@ -1,11 +1,11 @@
 /**
- * Two clocks: `now` is the wall's, in milliseconds since the epoch, and may jump; `monotonic` counts
- * milliseconds from some moment on and never goes back. Ages are measured with the second.
+ * The wall clock `now` returns milliseconds since the epoch and may jump. The clock `monotonic` returns milliseconds
+ * since an arbitrary start and never goes back; use it for ages and timeouts.
  */
 export interface Clock {
   now(): number;
   monotonic(): number;
 }
 
-/** The machine's own clocks. */
+/** The clocks of the system. */
 export const systemClock: Clock = { now: () => Date.now(), monotonic: () => performance.now() };

@@ -1,4 +1,4 @@
-/** Where something listens or is reached. */
+/** An address to listen on or connect to. */
 export interface HostPort {
   /** A host name, or an IP address without brackets. */
   readonly host: string;
@@ -6,7 +6,7 @@ export interface HostPort {
 }
 
 export interface HostPortOptions {
-  /** The port of a text without one; without this option the port is required. */
+  /** Used if the text has no port. Without this option, the port is required. */
   readonly defaultPort?: number;
   /** For an address to listen on: the host may be empty (all addresses), the port 0 (any free port). */
   readonly listening?: boolean;
@@ -28,7 +28,7 @@ export function parseHostPort(text: string, options: HostPortOptions = {}): Host
   return valid ? { host: ipv6 ?? name, port } : undefined;
 }
 
-/** The text that parseHostPort reads; without a host, `:port`. */
+/** The inverse of `parseHostPort`; without a host, `:port`. */
 export function formatHostPort({
   host = "",
   port,
@@ -39,12 +39,12 @@ export function formatHostPort({
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-/** Whether a text can name a host: it has no space, and no character that delimits a host in a URL or a list. */
+/** Whether a text is valid as a host name: no spaces, and no characters that delimit a host in a URL or a list. */
 export function isHostName(text: string): boolean {
   return /^[^\s\p{Cc}\p{Cs}:/?#@[\]\\"',]+$/u.test(text);
 }
 
-/** The URL parser is the only one for IPv6 that needs no I/O module. */
+/** Uses the URL parser, because `node:net` is an I/O module. */
 function isIpv6(text: string): boolean {
   return /^[\da-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`);
 }

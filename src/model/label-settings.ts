@@ -1,27 +1,26 @@
 import { isPathSegment, quoted } from "./path-segment.js";
 
-/** What a container's labels say about its metrics. Absent: nothing said, or what is said cannot be used. */
+/** Settings from the labels of a container. A missing or invalid label leaves its setting undefined. */
 export interface LabelSettings {
-  /** `false` with the label that says so in `enableLabel`. */
   readonly enable?: boolean;
+  /** The label that sets `enable`, with its value. */
   readonly enableLabel?: string;
   /** 1 to 65535. */
   readonly port?: number;
-  /** Begins with a slash; may carry a query string. */
+  /** Begins with a slash; may contain a query string. */
   readonly path?: string;
   readonly scheme?: "http" | "https";
   /** Usable as one path segment. */
   readonly name?: string;
-  /** Which credentials it is asked with, as it stands: a name that nobody knows is refused, never passed over. */
+  /** An entry of SCRAPE_AUTH_FILE. A target that names an unknown entry is not scraped. */
   readonly auth?: string;
-  /** Labels that cannot be used, in words. */
+  /** One message per invalid label. */
   readonly problems: readonly string[];
 }
 
 /**
- * The settings in `metrics.enable|port|path|scheme|name|auth` and in `prometheus.io/scrape|port|path|scheme`. The
- * first family wins, setting by setting. An empty label says nothing. A label that cannot be used is a problem
- * and counts as absent.
+ * Reads `metrics.enable|port|path|scheme|name|auth` and `prometheus.io/scrape|port|path|scheme`. For each setting, the
+ * `metrics.` label takes precedence. An empty label counts as missing.
  */
 export function readLabelSettings(labels: Readonly<Record<string, string>>): LabelSettings {
   const problems: string[] = [];
@@ -32,7 +31,7 @@ export function readLabelSettings(labels: Readonly<Record<string, string>>): Lab
       if (text === "") continue;
       const value = parse(text);
       if (value !== undefined) return { label, value };
-      problems.push(`label ${label}=${quoted(text)} is ignored: it must be ${allowed}`);
+      problems.push(`label ${label}=${quoted(text)} ignored: must be ${allowed}`);
     }
     return undefined;
   };
@@ -55,22 +54,19 @@ export function readLabelSettings(labels: Readonly<Record<string, string>>): Lab
   };
 }
 
-/** Whether the labels say that there are metrics: enabled, or told where. */
+/** Whether the labels imply that the container has metrics. */
 export function expectsMetrics(settings: LabelSettings): boolean {
   const { enable, port, path, scheme, name, auth } = settings;
   return enable ?? [port, path, scheme, name, auth].some((setting) => setting !== undefined);
 }
 
-/**
- * A path as it goes into a URL: with a leading slash, its query string kept. Undefined where it cannot be one
- * (control characters, a fragment).
- */
+/** The path and query string of a URL, with a leading slash; undefined if it is invalid or has a fragment. */
 export function parsePath(text: string): string | undefined {
   if (/[\p{Cc}\p{Cs}#]/u.test(text)) return undefined;
   return text.startsWith("/") ? text : `/${text}`;
 }
 
-/** `http` or `https`, in any case, as in a URL. */
+/** `http` or `https` in upper or lower case. */
 export function parseScheme(text: string): "http" | "https" | undefined {
   const scheme = text.toLowerCase();
   return scheme === "http" || scheme === "https" ? scheme : undefined;

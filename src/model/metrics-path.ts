@@ -1,14 +1,12 @@
-/*
- * Prometheus percent-encodes the path that it is told (`metrics_path`, `__metrics_path__`), whatever is in it: so it
- * is told names as they are, where a browser is given them encoded.
+/**
+ * The path `/<segment>/…/metrics` for `metrics_path` and `__metrics_path__`. Prometheus percent-encodes it, so only
+ * slashes within a segment are encoded here: as `%2F`, which Prometheus sends as `%252F`.
  */
-
-/** `/<segment>/…/metrics` for Prometheus. A slash within a segment is `%2F`, which Prometheus then sends as `%252F`. */
 export function metricsPathOf(...segments: string[]): string {
   return `/${segments.map((segment) => segment.replaceAll("/", "%2F")).join("/")}/metrics`;
 }
 
-/** A segment that was sent for such a path, decoded once, with its slashes. */
+/** The original segment, from a path that the server has decoded once. */
 export function withSlashes(segment: string): string {
   return segment.replaceAll("%2F", "/");
 }

@@ -1,133 +1,127 @@
 import { isPathSegment, quoted } from "./path-segment.js";
 import type { Identity } from "./target.js";
 
-/** What the names of a container come from. */
+/** The properties that determine the names of a container. */
 export interface ContainerFacts {
-  /** The engine's id, in hexadecimal digits; its first twelve stand in where a name cannot be used. */
+  /** The container's id in hexadecimal digits. The first twelve replace an invalid name. */
   readonly id: string;
-  /** With or without the leading slash that the engine puts before it. */
+  /** With or without the leading slash of the Engine API. */
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** What the engine's `/info` calls this node. */
+  /** The node's name in GET /info. */
   readonly nodeHostname: string;
-  /** A usable name from the label `metrics.name`: it replaces all others. */
+  /** A valid name from the label `metrics.name`. It replaces all other names. */
   readonly override?: string;
 }
 
-/** An identity, and in words what its labels say that could not be used. */
+/** An identity, and one message per invalid label. */
 export interface Naming {
   readonly identity: Identity;
   readonly problems: readonly string[];
 }
 
-/** Names without the override, which goes over every rule alike. */
-type Rule = (facts: ContainerFacts, note: (problem: string) => void) => Identity | undefined;
+interface Facts extends ContainerFacts {
+  /** Adds a problem. */
+  note(problem: string): void;
+}
 
 /**
- * Names a container after the first rule that fits: a task of a Swarm service, a container of a Compose project,
- * any other container. Every name and the replica are usable as one segment of a path; what is not becomes a
- * problem and the next rule counts.
+ * Names a container by the first rule that applies: a task of a Swarm service, a container of a Compose project, any
+ * other container. Every name and the replica are valid as one segment of a path. An invalid value is reported as a
+ * problem, and the next rule applies.
  */
-export function nameContainer(facts: ContainerFacts): Naming {
+export function nameContainer(container: ContainerFacts): Naming {
   const problems: string[] = [];
-  const note = (problem: string) => problems.push(problem);
-  const identity = nameSwarmTask(facts, note) ?? nameComposeContainer(facts, note) ?? nameAlone(facts, note);
-  const override = facts.override;
+  const facts = { ...container, note: (problem: string) => void problems.push(problem) };
+  const identity = nameSwarmTask(facts) ?? nameComposeContainer(facts) ?? nameAlone(facts);
+  const { override } = container;
   return {
     identity: override === undefined ? identity : { ...identity, names: [override], job: override },
     problems,
   };
 }
 
-const nameSwarmTask: Rule = (facts, note) => {
-  const service = usableLabel(facts, "com.docker.swarm.service.name", note);
+function nameSwarmTask(facts: Facts): Identity | undefined {
+  const service = validLabel(facts, "com.docker.swarm.service.name");
   if (service === undefined) return undefined;
   const stack = facts.labels["com.docker.stack.namespace"];
   return {
     names: shortAndFull(withoutPrefix(service, stack), service),
     job: service,
-    ...taskPosition(facts, service, note),
+    ...taskPosition(facts, service),
     ...(stack && { stack }),
   };
-};
+}
 
 /**
- * Slot or node: the middle of the task name. A task of a replicated service is called
- * `<service>.<slot>.<task id>`, one of a global service `<service>.<node id>.<task id>`. A service's name may
- * contain dots, the other two parts never do.
+ * The slot or the node in the task name: `<service>.<slot>.<task id>` for a replicated service,
+ * `<service>.<node id>.<task id>` for a global one. Only the service may contain dots.
  */
-function taskPosition(
-  facts: ContainerFacts,
-  service: string,
-  note: (problem: string) => void,
-): Pick<Identity, "replica" | "scope"> {
+function taskPosition(facts: Facts, service: string): Pick<Identity, "replica" | "scope"> {
   const taskName = facts.labels["com.docker.swarm.task.name"] ?? "";
   const rest = taskName.startsWith(`${service}.`) ? taskName.slice(service.length + 1) : "";
   const middle = rest.slice(0, Math.max(0, rest.lastIndexOf(".")));
   const isNode = middle !== "" && middle === facts.labels["com.docker.swarm.node.id"];
   if (!isNode && /^\d{1,19}$/.test(middle)) return { replica: middle, scope: "replicated" };
   if (!isNode && !/^[a-z0-9]{25}$/.test(middle)) {
-    note(
+    facts.note(
       `label com.docker.swarm.task.name=${quoted(taskName)} names neither a slot nor a node: ` +
-        "taken for a task of a global service",
+        "treated as a task of a global service",
     );
   }
-  return { replica: nodeSegment(facts, note), scope: "global" };
+  return { replica: nodeSegment(facts), scope: "global" };
 }
 
-const nameComposeContainer: Rule = (facts, note) => {
-  // A one-off container (`docker compose run`) bears the number of a real replica, which it must not hide.
+function nameComposeContainer(facts: Facts): Identity | undefined {
+  // A one-off container (`docker compose run`) must not replace the real replica with the same number.
   if (facts.labels["com.docker.compose.oneoff"]?.toLowerCase() === "true") return undefined;
-  const project = usableLabel(facts, "com.docker.compose.project", note);
-  const service = usableLabel(facts, "com.docker.compose.service", note);
+  const project = validLabel(facts, "com.docker.compose.project");
+  const service = validLabel(facts, "com.docker.compose.service");
   if (project === undefined || service === undefined) return undefined;
   const full = `${project}_${service}`;
   if (!isPathSegment(full)) {
-    note(`the Compose project and service make a name that is too long: ${quoted(full)}`);
+    facts.note(`the name of the Compose project and service is too long: ${quoted(full)}`);
     return undefined;
   }
   const number = facts.labels["com.docker.compose.container-number"] ?? "1";
   const isNumber = /^\d{1,19}$/.test(number);
-  if (!isNumber) note(`label com.docker.compose.container-number=${quoted(number)} is no number`);
+  if (!isNumber) facts.note(`label com.docker.compose.container-number=${quoted(number)} is not a number`);
   return {
     names: shortAndFull(service, full),
     job: full,
-    replica: `${nodeSegment(facts, note)}.${isNumber ? number : shortId(facts)}`,
+    replica: `${nodeSegment(facts)}.${isNumber ? number : shortId(facts)}`,
     scope: "local",
     stack: project,
   };
-};
+}
 
-function nameAlone(facts: ContainerFacts, note: (problem: string) => void): Identity {
+function nameAlone(facts: Facts): Identity {
   const name = facts.name.replace(/^\//, "");
-  const usable = isPathSegment(name);
-  if (!usable) note(`container name ${quoted(name)} cannot be one segment of a path`);
-  const own = usable ? name : shortId(facts);
+  const isValid = isPathSegment(name);
+  if (!isValid) facts.note(`container name ${quoted(name)} cannot be one segment of a path`);
+  const own = isValid ? name : shortId(facts);
   const project = facts.labels["com.docker.compose.project"];
   return {
     names: [own],
     job: own,
-    replica: nodeSegment(facts, note),
+    replica: nodeSegment(facts),
     scope: "local",
     ...(project && { stack: project }),
   };
 }
 
-function usableLabel(
-  facts: ContainerFacts,
-  label: string,
-  note: (problem: string) => void,
-): string | undefined {
+function validLabel(facts: Facts, label: string): string | undefined {
   const value = facts.labels[label];
   if (value === undefined || isPathSegment(value)) return value;
-  note(`label ${label}=${quoted(value)} is ignored: it cannot be one segment of a path`);
+  facts.note(`label ${label}=${quoted(value)} ignored: cannot be one segment of a path`);
   return undefined;
 }
 
-function nodeSegment(facts: ContainerFacts, note: (problem: string) => void): string {
-  // Leaves room for a number behind it.
-  if (isPathSegment(facts.nodeHostname) && facts.nodeHostname.length <= 128) return facts.nodeHostname;
-  note(`the node's hostname ${quoted(facts.nodeHostname)} cannot be one segment of a path`);
+function nodeSegment(facts: Facts): string {
+  const { nodeHostname } = facts;
+  // The limit leaves space for the container number.
+  if (isPathSegment(nodeHostname) && nodeHostname.length <= 128) return nodeHostname;
+  facts.note(`the node's hostname ${quoted(nodeHostname)} cannot be one segment of a path`);
   return shortId(facts);
 }
 
@@ -141,6 +135,6 @@ function shortAndFull(short: string, full: string): readonly string[] {
   return short === full ? [full] : [short, full];
 }
 
-function shortId(facts: ContainerFacts): string {
-  return facts.id.slice(0, 12);
+function shortId({ id }: ContainerFacts): string {
+  return id.slice(0, 12);
 }

@@ -1,10 +1,10 @@
-/** Longest name that is taken, in characters: a file name on every common file system still holds it. */
+/** In characters. */
 const maxLength = 200;
 
 /**
- * Whether a text survives as one segment of a URL's path once it is percent-encoded: not empty, not `.` or `..`
- * (a client resolves these away, encoded or not), not `-` (administration lives there), no control characters,
- * no lone surrogates (they cannot be encoded), at most 200 characters. A slash is fine: it travels as `%2F`.
+ * Whether a text is valid as one percent-encoded segment of a URL path: not empty, not `.` or `..` (clients resolve
+ * them, encoded or not), not `-` (reserved for administration), no control characters, no lone surrogates (they cannot
+ * be encoded), at most 200 characters. A slash is allowed: it becomes `%2F`.
  */
 export function isEncodableSegment(text: string): boolean {
   if (text === "" || text.length > maxLength) return false;
@@ -12,12 +12,12 @@ export function isEncodableSegment(text: string): boolean {
   return !/[\p{Cc}\p{Cs}]/u.test(text);
 }
 
-/** An encodable segment without a slash, so that a person can type it as it is. */
+/** Whether a text is an encodable segment without a slash, which is easy to type in a URL. */
 export function isPathSegment(text: string): boolean {
   return isEncodableSegment(text) && !text.includes("/");
 }
 
-/** A text for a message: quoted, its odd characters escaped, cut where it has more characters than `most`. */
+/** Quotes a text for a message: escaped, and shortened to `most` characters. */
 export function quoted(text: string, most = 60): string {
   return JSON.stringify(text.length > most ? `${text.slice(0, most)}…` : text);
 }

@@ -1,71 +1,65 @@
-/**
- * How it stands with a peer. `connected`: the last exchange went well. `failing`: it did not. `pending`: there was
- * none yet. `self`: this node itself, as where PEERS is the same on all nodes.
- */
+/** `pending`: not connected yet. `self`: this node itself, for example because PEERS is the same on all nodes. */
 export const peerStates = ["connected", "failing", "pending", "self"] as const;
 export type PeerState = (typeof peerStates)[number];
 
-/** What is told of a peer that this node talks to. */
+/** A peer that this node dials. */
 export interface PeerStatus {
   readonly title: string;
   readonly address: string;
-  /** The name of its node, once it was said. */
+  /** Its origin; undefined until known. */
   readonly node?: string;
   readonly state: PeerState;
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since 1970. */
   readonly lastSuccess?: number;
-  /** How long the last good exchange took, in seconds. */
+  /** Duration of the last successful connection attempt in seconds. */
   readonly lastDuration?: number;
-  /** Why the last exchange failed: in words, and as it is counted. */
+  /** The message of the last failure, and its reason as in the metrics. */
   readonly lastError?: string;
   readonly lastReason?: string;
-  /** Failures since the last good exchange. */
+  /** Failures since the last success. */
   readonly failures: number;
-  /** Bytes on the wire since this node talks to it. */
+  /** Bytes on the wire since the start. */
   readonly bytesIn: number;
   readonly bytesOut: number;
 }
 
-/** A node that talked to this one and was cut off. */
+/** A node whose connection to this one was closed because of an error. */
 export interface CutOff {
-  /** What it is called; `unknown`, or its address, where it did not get that far. */
+  /** Its origin; `unknown`, or its address, if it did not send one. */
   readonly node: string;
   readonly reason: string;
-  /** In words. */
   readonly error: string;
-  /** When it was last cut off for it, in milliseconds since the epoch, and how often so far. */
+  /** The last time, in milliseconds since 1970, and the number of times. */
   readonly at: number;
   readonly times: number;
 }
 
-/** What is held of an origin. */
+/** An origin in the cache. */
 export interface OriginStatus {
   readonly origin: string;
   readonly entries: number;
-  /** Seconds since it published what is held of it, whichever way that came. */
+  /** Seconds since its newest publication. */
   readonly silentFor: number;
-  /** `host:port` under which its HTTP is reached, where it was told. */
+  /** ADVERTISE_ADDRESS of the node. */
   readonly advertise?: string;
 }
 
-/** What `/targets`, the status page and the command `status` tell of replication. */
+/** Replication as shown by `/targets`, the status page and the command `status`. */
 export interface ReplicationStatus {
   /** This node's name as an origin. */
   readonly origin: string;
-  /** Whether this node begins exchanges; one that does not waits for those that do. */
   readonly manager: boolean;
-  /** Since when, in milliseconds since the epoch, the peers cannot be listed or reached as listed, and why. */
+  /** Since when (milliseconds since 1970) and why the peers cannot be listed, or some of them cannot be dialled. */
   readonly listFailing?: { readonly since: number; readonly reason: string };
   readonly peers: readonly PeerStatus[];
-  /** Those that began an exchange with this node and were cut off lately. */
   readonly cutOff: readonly CutOff[];
-  /** Names that several nodes bear: what is held of them changes back and forth. */
+  /** Names that several nodes use. */
   readonly sharedNames: readonly string[];
-  /** Of this node too. */
+  /** Including this node. */
   readonly origins: readonly OriginStatus[];
 }
 
-/** Replication as it stands, or why there is none, in words. */
+/** The status of replication, or why it is off. */
 export type ReplicationView =
   | { readonly status: ReplicationStatus }
   | { readonly status: undefined; readonly reason: string };

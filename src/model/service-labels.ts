@@ -1,8 +1,10 @@
-/** Labels of Swarm services (`deploy.labels` in a stack file) by service id; only those that say something of metrics. */
+import type { SwarmService } from "./publication.js";
+
+/** Labels of Swarm services (`deploy.labels` in a stack file), by service id. */
 export type ServiceLabels = ReadonlyMap<string, Readonly<Record<string, string>>>;
 
-/** Those labels that the scan looks at, in any case as they are written. */
-export function labelsOfMetrics(labels: Readonly<Record<string, string>>): Record<string, string> {
+/** The labels with the prefixes `metrics.` and `prometheus.io/`. */
+export function metricsLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(labels).filter(
       ([name]) => name.startsWith("metrics.") || name.startsWith("prometheus.io/"),
@@ -10,7 +12,11 @@ export function labelsOfMetrics(labels: Readonly<Record<string, string>>): Recor
   );
 }
 
-/** A container's labels with those of its service; what the container says itself counts more. */
+export function serviceLabelsOf(services: readonly SwarmService[]): ServiceLabels {
+  return new Map(services.map(({ id, labels }) => [id, labels]));
+}
+
+/** The labels of a container and its service. Labels of the container take precedence. */
 export function withServiceLabels(
   labels: Readonly<Record<string, string>>,
   services: ServiceLabels | undefined,

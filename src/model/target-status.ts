@@ -1,11 +1,9 @@
 import type { Target } from "./target.js";
 
 /**
- * What is known of a target's scrapes.
- *
- * `up`: the last scrape was good. `down`: it has had metrics, or should have some, and the last scrape failed.
- * `no metrics`: none of its candidates ever answered with metrics. `pending`: not asked yet.
- * `unreachable`, `disabled`: it is not asked; the reason says why.
+ * `up`: the last scrape succeeded. `down`: the last scrape failed, but an earlier one succeeded, or the target is
+ * expected to have metrics. `no metrics`: no scrape has succeeded. `pending`: not scraped yet. `unreachable`,
+ * `disabled`: not scraped.
  */
 export const targetStates = ["up", "down", "no metrics", "pending", "unreachable", "disabled"] as const;
 export type TargetState = (typeof targetStates)[number];
@@ -16,25 +14,25 @@ export interface TargetStatus {
   readonly state: TargetState;
   /** Why it is not `up`, in one line. */
   readonly reason?: string;
-  /** The candidate that answered last. */
+  /** The URL of the last successful scrape. */
   readonly url?: string;
-  /** When it was last asked and when that last went well, in milliseconds since the epoch. */
+  /** Times in milliseconds since 1970. */
   readonly lastScrape?: number;
   readonly lastSuccess?: number;
-  /** How long the last scrape took, in seconds. */
+  /** Duration of the last scrape in seconds. */
   readonly lastDuration?: number;
-  /** Scrapes that failed since the last good one. */
+  /** Failed scrapes since the last successful one. */
   readonly failures: number;
 }
 
-/** Whether it has metrics, or should have some. */
+/** Whether a target has metrics, or is expected to have metrics. */
 export function hasMetrics({ state }: { readonly state: string }): boolean {
   return state === "up" || state === "down";
 }
 
-/** How a provider's last list went. */
+/** The state of a provider. */
 export interface ProviderStatus {
   readonly name: string;
-  /** Since when, in milliseconds since the epoch, the list fails, and why; absent while all is well. */
+  /** Since when (milliseconds since 1970) and why listing fails; undefined if it succeeds. */
   readonly failing?: { readonly since: number; readonly reason: string };
 }

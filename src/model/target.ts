@@ -1,65 +1,58 @@
-/**
- * How far a target's metrics travel between proxies: entries of `replicated` services go to all of them,
- * `global` and `local` ones stay on their node.
- */
+/** In Swarm mode, only scrapes of `replicated` services are sent to other nodes. */
 export type Scope = "replicated" | "global" | "local";
 
-/** What a target is called; all of it is derived from labels by pure rules. */
+/** The names of a target, derived from its labels. */
 export interface Identity {
-  /** Every name it answers to under `/<name>/metrics`; the short name first, the full name last; never empty. */
+  /** The names in its paths `/<name>/metrics`: the short name first, the full name last; never empty. */
   readonly names: readonly string[];
   /** The full service name: value of the label `job`. */
   readonly job: string;
-  /** Which of the service's replicas this is: the slot, or the node's hostname. */
+  /** Distinguishes the replicas of a service: the slot, or the node's hostname. */
   readonly replica: string;
   readonly scope: Scope;
-  /** The stack or Compose project it belongs to, if any. */
+  /** The stack or Compose project that it belongs to. */
   readonly stack?: string;
 }
 
-/**
- * Fetched over HTTP: the candidate URLs in order of preference. The first that answers with a valid
- * exposition wins and is remembered.
- */
+/** Fetched over HTTP: candidate URLs in order of preference. The first with a valid exposition is remembered. */
 export interface HttpFetch {
   readonly kind: "http";
   /** Absolute `http:` or `https:` URLs; never empty. */
   readonly urls: readonly string[];
-  /** The entry of SCRAPE_AUTH_FILE that it asks for by name; without one the entry `default` counts, if there is one. */
+  /** An entry of SCRAPE_AUTH_FILE. Default: the entry `default`, if it exists. */
   readonly auth?: string;
 }
 
-/** Known, but there is no way to ask it. */
+/** Known, but not scraped. */
 export interface NoFetch {
   readonly kind: "none";
   readonly state: "unreachable" | "disabled";
-  /** In words for the status page, such as `no shared network (networks: backend, db)`. */
+  /** For the status page, such as `no shared network (networks: backend, db)`. */
   readonly reason: string;
 }
 
-/** How a target's exposition is obtained. Further ways join this union. */
+/** How a target's exposition is obtained. */
 export type Fetch = HttpFetch | NoFetch;
 
-/** Something on this node that may expose metrics. */
+/** A container or address on this node that may expose metrics. */
 export interface Target extends Identity {
-  /** Unique on this node and stable while the target lives, such as `docker:<container id>`. */
+  /** Unique on this node and stable for the life of the target, such as `docker:<container id>`. */
   readonly id: string;
-  /** Which provider found it. */
+  /** The name of the provider that found it. */
   readonly provider: string;
-  /** A person's name for it: the container's name, or host:port. */
+  /** For display: the container's name, or host:port. */
   readonly title: string;
-  /** The container's image, where there is one. */
   readonly image?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly fetch: Fetch;
   /**
-   * Whether somebody said that it has metrics (a label, a targets file). Such a target is asked in every
-   * cycle; any other that never answered with metrics is asked less and less often.
+   * Whether a label or a targets file declares that it has metrics. Such a target is scraped in every cycle; other
+   * targets that never had metrics are scraped less and less often.
    */
   readonly expected: boolean;
-  /** When it was started, in milliseconds since the epoch. Between two with one job and instance the later wins. */
+  /** Milliseconds since 1970. Of two targets with the same job and instance, the younger one is served. */
   readonly startedAt: number;
-  /** What its labels say that cannot be used, in words; told once and shown on the status page. */
+  /** Its invalid labels; logged once and shown on the status page. */
   readonly problems: readonly string[];
 }
 
@@ -69,8 +62,8 @@ export function instanceOf(identity: Pick<Identity, "job" | "replica">): string 
 }
 
 /**
- * Tells one job and instance from any other, and sorts by instance. The instance alone does not: replica `eu.1` of
- * the job `db` has that of replica `1` of the job `db.eu`.
+ * A key that is unique per job and instance, and sorts by instance. The instance alone is not unique: replica `eu.1` of
+ * the job `db` and replica `1` of the job `db.eu` share one.
  */
 export function instanceKeyOf(identity: Pick<Identity, "job" | "replica">): string {
   return `${instanceOf(identity)}\n${identity.job}`;

@@ -1,37 +1,37 @@
-/** How often something may happen. */
+/** The rate of a token bucket. */
 export interface Rate {
-  /** Times at once. */
+  /** Maximum number of tokens: the size of a burst. */
   readonly capacity: number;
-  /** Times a second after that. */
+  /** Tokens added per second. */
   readonly perSecond: number;
 }
 
-/** Lets something happen only as often as a rate says. */
+/** A token bucket, which limits the rate of an event. */
 export class TokenBucket {
   readonly #rate: Rate;
   #tokens: number;
   #at: number;
 
-  /** @param now milliseconds on a monotonic clock, as for all calls. */
+  /** @param now milliseconds on a monotonic clock, as in all methods. */
   constructor(rate: Rate, now: number) {
     this.#rate = rate;
     this.#tokens = rate.capacity;
     this.#at = now;
   }
 
-  /** Whether nothing was taken lately, so that a new bucket would be the same. */
+  /** Whether the bucket has all its tokens, like a new one. */
   isFull(now: number): boolean {
     this.#refill(now);
     return this.#tokens >= this.#rate.capacity;
   }
 
-  /** Whether one could be taken. */
+  /** Whether there is a token. */
   has(now: number): boolean {
     this.#refill(now);
     return this.#tokens >= 1;
   }
 
-  /** Takes one, or as many as told; false where there are not as many. */
+  /** Takes tokens. If there are not enough, takes none and returns false. */
   take(now: number, count = 1): boolean {
     this.#refill(now);
     if (this.#tokens < count) return false;
@@ -39,12 +39,12 @@ export class TokenBucket {
     return true;
   }
 
-  /** Gives one back that was taken. */
+  /** Returns a token. */
   giveBack(): void {
     this.#tokens = Math.min(this.#rate.capacity, this.#tokens + 1);
   }
 
-  /** Seconds until there is one to take; 0 where there is one. */
+  /** Seconds until there is a token. */
   secondsUntilNext(now: number): number {
     this.#refill(now);
     return Math.max(0, (1 - this.#tokens) / this.#rate.perSecond);

@@ -1,12 +1,12 @@
 import { AppError } from "../errors.js";
 
 /**
- * Why an exchange with a peer failed, as it is counted.
+ * Why a link to a peer failed; values of the label `reason`.
  *
- * `connect`: nobody there, or not reachable. `host_key`: it has another secret, or is an impostor. `auth`: it takes
- * our key for a stranger's. `timeout`: it is too slow. `closed`: it went away in the middle. `protocol`: it does not
- * keep to the protocol. `limit`: it sends more than is taken. `invalid_entry`: an entry of its is none. `same_name`:
- * it bears the name of this node.
+ * `connect`: unreachable. `host_key`: the peer has another secret, or is an impostor. `auth`: the peer rejects this
+ * node's key. `timeout`: too slow. `closed`: the connection closed. `protocol`: invalid message. `version`: no common
+ * protocol version. `limit`: a limit was exceeded. `invalid_entry`: an invalid scrape or publication was skipped.
+ * `same_name`: the peer has the name of this node.
  */
 export const failureReasons = [
   "connect",
@@ -15,13 +15,14 @@ export const failureReasons = [
   "timeout",
   "closed",
   "protocol",
+  "version",
   "limit",
   "invalid_entry",
   "same_name",
 ] as const;
 export type FailureReason = (typeof failureReasons)[number];
 
-/** An exchange with a peer that failed; what came before the failure is kept. */
+/** A failed link to a peer. What was received before the failure is kept. */
 export class PeerError extends AppError {
   constructor(
     readonly reason: FailureReason,

@@ -1,129 +1,167 @@
-import { randomUUID } from "node:crypto";
-import type { Cache } from "../cache/cache.js";
-import { loadIdentity, nextEpoch, saveIdentity } from "../cache/epoch-file.js";
-import type { ServiceLabelTable } from "../cache/service-label-table.js";
+import { once } from "node:events";
+import type { Duplex } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { addressBlock } from "../address/address-block.js";
 import type { ListenAddress } from "../config/readers.js";
-import type { Logger } from "../logging.js";
-import type { Clock } from "../model/clock.js";
+import { describeError } from "../errors.js";
 import { peerStates, type ReplicationStatus } from "../model/replication-status.js";
-import type { Scrape } from "../model/scrape.js";
-import { TokenBucket } from "../model/token-bucket.js";
-import { maxEpoch } from "../model/version.js";
 import type { Telemetry } from "../telemetry.js";
-import { Claims } from "./claims.js";
-import { createExportCommand } from "./export-command.js";
-import { defaultLimits, type ReplicationLimits } from "./limits.js";
-import { failureReasons } from "./peer-error.js";
-import type { PeerSource } from "./peers.js";
-import { Replicator } from "./replicator.js";
+import { createExportCommand, createStatusCommand } from "./commands.js";
+import { type FailureReason, failureReasons, PeerError } from "./peer-error.js";
+import { Dialer } from "./peers/dialer.js";
+import type { PeerSource } from "./peers/peer-source.js";
+import { RejectedPeers } from "./peers/rejected-peers.js";
+import { openLink as connect, type LinkTimings } from "./ssh/client.js";
+import type { PeerConnection } from "./ssh/connection.js";
+import type { ConnectionLimits } from "./ssh/connection-guard.js";
 import { refusalReasons } from "./ssh/failures.js";
-import { deriveKeys } from "./ssh/keys.js";
+import { deriveKeys, type SharedKeys } from "./ssh/keys.js";
 import { startSshServer } from "./ssh/server.js";
-import { createStatusCommand } from "./status-command.js";
+import type { ConnectionTimings, SshCommand } from "./ssh/server-connection.js";
+import { defaultTimeouts, type SyncContext, type SyncTimeouts } from "./sync/context.js";
+import { Link } from "./sync/link.js";
+import { Links } from "./sync/links.js";
+import { type LinkChannels, openChannels } from "./wire/channel.js";
+import { maxPublicationBytes, protocolVersion } from "./wire/messages.js";
 
-export interface ReplicationOptions {
+export interface ReplicationOptions
+  extends Omit<SyncContext, "onScrapes" | "onSkipped" | "task" | "timeouts"> {
+  /** SSH_LISTEN_ADDRESS. */
   readonly listen: ListenAddress;
   /** SSHPASS. */
   readonly secret: string;
+  /** Derived from the secret unless given. */
+  readonly keys?: SharedKeys;
   readonly source: PeerSource;
-  readonly replicateTo: "all" | "managers";
-  /** Which of this node's own entries are for others. */
-  readonly travels: (entry: Scrape) => boolean;
-  readonly cache: Cache;
-  /** Filled with the labels of the swarm's services. */
-  readonly serviceLabels: ServiceLabelTable;
-  readonly cacheDir: string;
-  readonly staleAfter: number;
-  /** SCRAPE_MAX_BYTES. */
-  readonly maxBytes: number;
-  /** SCRAPE_INTERVAL, which is also the time between two cycles. */
-  readonly interval: number;
-  /** The name of this node. */
-  readonly origin: string;
-  /** ADVERTISE_ADDRESS, for others to tell. */
-  readonly advertise?: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
   readonly telemetry: Telemetry;
-  readonly limits?: Partial<ReplicationLimits>;
+  readonly timings?: LinkTimings;
+  readonly timeouts?: Partial<SyncTimeouts>;
+  readonly connectionLimits?: Partial<ConnectionLimits>;
+  readonly connectionTimings?: Partial<ConnectionTimings>;
+  /** Milliseconds between two checks of all links and peers. Set by tests with a faster clock. */
+  readonly tickMs?: number;
 }
 
-/**
- * New epochs because of what peers hold. Each writes all own entries and a line in the log; after a start one is
- * enough, and who holds a later one yet says so again.
- */
-const raiseRate = { capacity: 5, perSecond: 1 / 60 };
-
-/** Replication at work. */
+/** Running replication. */
 export interface Replication {
   /** The port of the SSH server. */
   readonly port: number;
-  /** To be called right after each scan; never rejects, and need not be awaited. */
-  cycle(): Promise<void>;
-  /** Whether the first attempt is made. */
+  /** Whether each peer of the first list has been dialled, or has dialled this node. */
   readonly attempted: boolean;
+  /** Updates the list of peers. Never rejects. */
+  refresh(): Promise<void>;
   status(): ReplicationStatus;
   stop(): Promise<void>;
 }
 
+/** The two commands of a link. Each version of the protocol has its own. */
+const messagesCommand = `replicate-${protocolVersion}`;
+const scrapesCommand = `replicate-${protocolVersion}-scrapes`;
+const maxJsonBytes = 4 * 1024 * 1024;
+/** Milliseconds for the second channel of a link, and for a peer to read 256 KiB. */
+const channelMs = 5000;
+const sendMs = 30_000;
+const defaultTickMs = 1000;
+
 /**
- * Derives the keys, publishes what this node has, opens the SSH server, and is ready for the first cycle.
+ * Opens the SSH server and links to all peers.
  *
- * @throws ListenError where SSH_LISTEN_ADDRESS cannot be had.
+ * @throws ListenError if it cannot listen on SSH_LISTEN_ADDRESS.
  */
 export async function startReplication(options: ReplicationOptions): Promise<Replication> {
-  const { cache, cacheDir, origin, clock, logger, telemetry, secret } = options;
-  const { holdings } = cache;
-  const keys = await deriveKeys(secret);
-
-  const keep = (epoch: number) => saveIdentity(cacheDir, { origin, epoch }, logger);
-  const raises = new TokenBucket(raiseRate, clock.monotonic());
-  const raiseEpoch = (above: number) => {
-    if (above < holdings.epoch || above >= maxEpoch || !raises.take(clock.monotonic())) return;
-    logger.info("a peer holds a later epoch of this node than its own: it begins a new one", {
-      epoch: above + 1,
-    });
-    holdings.raiseEpoch(above + 1);
-    void keep(above + 1);
+  const { clock, logger, telemetry, secret, source, budget, cache } = options;
+  const keys = options.keys ?? (await deriveKeys(secret));
+  const context: SyncContext = {
+    ...options,
+    timeouts: { ...defaultTimeouts, ...options.timeouts },
+    ...(source.task === undefined ? {} : { task: source.task }),
+    onScrapes: (direction, count) => telemetry.replicatedEntries.inc({ direction }, count),
+    onSkipped: (reason) => telemetry.replicationFailures.inc({ reason }),
   };
-  // Before anybody can call: who holds an earlier epoch of this node would take it to know of none.
-  const epoch = nextEpoch(await loadIdentity(cacheDir), clock);
-  await keep(epoch);
-  const { advertise, travels } = options;
-  holdings.publish({ origin, epoch, travels, ...(advertise === undefined ? {} : { advertise }) });
-  const replicator = new Replicator({
-    source: options.source,
-    keys,
-    context: {
-      cache,
-      clock,
-      limits: { ...defaultLimits(options.maxBytes), ...options.limits },
-      claims: new Claims(clock),
-      serviceLabels: options.serviceLabels,
-      instance: randomUUID(),
-      origin: () => origin,
-      replicateTo: options.replicateTo,
-      raiseEpoch,
-      count: (direction, entries) => telemetry.replicatedEntries.inc({ direction }, entries),
-      countBytes: (direction, bytes) => telemetry.replicatedBytes.inc({ direction }, bytes),
-    },
+  const links = new Links(context);
+  const rejected = new RejectedPeers(clock);
+  const channelsOf = (messages: Duplex, scrapes: Duplex, { ended }: PeerConnection): LinkChannels =>
+    openChannels({
+      messages,
+      scrapes,
+      limits: { json: maxJsonBytes, body: maxPublicationBytes },
+      budget,
+      ended,
+      sendMs,
+      onBytes: (direction, bytes) => telemetry.replicatedBytes.inc({ direction }, bytes),
+    });
+  const onFailure = (reason: FailureReason) => telemetry.replicationFailures.inc({ reason });
+
+  const dialer = new Dialer({
+    source,
+    links,
     logger,
-    staleAfter: options.staleAfter,
-    interval: options.interval,
-    onFailure: (reason) => telemetry.replicationFailures.inc({ reason }),
+    connect: (address, signal) => connect(address, keys, signal, options.timings),
+    openLink: async (connection) => {
+      const channels = Promise.all([connection.run(messagesCommand), connection.run(scrapesCommand)]);
+      const [messages, scrapes] = await within(channelMs, channels, "peer opened no channel");
+      return new Link(channelsOf(messages, scrapes, connection), true, links);
+    },
+    onFailure,
   });
-  const status = () => statusOf(replicator, options);
+
+  /** Runs a link of a peer that dialled this node. */
+  const accept = async (messages: Duplex, scrapes: Duplex, connection: PeerConnection) => {
+    const link = new Link(channelsOf(messages, scrapes, connection), false, links);
+    try {
+      await link.run();
+    } catch (error) {
+      const failure = error as PeerError;
+      // The peer may close the connection for the same reason first.
+      if (failure.reason === "closed" || failure === connection.ended.reason) return;
+      onFailure(failure.reason);
+      reject(link.peer?.origin ?? "unknown", failure.reason, describeError(failure));
+      throw failure;
+    } finally {
+      connection.close();
+    }
+  };
+  const reject = (peer: string, reason: FailureReason, error: string) => {
+    if (rejected.add(peer, reason, error)) logger.warn("link from peer failed", { peer, reason, error });
+  };
+  const pair = pairChannels(accept);
+
+  const status = (): ReplicationStatus => ({
+    origin: context.origin,
+    manager: context.manager(),
+    ...(dialer.listFailing === undefined ? {} : { listFailing: dialer.listFailing }),
+    peers: dialer.statuses(),
+    cutOff: rejected.list(),
+    sharedNames: links.sharedNames(),
+    origins: [...cache.feeds()].map(({ origin, scrapes, newestAt, targetsDocument }) => {
+      const advertise = targetsDocument?.publication.advertise;
+      return {
+        origin,
+        entries: [...scrapes.newest()].length,
+        silentFor: Math.max(0, Math.round((clock.monotonic() - newestAt) / 1000)),
+        ...(advertise === undefined ? {} : { advertise }),
+      };
+    }),
+  });
   const server = await startSshServer({
     listen: options.listen,
     keys,
     password: secret,
     clock,
     logger,
+    ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
+    ...(options.connectionTimings === undefined ? {} : { timings: options.connectionTimings }),
     onRefused: (reason) => telemetry.sshRefused.inc({ reason }),
-    onHostKeyRefused: (address) => replicator.hostKeyRefused(address),
+    // Otherwise, a node that dials no peers would not learn that its SSHPASS is wrong.
+    onHostKeyRefused: (address) =>
+      reject(
+        addressBlock(address),
+        "host_key",
+        "client rejected this node's host key: it has another SSHPASS, or is not a peer",
+      ),
     commands: {
       everybody: { export: createExportCommand(cache, clock), status: createStatusCommand(status) },
-      peers: { sync: replicator.answer },
+      peers: { [messagesCommand]: pair.messages, [scrapesCommand]: pair.scrapes },
     },
   });
   for (const direction of ["in", "out"]) {
@@ -134,40 +172,64 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
   for (const reason of refusalReasons) telemetry.sshRefused.inc({ reason }, 0);
   telemetry.observePeers({
     states: peerStates,
-    peers: () => replicator.statuses(),
-    listFailing: () => replicator.listFailing !== undefined,
-    sharedNames: () => replicator.sharedNames().length,
+    peers: () => dialer.statuses(),
+    listFailing: () => dialer.listFailing !== undefined,
+    sharedNames: () => links.sharedNames().length,
   });
-  logger.info("replicating", { port: server.port, origin });
+  const timer = setInterval(() => {
+    links.tick();
+    dialer.tick();
+  }, options.tickMs ?? defaultTickMs);
+  timer.unref();
+  logger.info("replication started", { port: server.port, origin: context.origin });
 
   return {
     port: server.port,
-    cycle: () => replicator.cycle(),
     get attempted() {
-      return replicator.attempted;
+      return dialer.attempted;
     },
+    refresh: () => dialer.refresh(),
     status,
     async stop() {
-      replicator.stop();
+      clearInterval(timer);
+      links.stop();
+      await dialer.stop();
       await server.stop();
     },
   };
 }
 
-function statusOf(replicator: Replicator, { cache, clock, origin }: ReplicationOptions): ReplicationStatus {
-  const now = clock.monotonic();
-  return {
-    origin,
-    manager: replicator.manager,
-    ...(replicator.listFailing === undefined ? {} : { listFailing: replicator.listFailing }),
-    peers: replicator.statuses(),
-    cutOff: replicator.cutOffs(),
-    sharedNames: replicator.sharedNames(),
-    origins: cache.holdings.list().map(({ origin, size, heardAt, advertise }) => ({
-      origin,
-      entries: size,
-      silentFor: Math.max(0, Math.round((now - heardAt) / 1000)),
-      ...(advertise === undefined ? {} : { advertise }),
-    })),
-  };
+/** Pairs the two channels of a link, which arrive as two commands of one connection, in any order. */
+function pairChannels(
+  run: (messages: Duplex, scrapes: Duplex, connection: PeerConnection) => Promise<void>,
+): Record<"messages" | "scrapes", SshCommand> {
+  const pairs = new WeakMap<PeerConnection, Partial<Record<"messages" | "scrapes", Duplex>>>();
+  const command =
+    (name: "messages" | "scrapes"): SshCommand =>
+    async (channel, connection, signal) => {
+      const pair = { ...pairs.get(connection), [name]: channel };
+      pairs.set(connection, pair);
+      if (pair.messages !== undefined && pair.scrapes !== undefined) {
+        return await run(pair.messages, pair.scrapes, connection);
+      }
+      await sleep(channelMs, undefined, { signal, ref: false }).catch(() => undefined);
+      const { messages, scrapes } = pairs.get(connection) ?? {};
+      if (messages === undefined || scrapes === undefined) {
+        throw new PeerError("timeout", "peer opened only one of two channels");
+      }
+      if (!signal.aborted) await once(signal, "abort");
+    };
+  return { messages: command("messages"), scrapes: command("scrapes") };
+}
+
+async function within<T>(milliseconds: number, work: Promise<T>, message: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new PeerError("timeout", message)), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

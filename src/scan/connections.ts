@@ -19,16 +19,14 @@ export interface ProxyRoute {
   readonly tls: object;
 }
 
-/**
- * Options for scrapes that last at most `timeout` and repeat within `keepAlive`, both in seconds.
- */
-export function connectionOptions({
-  timeout,
-  keepAlive,
-}: {
-  timeout: number;
-  keepAlive: number;
-}): Agent.Options {
+/** Limits of scrapes, in seconds: `timeout` of one, and how long an idle connection stays open for the next one. */
+export interface ScrapeTimes {
+  readonly timeout: number;
+  readonly keepAlive: number;
+}
+
+/** Options of connections for scrapes. */
+export function connectionOptions({ timeout, keepAlive }: ScrapeTimes): Agent.Options {
   return {
     maxHeaderSize: maxHeaderBytes,
     keepAliveTimeout: keepAlive * 1000,

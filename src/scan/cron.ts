@@ -1,6 +1,5 @@
 import { schedule } from "node-cron";
 import type { Clock } from "../model/clock.js";
-import { cronPattern, nextCycle } from "./schedule.js";
 
 export interface CronOptions {
   /** Whole seconds between two runs. */
@@ -56,4 +55,23 @@ export function startCron({ interval, clock, run, onSkip }: CronOptions): () => 
   arm();
   void start();
   return () => disarm();
+}
+
+/**
+ * When the next cycle starts. Cycles start at multiples of the interval since the Unix epoch, so that a restart does
+ * not shift them and any number of seconds is possible, which is not the case for cron patterns.
+ *
+ * @param now milliseconds since the Unix epoch.
+ * @param interval seconds.
+ * @returns milliseconds since the Unix epoch.
+ */
+export function nextCycle(now: number, interval: number): number {
+  return (Math.floor(now / 1000 / interval) + 1) * interval * 1000;
+}
+
+/** The cron pattern of one second of the year, in UTC. @param moment milliseconds since the Unix epoch. */
+export function cronPattern(moment: number): string {
+  const date = new Date(moment);
+  const time = [date.getUTCSeconds(), date.getUTCMinutes(), date.getUTCHours()];
+  return [...time, date.getUTCDate(), date.getUTCMonth() + 1, "*"].join(" ");
 }

@@ -1,9 +1,10 @@
 import { type Dispatcher, request } from "undici";
+import { DeadlineError, withDeadline } from "../deadline.js";
 import { codeOf } from "../errors.js";
 import { acceptHeader } from "../exposition/format.js";
 import { headerOf, readResponse, type Scraped } from "../fetch/read-response.js";
 import { connectionReason, maxHeaderBytes, ScrapeError } from "../fetch/scrape-error.js";
-import { connectionOptions, createConnections } from "./connections.js";
+import { connectionOptions, createConnections, type ScrapeTimes } from "./connections.js";
 import { type Access, type Credentials, unknownEntry } from "./credentials/access.js";
 
 /** Fetches and checks one exposition over HTTP. */
@@ -19,11 +20,7 @@ export interface Scraper {
   close(): Promise<void>;
 }
 
-export interface HttpScraperOptions {
-  /** Seconds for one scrape, from connecting to the last byte. */
-  readonly timeout: number;
-  /** Seconds that an idle connection stays open for the next scrape, if the target allows it. */
-  readonly keepAlive: number;
+export interface HttpScraperOptions extends ScrapeTimes {
   /** The largest exposition in bytes, after decompression. */
   readonly maxBytes: number;
   readonly userAgent: string;
@@ -83,66 +80,46 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
       }),
     );
 
-  /** The access for a target. A file or token server that hangs is limited by the signal. */
-  async function accessFor(auth: string | undefined, url: string, signal: AbortSignal): Promise<Access> {
-    if (credentials === undefined) {
-      if (auth !== undefined) throw unknownEntry(auth);
-      return plain;
-    }
-    return (await unlessAborted(credentials.access(auth, url), signal)) ?? plain;
-  }
-
-  async function scrapeOnce(url: string, auth: string | undefined, signal: AbortSignal): Promise<Scraped> {
-    const access = await accessFor(auth, url, signal);
-    try {
-      return await scrapeWith(access, url, signal);
-    } catch (error) {
-      if (access.renew === undefined || !(error instanceof ScrapeError) || error.status !== 401) throw error;
-      const renewed = await unlessAborted(access.renew(), signal);
-      if (renewed === undefined) throw error;
-      return await scrapeWith(renewed, url, signal);
-    }
+  /** The access for a target. */
+  async function accessFor(auth: string | undefined, url: string): Promise<Access> {
+    if (credentials === undefined && auth !== undefined) throw unknownEntry(auth);
+    return (await credentials?.access(auth, url)) ?? plain;
   }
 
   return {
     async scrape(url, signal, auth) {
-      // AbortSignal.timeout costs more: its timers cannot be cleared.
-      const ending = new AbortController();
-      const end = () => ending.abort();
-      const deadline = setTimeout(end, timeout * 1000);
-      signal.addEventListener("abort", end, { once: true });
-      if (signal.aborted) end();
+      /** Whether the scrape waits for credentials: a file or a token server may hang. */
+      let waiting = true;
+      const scrapeOnce = async (ending: AbortSignal): Promise<Scraped> => {
+        const access = await accessFor(auth, url);
+        waiting = false;
+        try {
+          return await scrapeWith(access, url, ending);
+        } catch (error) {
+          if (access.renew === undefined || !(error instanceof ScrapeError) || error.status !== 401)
+            throw error;
+          waiting = true;
+          const renewed = await access.renew();
+          waiting = false;
+          if (renewed === undefined) throw error;
+          return await scrapeWith(renewed, url, ending);
+        }
+      };
       try {
-        return await scrapeOnce(url, auth, ending.signal);
+        return await withDeadline(timeout * 1000, signal, scrapeOnce);
       } catch (error) {
         if (error instanceof ScrapeError) throw error;
         if (signal.aborted) throw new ScrapeError("aborted", "scrape aborted", { cause: error });
-        if (error instanceof NoCredentialsInTime)
-          throw new ScrapeError("credentials", `not scraped: no credentials within ${timeout} s`);
-        if (ending.signal.aborted)
-          throw new ScrapeError("timeout", `no complete response within ${timeout} s`, { cause: error });
-        throw new ScrapeError("connection", connectionReason(error), { cause: error });
-      } finally {
-        clearTimeout(deadline);
-        signal.removeEventListener("abort", end);
+        if (!(error instanceof DeadlineError))
+          throw new ScrapeError("connection", connectionReason(error), { cause: error });
+        if (waiting) throw new ScrapeError("credentials", `not scraped: no credentials within ${timeout} s`);
+        throw new ScrapeError("timeout", `no complete response within ${timeout} s`, { cause: error });
       }
     },
     async close() {
       await Promise.all([connections.close(), credentials?.close()]);
     },
   };
-}
-
-/** No credentials within the timeout of the scrape. */
-class NoCredentialsInTime extends Error {}
-
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(new NoCredentialsInTime());
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
 }
 
 function redirectTarget(from: string, location: string, redirects: number): string {

@@ -1,46 +1,46 @@
 import pLimit, { type LimitFunction } from "p-limit";
-import type { Cache } from "../cache/cache.js";
+import type { Publisher } from "../cache/publisher.js";
 import type { TargetChange, TargetProvider } from "../discovery/provider.js";
 import { describeError } from "../errors.js";
 import { ScrapeError } from "../fetch/scrape-error.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
-import { type Scrape, unpublished } from "../model/scrape.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
 import type { Telemetry } from "../telemetry.js";
 import type { Scraper } from "./http-scraper.js";
 import { type Probed, probe } from "./probe.js";
-import { settlingRetries } from "./schedule.js";
 import { TargetBook } from "./target-book.js";
 import type { TargetRecord } from "./target-record.js";
+
+/** Seconds after the start of a container at which it is scraped, until it has metrics: it may not listen yet. */
+const settlingRetries: readonly number[] = [0.25, 0.6, 1.2, 2.5, 5];
 
 export interface ScannerOptions {
   readonly providers: readonly TargetProvider[];
   readonly scraper: Scraper;
-  readonly cache: Cache;
+  /** Publishes the attempts. */
+  readonly publisher: Publisher;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   /** Seconds between cycles. */
   readonly interval: number;
-  /** Targets that are scraped at once. */
+  /** The maximum number of concurrent scrapes. */
   readonly concurrency: number;
-  /** Hostname of this node, once it is known. */
-  readonly node: () => string;
-  /** Ends everything that the scanner has under way. */
+  /** Stops the scanner. */
   readonly signal: AbortSignal;
 }
 
-/** Lists, probes and scrapes this node's targets and puts what they say into the cache. */
+/** Scrapes the targets of this node in cycles and has every attempt published. */
 export class Scanner {
   readonly #options: ScannerOptions;
   readonly #book: TargetBook;
   readonly #limit: LimitFunction;
   readonly #failing = new Map<string, { readonly since: number; readonly reason: string }>();
   readonly #timers = new Set<NodeJS.Timeout>();
-  /** Names of the providers that will be asked for their list in a moment. */
+  /** Names of the providers that are about to list their targets. */
   readonly #soon = new Set<string>();
-  /** The last list that a change asked for, by provider. */
+  /** The last list that was requested because of a change, by provider. */
   readonly #listing = new Map<string, Promise<TargetRecord[]>>();
 
   constructor(options: ScannerOptions) {
@@ -51,22 +51,23 @@ export class Scanner {
   }
 
   /**
-   * One cycle: scrapes what is known and due while the providers list, then what the lists brought. It never
-   * rejects: what goes wrong is kept with the target or the provider, and logged when it begins and ends.
+   * Runs one cycle: scrapes the known targets that are due while the providers list theirs, then the new ones. Never
+   * rejects: failures are recorded with the target or the provider, and logged when they begin and end.
    */
   async cycle(): Promise<void> {
-    const { clock, telemetry, cache } = this.#options;
+    const { clock, telemetry, publisher } = this.#options;
     const begun = clock.monotonic();
     telemetry.lastScan.set(clock.now() / 1000);
     await Promise.all([
       this.#scrapeAll(this.#book.all()),
       ...this.#options.providers.map(async (provider) => this.#scrapeAll(await this.#list(provider))),
     ]);
-    cache.dropStale();
+    publisher.endOtherProviders(this.#options.providers.map(({ name }) => name));
+    publisher.endCycle();
     telemetry.scanDuration.observe((clock.monotonic() - begun) / 1000);
   }
 
-  /** Follows the providers' changes between cycles until the signal aborts. */
+  /** Handles the events of the providers between cycles, until the signal aborts. */
   async watch(): Promise<void> {
     const { providers, signal } = this.#options;
     await Promise.all(
@@ -85,7 +86,7 @@ export class Scanner {
     });
   }
 
-  /** Asks a provider for its list; returns the records that came with it, none where it failed. */
+  /** Updates the targets of a provider. @returns the new ones; none if listing failed, which keeps the known ones. */
   async #list(provider: TargetProvider): Promise<TargetRecord[]> {
     const { clock, logger, telemetry, signal } = this.#options;
     const begun = clock.monotonic();
@@ -93,7 +94,7 @@ export class Scanner {
       const targets = await provider.list(signal);
       if (signal.aborted) return [];
       if (this.#failing.delete(provider.name)) {
-        logger.info("the list of targets is there again", { provider: provider.name });
+        logger.info("target list recovered", { provider: provider.name });
       }
       return this.#book.takeList(provider.name, targets, begun);
     } catch (error) {
@@ -101,7 +102,7 @@ export class Scanner {
       const reason = describeError(error);
       telemetry.discoveryFailures.inc({ provider: provider.name });
       if (!this.#failing.has(provider.name)) {
-        logger.error("the list of targets cannot be had: the known ones go on being scraped", {
+        logger.error("targets not listed: scraping the known ones", {
           provider: provider.name,
           error: reason,
         });
@@ -130,8 +131,8 @@ export class Scanner {
   }
 
   /**
-   * Lists once for the changes that come together, as when a stack is deployed. Those that come while that list is under
-   * way wait for it and have one more: an engine that is slow gets no more to do by that.
+   * Lists once for events that arrive together, as when a stack is deployed. Events that arrive during that list cause
+   * one more afterwards, so that a slow engine never handles two at once.
    */
   #listSoon(provider: TargetProvider): void {
     if (this.#soon.has(provider.name)) return;
@@ -150,7 +151,7 @@ export class Scanner {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
       work().catch((error) => {
-        this.#options.logger.error("a scan between two cycles failed", { error: describeError(error) });
+        this.#options.logger.error("scan between two cycles failed", { error: describeError(error) });
       });
     }, seconds * 1000);
     this.#timers.add(timer);
@@ -172,7 +173,7 @@ export class Scanner {
   }
 
   async #scrapeNow(record: TargetRecord): Promise<void> {
-    const { clock, cache, telemetry, scraper, interval, signal } = this.#options;
+    const { clock, publisher, telemetry, scraper, interval, signal } = this.#options;
     if (signal.aborted || record.signal.aborted) return;
     const at = clock.now();
     const begun = clock.monotonic();
@@ -181,36 +182,46 @@ export class Scanner {
     try {
       outcome = await probe(scraper, fetch, record.winner, record.signal);
     } catch (error) {
-      if (!(error instanceof ScrapeError)) throw error;
-      outcome = error;
+      outcome = error instanceof ScrapeError ? error : this.#unexpected(record, error);
     }
-    // The target went away while it was asked: whatever it said does not count.
+    // The target was removed in the meantime.
     if (record.signal.aborted || !this.#book.holds(record)) return;
-    // Nor where it is asked elsewhere by now: the old place would be remembered, and get the new credentials.
+    // Its URLs or credentials changed: the old URL must not be remembered, or it would get the new credentials.
     if (record.differsFrom(fetch)) return;
     const duration = (clock.monotonic() - begun) / 1000;
     if (outcome instanceof ScrapeError) {
       telemetry.scrapes.inc({ outcome: outcome.outcome });
-      this.#tellFailure(record, outcome);
+      this.#logFailure(record, outcome);
       record.failed(outcome, at, duration, clock.monotonic(), interval);
+      publisher.attempted(record.status(), { begun, duration, outcome: { reason: outcome.message } });
     } else {
       telemetry.scrapes.inc({ outcome: "success" });
-      this.#tellSuccess(record, outcome);
+      this.#logSuccess(record, outcome);
       record.succeeded(outcome, at, duration);
-      cache.put(entryOf(record, outcome, { at, begun, duration, origin: this.#options.node() }));
+      publisher.attempted(record.status(), { begun, duration, outcome });
     }
   }
 
-  #tellSuccess(record: TargetRecord, { url, samples }: Probed): void {
+  /** A fault of this program must not end the cycle. */
+  #unexpected({ target }: TargetRecord, error: unknown): ScrapeError {
+    const reason = `internal error: ${describeError(error)}`;
+    this.#options.logger.error("scrape failed with an internal error", {
+      target: target.title,
+      error: reason,
+    });
+    return new ScrapeError("aborted", reason, { cause: error });
+  }
+
+  #logSuccess(record: TargetRecord, { url, samples }: Probed): void {
     if (record.isUp && record.winner === url) return;
     this.#options.logger.info("metrics found", { target: record.target.title, url, samples });
   }
 
-  #tellFailure(record: TargetRecord, error: ScrapeError): void {
+  #logFailure(record: TargetRecord, error: ScrapeError): void {
     const fields = { target: record.target.title, reason: error.message };
-    if (record.isUp) this.#options.logger.warn("a scrape failed that went well before", fields);
+    if (record.isUp) this.#options.logger.warn("scrape failed", fields);
     else if (error.outcome === "credentials" && record.target.expected && record.reason !== error.message)
-      this.#options.logger.warn("a target cannot be asked", fields);
+      this.#options.logger.warn("target not scraped", fields);
     else this.#options.logger.debug("no metrics", fields);
   }
 
@@ -219,30 +230,4 @@ export class Scanner {
     this.#timers.clear();
     for (const record of this.#book.all()) record.end();
   }
-}
-
-function entryOf(
-  { target }: TargetRecord,
-  { gzip, contentType, size, samples, url }: Probed,
-  scrape: { at: number; begun: number; duration: number; origin: string },
-): Scrape {
-  return {
-    id: target.id,
-    names: target.names,
-    job: target.job,
-    replica: target.replica,
-    scope: target.scope,
-    ...(target.stack === undefined ? {} : { stack: target.stack }),
-    origin: scrape.origin,
-    gzip,
-    contentType,
-    size,
-    samples,
-    url,
-    scrapedAt: scrape.at,
-    duration: scrape.duration,
-    startedAt: target.startedAt,
-    measuredAt: scrape.begun,
-    ...unpublished,
-  };
 }

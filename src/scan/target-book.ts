@@ -1,31 +1,28 @@
-import type { Cache } from "../cache/cache.js";
+import type { Publisher } from "../cache/publisher.js";
 import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { Target } from "../model/target.js";
 import { TargetRecord } from "./target-record.js";
 
 export interface TargetBookOptions {
-  readonly cache: Cache;
+  readonly publisher: Publisher;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /**
- * Milliseconds for which the word that a target stopped outweighs lists that still have it: an engine tells the
- * end of a container up to a few tenths of a second before its list drops it.
+ * Milliseconds for which a stop event has precedence over lists that still contain the target: the engine reports the
+ * end of a container up to some tenths of a second before its list drops it.
  */
 const stopHolds = 10_000;
 
-/**
- * The targets that are known, as the providers' lists and events tell them. What is gone is forgotten together
- * with its cache entry; a list that failed changes nothing, as it never gets here.
- */
+/** The targets of this node, from the lists and events of the providers. A list that failed never gets here. */
 export class TargetBook {
   readonly #options: TargetBookOptions;
   readonly #records = new Map<string, TargetRecord>();
-  /** When an id was last told to have stopped: until it starts again no list of the next moments brings it back. */
+  /** The time of the last stop event, by target id, until a start event. */
   readonly #stopped = new Map<string, number>();
-  /** When the list was asked for that was taken last, by provider. */
+  /** When the last list was requested, by provider. */
   readonly #listed = new Map<string, number>();
 
   constructor(options: TargetBookOptions) {
@@ -40,16 +37,17 @@ export class TargetBook {
     return this.#records.get(id);
   }
 
-  /** Whether a record is still the one of its target. */
+  /** Whether this is still the record of its target. */
   holds(record: TargetRecord): boolean {
     return this.#records.get(record.target.id) === record;
   }
 
   /**
-   * Takes a provider's whole list, unless it is older than the one before: a slow answer may come after a later one.
+   * Replaces the targets of a provider, unless the list was requested before the current one: a slow response may arrive
+   * late.
    *
-   * @param begun the moment on the monotonic clock when the list was asked for.
-   * @returns the records that are new.
+   * @param begun when the list was requested, on the monotonic clock.
+   * @returns the new records.
    */
   takeList(provider: string, targets: readonly Target[], begun: number): TargetRecord[] {
     if (begun < (this.#listed.get(provider) ?? begun)) return [];
@@ -63,43 +61,44 @@ export class TargetBook {
       const known = this.#records.get(target.id);
       if (known === undefined) added.push(this.#add(target));
       else {
-        this.#tellProblems(target, known.target.problems);
+        this.#logProblems(target, known.target.problems);
         known.update(target);
       }
     }
     for (const record of this.all()) {
       if (record.target.provider === provider && !listed.has(record.target.id)) this.#drop(record.target.id);
     }
-    // What an earlier run left in the cache and is not there any more.
-    for (const entry of this.#options.cache.own()) {
-      if (entry.id.startsWith(`${provider}:`) && !listed.has(entry.id)) this.#options.cache.remove(entry.id);
-    }
+    const records = this.all().filter(({ target }) => target.provider === provider);
+    this.#options.publisher.listed(
+      provider,
+      records.map((record) => record.status()),
+    );
     return added;
   }
 
-  /** Takes the word that a target stopped. */
+  /** Handles a stop event. */
   takeStop(id: string): void {
     this.#stopped.set(id, this.#options.clock.monotonic());
     this.#drop(id);
   }
 
-  /** Takes the word that a target started; what was said of an earlier stop does not count any more. */
+  /** Handles a start event. */
   takeStart(id: string): void {
     this.#stopped.delete(id);
     this.#records.get(id)?.scrapeSoon();
   }
 
   #add(target: Target): TargetRecord {
-    const record = new TargetRecord(target, this.#options.cache.get(target.id));
+    const record = new TargetRecord(target, this.#options.publisher.lastScrape(target.id));
     this.#records.set(target.id, record);
-    this.#tellProblems(target, []);
+    this.#logProblems(target, []);
     return record;
   }
 
-  #tellProblems(target: Target, told: readonly string[]): void {
+  #logProblems(target: Target, logged: readonly string[]): void {
     for (const problem of target.problems) {
-      if (told.includes(problem)) continue;
-      this.#options.logger.warn("a label cannot be used and is passed over", {
+      if (logged.includes(problem)) continue;
+      this.#options.logger.warn("invalid label ignored", {
         target: target.title,
         problem,
       });
@@ -109,7 +108,7 @@ export class TargetBook {
   #drop(id: string): void {
     this.#records.get(id)?.end();
     this.#records.delete(id);
-    this.#options.cache.remove(id);
+    this.#options.publisher.ended(id);
   }
 
   #forgetStopsBefore(moment: number): void {

@@ -1,9 +1,12 @@
+import { backoffDelay } from "../backoff.js";
 import type { ScrapeError } from "../fetch/scrape-error.js";
 import type { Scrape } from "../model/scrape.js";
 import type { HttpFetch, Target } from "../model/target.js";
 import type { TargetState, TargetStatus } from "../model/target-status.js";
 import type { Probed } from "./probe.js";
-import { retryDelay } from "./schedule.js";
+
+/** Seconds after which a target that never had metrics is scraped again at the latest. */
+const longestRetry = 300;
 
 /** The state of one target between scrapes. */
 export class TargetRecord {
@@ -140,4 +143,17 @@ export class TargetRecord {
 
 function keyOf({ urls, auth = "" }: Pick<HttpFetch, "urls" | "auth">): string {
   return [auth, ...urls].join(" ");
+}
+
+/**
+ * When to scrape a target without metrics again: after one interval, two, four, and so on, up to five minutes.
+ *
+ * @param failures consecutive scrapes without metrics, at least 1.
+ * @param interval seconds between cycles.
+ * @returns seconds, shortened by half an interval because cycles do not start to the millisecond.
+ */
+export function retryDelay(failures: number, interval: number): number {
+  return (
+    backoffDelay(failures, { first: interval, longest: Math.max(longestRetry, interval) }) - interval / 2
+  );
 }

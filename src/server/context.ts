@@ -29,7 +29,7 @@ export interface ServerContext {
   readonly notReady: () => readonly string[];
   /** Seconds a client may take to read a response of `/federate`; 120 by default. */
   readonly federateSeconds?: number;
-  /** Absent where the relay is off. */
+  /** Undefined if the relay is off. */
   readonly relay?: Relay;
   /** Access rules until HttpServer.use replaces them; open to everyone by default. */
   readonly access?: Access;

@@ -1,9 +1,10 @@
 import { createServer } from "node:http";
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { type Access, openAccess } from "../config/access.js";
 import type { ListenAddress } from "../config/readers.js";
-import { codeOf, describeError, ListenError } from "../errors.js";
+import { describeError } from "../errors.js";
+import { listen } from "../listen.js";
 import { createApp } from "./app.js";
 import type { ServerContext } from "./context.js";
 import { Connections } from "./listener/connections.js";
@@ -41,9 +42,9 @@ const options = {
 /**
  * Opens the HTTP server.
  *
- * @throws ListenError where the address is not available.
+ * @throws ListenError if the address is not available.
  */
-export async function startHttpServer(listen: ListenAddress, context: ServerContext): Promise<HttpServer> {
+export async function startHttpServer(address: ListenAddress, context: ServerContext): Promise<HttpServer> {
   const guard = new Guard(context);
   const connections = new Connections();
   const listener = connections.inTurn(checkRequests(context.telemetry, guard.protect(createApp(context))));
@@ -63,19 +64,12 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
   server.maxConnections = 10_000;
   server.setTimeout(unreadTimeout, (socket) => connections.timedOut(socket));
   server.on("connect", refuseConnect);
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error) => reject(listenError(listen, error)));
-    server.listen(
-      { port: listen.port, ...(listen.host === undefined ? {} : { host: listen.host }) },
-      resolve,
-    );
-  });
-  server.removeAllListeners("error");
+  const port = await listen(server, address, "LISTEN_ADDRESS");
   server.on("error", (error) => {
     context.logger.error("HTTP server error", { error: describeError(error) });
   });
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     use(next) {
       requireChangeable(access.tls, next.tls);
       if (server instanceof TlsServer && next.tls !== undefined) {
@@ -98,18 +92,4 @@ export async function startHttpServer(listen: ListenAddress, context: ServerCont
         server.closeIdleConnections();
       }),
   };
-}
-
-function listenError(listen: ListenAddress, error: Error): ListenError {
-  const where = `${listen.host ?? ""}:${listen.port}`;
-  const hints: Record<string, string> = {
-    EADDRINUSE: "another program listens on it",
-    EACCES: "this user has no permission to open the port",
-    EADDRNOTAVAIL: "this machine has no such address",
-    ENOTFOUND: "host name not found",
-  };
-  const hint = hints[codeOf(error) ?? ""];
-  return new ListenError(`cannot listen on LISTEN_ADDRESS ${where}${hint === undefined ? "" : `: ${hint}`}`, {
-    cause: error,
-  });
 }

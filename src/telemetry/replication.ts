@@ -1,6 +1,4 @@
-import { Counter, Gauge, type Registry } from "prom-client";
-
-const prefix = "app_metrics_proxy_";
+import type { Metrics } from "./metrics.js";
 
 /** One peer, for the metrics of peers. */
 export interface PeerFigures {
@@ -33,103 +31,84 @@ export interface PeerSources {
 }
 
 /** The metrics of replication: counters, and functions that add metrics which are read on every scrape. */
-export function createReplicationMetrics(registers: Registry[]) {
-  const counter = (name: string, help: string, labelName: string) =>
-    new Counter({ name: `${prefix}${name}`, help, labelNames: [labelName], registers });
+export function createReplicationMetrics(metrics: Metrics) {
   return {
-    replicatedBytes: counter(
+    replicatedBytes: metrics.counter(
       "replicated_bytes_total",
       "Bytes exchanged with peers, by direction.",
       "direction",
     ),
-    replicatedEntries: counter(
+    replicatedEntries: metrics.counter(
       "replicated_entries_total",
       "Scrapes exchanged with peers, by direction.",
       "direction",
     ),
-    replicationFailures: counter(
+    replicationFailures: metrics.counter(
       "replication_failures_total",
       "Failed exchanges with peers, by reason.",
       "reason",
     ),
-    sshRefused: counter("ssh_refused_total", "Refused SSH connections and logins, by reason.", "reason"),
-
-    /** Adds the metrics of peers. */
-    observePeers({ states, peers, listFailing, sharedNames }: PeerSources): void {
-      new Gauge({
-        name: `${prefix}peer_list_failing`,
-        help: "Whether the peer list is unavailable or incomplete: 1 or 0.",
-        registers,
-        collect() {
-          this.set(listFailing() ? 1 : 0);
-        },
-      });
-      new Gauge({
-        name: `${prefix}shared_names`,
-        help: "Hostnames that several nodes share, although each node needs its own.",
-        registers,
-        collect() {
-          this.set(sharedNames());
-        },
-      });
-      new Gauge({
-        name: `${prefix}peers`,
-        help: "Peers by state.",
-        labelNames: ["state"],
-        registers,
-        // Created first of the three, so it is collected first and iterates over the peers once for all of them.
-        collect() {
-          for (const metric of [this, lastSuccess, lastDuration]) metric.reset();
-          for (const state of states) this.set({ state }, 0);
-          for (const peer of peers()) {
-            this.inc({ state: peer.state });
-            if (peer.lastSuccess !== undefined)
-              lastSuccess.set({ peer: peer.title }, peer.lastSuccess / 1000);
-            if (peer.lastDuration !== undefined) lastDuration.set({ peer: peer.title }, peer.lastDuration);
-          }
-        },
-      });
-      const lastSuccess = new Gauge({
-        name: `${prefix}peer_last_success_timestamp_seconds`,
-        help: "End time of the last successful exchange with a peer.",
-        labelNames: ["peer"],
-        registers,
-      });
-      const lastDuration = new Gauge({
-        name: `${prefix}peer_last_exchange_duration_seconds`,
-        help: "Duration of the last successful exchange with a peer.",
-        labelNames: ["peer"],
-        registers,
-      });
-    },
-
-    /** Adds the metrics of origins. */
-    observeOrigins(origins: () => Iterable<OriginFigures>): void {
-      const gauge = (name: string, help: string) =>
-        new Gauge({ name: `${prefix}${name}`, help, labelNames: ["origin"], registers });
-      new Gauge({
-        name: `${prefix}origin_entries`,
-        help: "Scrapes in the cache by origin.",
-        labelNames: ["origin"],
-        registers,
-        // Created first of the three, so it is collected first and iterates over the origins once for all of them.
-        collect() {
-          for (const metric of [this, silence, clockOffset]) metric.reset();
-          for (const { origin, ...figures } of origins()) {
-            this.set({ origin }, figures.entries);
-            if (figures.silence !== undefined) silence.set({ origin }, figures.silence);
-            if (figures.clockOffset !== undefined) clockOffset.set({ origin }, figures.clockOffset);
-          }
-        },
-      });
-      const silence = gauge(
-        "origin_silence_seconds",
-        "Time since the last update from another node, direct or through a peer.",
-      );
-      const clockOffset = gauge(
-        "origin_clock_offset_seconds",
-        "How far the clock of another node is ahead of this node's; beyond 5 s its timestamps are not used.",
-      );
-    },
+    sshRefused: metrics.counter(
+      "ssh_refused_total",
+      "Refused SSH connections and logins, by reason.",
+      "reason",
+    ),
+    observePeers: (sources: PeerSources) => observePeers(metrics, sources),
+    observeOrigins: (origins: () => Iterable<OriginFigures>) => observeOrigins(metrics, origins),
   };
+}
+
+function observePeers(metrics: Metrics, sources: PeerSources): void {
+  const listFailing = metrics.gauge(
+    "peer_list_failing",
+    "Whether the peer list is unavailable or incomplete: 1 or 0.",
+  );
+  const sharedNames = metrics.gauge(
+    "shared_names",
+    "Hostnames that several nodes share, although each node needs its own.",
+  );
+  const count = metrics.gauge("peers", "Peers by state.", "state");
+  const lastSuccess = metrics.gauge(
+    "peer_last_success_timestamp_seconds",
+    "End time of the last successful exchange with a peer.",
+    "peer",
+  );
+  const lastDuration = metrics.gauge(
+    "peer_last_exchange_duration_seconds",
+    "Duration of the last successful exchange with a peer.",
+    "peer",
+  );
+  metrics.beforeScrape(() => {
+    listFailing.set(sources.listFailing() ? 1 : 0);
+    sharedNames.set(sources.sharedNames());
+    for (const gauge of [count, lastSuccess, lastDuration]) gauge.reset();
+    for (const state of sources.states) count.set({ state }, 0);
+    for (const { title: peer, ...figures } of sources.peers()) {
+      count.inc({ state: figures.state });
+      if (figures.lastSuccess !== undefined) lastSuccess.set({ peer }, figures.lastSuccess / 1000);
+      if (figures.lastDuration !== undefined) lastDuration.set({ peer }, figures.lastDuration);
+    }
+  });
+}
+
+function observeOrigins(metrics: Metrics, origins: () => Iterable<OriginFigures>): void {
+  const entries = metrics.gauge("origin_entries", "Scrapes in the cache by origin.", "origin");
+  const silence = metrics.gauge(
+    "origin_silence_seconds",
+    "Time since the last update from another node, direct or through a peer.",
+    "origin",
+  );
+  const clockOffset = metrics.gauge(
+    "origin_clock_offset_seconds",
+    "How far the clock of another node is ahead of this node's; beyond 5 s its timestamps are not used.",
+    "origin",
+  );
+  metrics.beforeScrape(() => {
+    for (const gauge of [entries, silence, clockOffset]) gauge.reset();
+    for (const { origin, ...figures } of origins()) {
+      entries.set({ origin }, figures.entries);
+      if (figures.silence !== undefined) silence.set({ origin }, figures.silence);
+      if (figures.clockOffset !== undefined) clockOffset.set({ origin }, figures.clockOffset);
+    }
+  });
 }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdirSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -126,10 +126,13 @@ describe("serve", () => {
     const target = await startTarget(answerWith("up 1\n"));
     const file = targetsFile(`127.0.0.1:${target.port}`);
     const first = await startBuiltProxy({ TARGETS_FILE: file, CACHE_DIR: cache, SCRAPE_INTERVAL: "60" });
-    // A file is there, empty, a moment before what is in it.
-    const kept = () =>
-      readdirSync(cache).some((name) => name.endsWith(".gz") && statSync(join(cache, name)).size > 0);
-    await vi.waitFor(() => expect(kept()).toBe(true));
+    // A scrape counts once the batch after it is on disk.
+    const isLogged = () =>
+      readdirSync(cache)
+        .filter((name) => name.endsWith(".tar"))
+        .map((name) => readFileSync(join(cache, name), "latin1"))
+        .some((tar) => /\/app\/[^/]+\/\d+-[0-9a-f]{8}\.gz.*\.batch\.json\.gz/s.test(tar));
+    await vi.waitFor(() => expect(isLogged()).toBe(true));
     first.child.kill("SIGKILL");
     await first.ended;
     await target.close();
@@ -139,6 +142,17 @@ describe("serve", () => {
       state: "down",
       reason: "connection refused",
     });
+  });
+
+  it("exits with 1 if another proxy uses CACHE_DIR", async () => {
+    const settings = { CACHE_DIR: tempFolder(), TARGETS_FILE: targetsFile() };
+    const first = await startBuiltProxy(settings, "/-/healthy");
+    const { code, err } = await run([], { ...settings, LISTEN_ADDRESS: `127.0.0.1:${await freePort()}` });
+    expect(code).toBe(1);
+    expect(err).toBe(
+      `CACHE_DIR ${settings.CACHE_DIR} is used by another proxy: give each proxy its own folder\n`,
+    );
+    expect((await first.get("/-/healthy")).status).toBe(200);
   });
 
   it("shows no secret in its log, on its pages or in check-config", async () => {
@@ -185,7 +199,7 @@ describe("SCRAPE_AUTH_FILE", () => {
       TARGETS_FILE: targets(
         { targets: [host], labels: labels("a", "team") },
         { targets: [host], labels: labels("b", "other") },
-        { targets: [host], labels: labels("c", "nobody") },
+        { targets: [host], labels: labels("c", "missing") },
         { targets: [host], labels: labels("d", "proxied") },
       ),
       LOG_LEVEL: "debug",
@@ -198,10 +212,10 @@ describe("SCRAPE_AUTH_FILE", () => {
     expect(JSON.parse(pages[1] ?? "").targets).toMatchObject([
       { replica: "a", state: "up", auth: "team" },
       { replica: "b", state: "down", reason: "HTTP status 401" },
-      { replica: "c", state: "down", reason: expect.stringMatching(/no entry "nobody"/) },
+      { replica: "c", state: "down", reason: expect.stringMatching(/no entry "missing"/) },
       { replica: "d", state: "down", reason: "connection refused" },
     ]);
-    expect(log().match(/a target cannot be asked/g)).toHaveLength(1);
+    expect(log().match(/target not scraped/g)).toHaveLength(1);
     const checked = await run(["check-config"], settings);
     const scanned = await run(["scan"], settings);
     expect(scanned.out).toMatch(/app +a +up/);

@@ -37,9 +37,9 @@ describe("prometheusConfig", () => {
   it("returns a job for a service of another node, with the proxies that serve it", async () => {
     const one = await setUpServer({ targets: [statusOf({}, { id: "db", job: "db", names: ["db"] })] });
     const two = await setUpServer();
-    for (const { take } of [one, two]) {
-      take("node3");
-      take("node1", { id: "docker:db", job: "db", names: ["db"] });
+    for (const { node } of [one, two]) {
+      node("node3").put();
+      node("node1").put({ id: "docker:db", job: "db", names: ["db"] });
     }
     const [first, second] = [`127.0.0.1:${one.port}`, `127.0.0.1:${two.port}`];
     const config = await prometheusConfig([`http://${first}`, `http://${second}`], "static");

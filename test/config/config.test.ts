@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { cgroupMemoryLimit } from "../../src/config/cgroup-memory.js";
-import { describeConfig, readConfig } from "../../src/config/config.js";
+import { readConfig } from "../../src/config/config.js";
 import { ConfigError } from "../../src/errors.js";
 
 function problemsOf(raw: Record<string, string>): readonly string[] {
@@ -54,6 +53,8 @@ describe("the configuration", () => {
     ["an odd limit", 2 ** 30 + 1, 2 ** 29],
     ["a limit below the minimum", 2 ** 26, 2 ** 26],
     ["a limit above the maximum", 2 ** 45, 2 ** 40],
+    ["the largest number of cgroups version 1, which means no limit", 2 ** 63 - 4096, 536_870_912],
+    ["the largest number of cgroups version 2, which means no limit", 2 ** 64 - 1, 536_870_912],
   ])("derives the memory budget from %s", (_case, memoryLimit, budget) => {
     expect(readConfig({}, { memoryLimit }).memoryMaxBytes).toBe(budget);
     expect(readConfig({ MEMORY_MAX_BYTES: "100000000" }, { memoryLimit }).memoryMaxBytes).toBe(1e8);
@@ -61,7 +62,7 @@ describe("the configuration", () => {
 
   it("reads the memory limit of the cgroup by default", () => {
     expect(readConfig({}).memoryMaxBytes).toBe(
-      readConfig({}, { memoryLimit: cgroupMemoryLimit() ?? 0 }).memoryMaxBytes,
+      readConfig({}, { memoryLimit: process.constrainedMemory() }).memoryMaxBytes,
     );
   });
 
@@ -201,7 +202,7 @@ describe("unknown variables", () => {
   });
 
   it("do not warn for known variables and their files", () => {
-    const all = Object.fromEntries(Object.keys(describeConfig(readConfig({}))).map((name) => [name, ""]));
+    const all = Object.fromEntries(Object.keys(readConfig({}).variables).map((name) => [name, ""]));
     expect(warningsOf({ ...all, SSHPASS_FILE: "", BEARER_TOKEN_FILE: "" })).toEqual([]);
   });
 
@@ -267,7 +268,7 @@ describe("secrets", () => {
   });
 
   it("are hidden in the description of the configuration", () => {
-    const shown = JSON.stringify(describeConfig(readConfig({ SSHPASS: "correct horse battery" })));
+    const shown = JSON.stringify(readConfig({ SSHPASS: "correct horse battery" }).variables);
     expect(shown).not.toContain("correct horse");
     expect(shown).toContain("[hidden]");
   });
@@ -321,6 +322,6 @@ describe("the bearer token", () => {
   it("causes a warning if it is short, and is hidden", () => {
     const config = readConfig({ BEARER_TOKEN: "sesame" });
     expect(config.warnings).toEqual([expect.stringMatching(/^BEARER_TOKEN is shorter than 12 characters/)]);
-    expect(describeConfig(config)["BEARER_TOKEN"]).toBe("[hidden]");
+    expect(config.variables["BEARER_TOKEN"]).toBe("[hidden]");
   });
 });

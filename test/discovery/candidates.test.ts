@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { candidateUrls } from "../../src/discovery/candidates.js";
 
-const parts = { addresses: ["10.0.0.1"], ports: [80], path: "/metrics", scheme: "http" } as const;
+const parts = { address: "10.0.0.1", ports: [80], path: "/metrics", scheme: "http" } as const;
 
 describe("candidateUrls", () => {
   it("returns every port in order, without duplicates", () => {
@@ -14,7 +14,7 @@ describe("candidateUrls", () => {
   });
 
   it("puts an IPv6 address in brackets", () => {
-    expect(candidateUrls({ ...parts, addresses: ["fd01::2"], ports: [9100] })).toEqual([
+    expect(candidateUrls({ ...parts, address: "fd01::2", ports: [9100] })).toEqual([
       "http://[fd01::2]:9100/metrics",
     ]);
   });
@@ -33,6 +33,7 @@ describe("candidateUrls", () => {
   });
 
   it("omits invalid URLs", () => {
-    expect(candidateUrls({ ...parts, addresses: ["fe80::1%eth0", "a b"] })).toEqual([]);
+    expect(candidateUrls({ ...parts, address: "fe80::1%eth0" })).toEqual([]);
+    expect(candidateUrls({ ...parts, address: "a b" })).toEqual([]);
   });
 });

@@ -12,7 +12,7 @@ import { type ProxyProcess, startProxy } from "./proxy.js";
 const staleAfter = 4;
 const missing = isOnPath("faketime") ? undefined : "not installed: faketime";
 
-/** Two proxies, each with a target of its own; the clock of the second is two hours ahead. */
+/** Starts two proxies, each with its own target. The clock of the second one is two hours ahead. */
 async function startPair(): Promise<[here: ProxyProcess, ahead: ProxyProcess]> {
   const folder = tempFolder();
   const ports = [await freePort(), await freePort()];
@@ -37,7 +37,7 @@ async function startPair(): Promise<[here: ProxyProcess, ahead: ProxyProcess]> {
 }
 
 describeUnless(missing, "nodes whose clocks are two hours apart", () => {
-  it("serve each other's metrics at their true age, and say in /federate whose times they cannot give", async () => {
+  it("serve each other's metrics with their true age, and omit the timestamps of the other node in /federate", async () => {
     const [here, ahead] = await startPair();
     for (const [proxy, name] of [
       [here, "app-ahead"],
@@ -56,11 +56,11 @@ describeUnless(missing, "nodes whose clocks are two hours apart", () => {
     expect(headers.get("x-clock-offset")).toMatch(/=7(199|200|201)\.\d/);
     const offset = await here.client.ownMetric("app_metrics_proxy_origin_clock_offset_seconds");
     expect(Math.abs(offset - 7200)).toBeLessThan(5);
-    const told = () => here.log.filter(({ level, message }) => level === "warn" && /clock/.test(message));
-    await expect.poll(told, { timeout: 5000 }).toHaveLength(1);
+    const warnings = () => here.log.filter(({ level, message }) => level === "warn" && /clock/.test(message));
+    await expect.poll(warnings, { timeout: 5000 }).toHaveLength(1);
   });
 
-  it("let what a silent node had become stale when it is, not two hours later", async () => {
+  it("stop serving the metrics of a node that failed after STALE_AFTER, not two hours later", async () => {
     const [here, ahead] = await startPair();
     const status = async () => (await here.client.get("/app-ahead/metrics")).status;
     await expect.poll(status, { timeout: 15_000 }).toBe(200);

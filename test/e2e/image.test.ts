@@ -6,7 +6,7 @@ import { importProjectImage, projectImage } from "../support/docker/project-imag
 import { ProxyClient } from "./proxy-client.js";
 import { describeOnEngine } from "./requirements.js";
 
-describeOnEngine("the image, run beside two exporters", () => {
+describeOnEngine("the image, with two exporters on the same network", () => {
   let engine: Engine;
   let client: ProxyClient;
 
@@ -31,7 +31,7 @@ describeOnEngine("the image, run beside two exporters", () => {
   });
   afterAll(() => engine?.stop());
 
-  it("serves both", async () => {
+  it("serves both exporters", async () => {
     expect(await client.metrics("sample")).toBe(sampleExposition);
     expect(await client.metrics("app")).toContain("app_requests_total");
   });
@@ -40,7 +40,7 @@ describeOnEngine("the image, run beside two exporters", () => {
     expect(await client.metrics("host")).toContain("app_requests_total");
   });
 
-  it("says of a container without a shared network where it is, and does not wait for it", async () => {
+  it("names the networks of a container with which it shares none, and does not wait for it", async () => {
     const target = await client.target("apart");
     expect(target).toMatchObject({ state: "unreachable" });
     expect(target?.reason).toMatch(/no shared network.*elsewhere/);
@@ -55,11 +55,11 @@ describeOnEngine("the image, run beside two exporters", () => {
   it("does not scrape itself", async () => {
     const { targets } = await client.targets();
     expect(targets.filter(({ title, state }) => title === "proxy" && state !== "disabled")).toEqual([]);
-    const asked = () =>
+    const requests = () =>
       client.ownMetric("app_metrics_proxy_http_request_duration_seconds_count", 'route="/metrics"');
-    expect(await asked()).toBe(0);
-    // Only the question before this one.
-    expect(await asked()).toBe(1);
+    expect(await requests()).toBe(0);
+    // Only the previous request of this test.
+    expect(await requests()).toBe(1);
   });
 
   it("is healthy", async () => {
@@ -67,12 +67,12 @@ describeOnEngine("the image, run beside two exporters", () => {
     await expect.poll(health, { timeout: 30_000, interval: 500 }).toBe("healthy");
   });
 
-  it("keeps its cache in a volume, readable by a person", async () => {
+  it("keeps its cache in a volume, as tar files", async () => {
     const listing = await engine.docker(["exec", "proxy", "ls", "-R", "/var/lib/app-metrics-proxy"]);
-    expect(listing).toMatch(/\.gz/);
+    expect(listing).toMatch(/^segment-\d+\.tar$/m);
   });
 
-  it("ends at once and in order when it is stopped", async () => {
+  it("shuts down in time and with exit code 0 when it is stopped", async () => {
     const begin = Date.now();
     await engine.docker(["stop", "--time", "10", "proxy"]);
     expect(Date.now() - begin).toBeLessThan(5000);

@@ -17,7 +17,7 @@ const readme = fileURLToPath(new URL("../../README.md", import.meta.url));
 const secret = { SSHPASS: "a secret for this test" };
 const socketLine = /^ *- \/var\/run\/docker\.sock:.*\n/m;
 
-/** The Engine API calls that the README says the proxy makes. */
+/** The Engine API calls that the README lists. */
 async function documentedCalls(): Promise<string[]> {
   const text = await readFile(readme, "utf8");
   return [...text.matchAll(/^\| `(GET \/\S+)` \|/gm)].map(([, call]) => call!);
@@ -29,7 +29,7 @@ services:
   web: { image: sample-exporter, deploy: { endpoint_mode: dnsrr } }
 `;
 
-describeOnEngine("the stack in a swarm, with as few privileges as can be", () => {
+describeOnEngine("the stack in a swarm, with the least privilege", () => {
   let engine: Engine;
   let folder: string;
   let filter: SocketFilter;
@@ -44,7 +44,7 @@ describeOnEngine("the stack in a swarm, with as few privileges as can be", () =>
     ]);
     return engine.docker(["exec", id.split("\n")[0]!, ...command]);
   };
-  /** What the kernel says of the proxy's process, which is not the first where an init is. */
+  /** /proc/<pid>/status of the proxy's process, which is not process 1 if the container has an init. */
   const statusOfProxy = () =>
     inProxy(
       "sh",
@@ -56,7 +56,7 @@ describeOnEngine("the stack in a swarm, with as few privileges as can be", () =>
     await until(
       () => client.metrics("shop_web"),
       (text) => text === sampleExposition,
-      "its metrics",
+      "shop_web is served",
       20_000,
     );
   };
@@ -85,20 +85,20 @@ describeOnEngine("the stack in a swarm, with as few privileges as can be", () =>
   });
 
   describe("as it is shipped", () => {
-    it("writes to its cache, and to no other place", async () => {
-      expect(await inProxy("ls", "/var/lib/app-metrics-proxy")).toMatch(/\.gz/);
+    it("can write to its cache, and nowhere else", async () => {
+      expect(await inProxy("ls", "/var/lib/app-metrics-proxy")).toMatch(/^segment-\d+\.tar$/m);
       await expect(inProxy("touch", "/app/dist/x")).rejects.toThrow(/Read-only file system/);
       await expect(inProxy("touch", "/tmp/x")).rejects.toThrow(/Read-only file system/);
     });
 
-    it("has no capability but to open a port below 1024, and can gain none", async () => {
+    it("has no capability except NET_BIND_SERVICE, and cannot gain others", async () => {
       const status = await statusOfProxy();
       expect(status).toMatch(/^CapBnd:\s+0+400$/m);
       expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
     });
   });
 
-  describe("behind a read-only socket proxy, as a user without rights", () => {
+  describe("behind a read-only socket proxy, as an unprivileged user", () => {
     beforeAll(async () => {
       const shipped = await readFile(shippedStack, "utf8");
       const edited = shipped
@@ -109,7 +109,7 @@ describeOnEngine("the stack in a swarm, with as few privileges as can be", () =>
           "    environment:\n      DOCKER_HOST: unix:///run/engine/docker.sock\n",
         );
       await deployStack(engine, "metrics", [edited, joining("shop_default")], secret);
-      await until(statusOfProxy, (status) => /^Uid:\s+10001\s/m.test(status), "a task of the new kind");
+      await until(statusOfProxy, (status) => /^Uid:\s+10001\s/m.test(status), "a task of user 10001");
       await untilServed();
     });
 
@@ -119,14 +119,16 @@ describeOnEngine("the stack in a swarm, with as few privileges as can be", () =>
       expect(status).toMatch(/^CapEff:\s+0+$/m);
     });
 
-    it("takes over the cache of the days when it was root", async () => {
+    it("keeps using the cache that it wrote as root", async () => {
       await expect
         .poll(() => inProxy("ls", "-ln", "/var/lib/app-metrics-proxy"), { timeout: 10_000 })
-        .toMatch(/ 10001 .*\.gz/);
-      expect(await inProxy("ls", "-ln", "/var/lib/app-metrics-proxy")).not.toMatch(/ 0 +0 .*\.gz/);
+        .toMatch(/ 10001 .*segment-\d+\.tar/);
+      expect(await inProxy("ls", "-ln", "/var/lib/app-metrics-proxy")).not.toMatch(
+        / 0 +0 .*segment-\d+\.tar/,
+      );
     });
 
-    it("makes exactly the calls of the Engine API that the README lists, one of them outside of a container", async () => {
+    it("makes exactly the calls of the Engine API that the README lists, one of them only outside a container", async () => {
       const outside = await startProxy({ DOCKER_HOST: `unix://${join(folder, "docker.sock")}` });
       await outside.client.untilReady();
       await outside.stop();
@@ -136,7 +138,7 @@ describeOnEngine("the stack in a swarm, with as few privileges as can be", () =>
       expect([...filter.refused]).toEqual([]);
     });
 
-    it("sees a container at once, by the events", async () => {
+    it("finds a new container at once, through the events", async () => {
       await engine.docker([
         "service",
         "create",

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import bcrypt from "bcrypt";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { readConfig } from "../../src/config/config.js";
-import { type Daemon, startDaemon } from "../../src/daemon.js";
+import { type Daemon, startDaemon } from "../../src/daemon/daemon.js";
 import { silentLogger } from "../../src/logging.js";
 import { type Authority, type Certificate, makeAuthority } from "../support/certificates.js";
 import { describeUnless } from "../support/describe-unless.js";
@@ -31,7 +31,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Runs the proxy with a web configuration; answers its URL. */
+/** Runs the proxy with a web configuration. @returns its URL. */
 async function startLocked(webConfig: object, settings: Record<string, string> = {}): Promise<string> {
   const own = mkdtempSync(join(folder, "proxy-"));
   writeFileSync(join(own, "web.yml"), JSON.stringify(webConfig));
@@ -50,14 +50,14 @@ async function startLocked(webConfig: object, settings: Record<string, string> =
 const tls = () => ({ cert_file: file("server.pem"), key_file: file("server.key") });
 const users = () => ({ prometheus: bcrypt.hashSync(password, 10).replace("$2b$", "$2y$") });
 
-interface Answer {
+interface Reply {
   readonly status: number;
   readonly text: string;
   readonly milliseconds: number;
 }
 
-/** Asks a proxy with the right password. */
-function ask(url: string, path: string, agent: Agent): Promise<Answer> {
+/** Sends a request with the right password. */
+function ask(url: string, path: string, agent: Agent): Promise<Reply> {
   const begun = performance.now();
   return new Promise((resolve, reject) => {
     get(url + path, { agent, ca: ca.cert, auth: `prometheus:${password}` }, (response) => {
@@ -116,8 +116,8 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
   });
 });
 
-describe("a proxy that is locked", () => {
-  it("serves who is known while curl tries a thousand wrong passwords, and looks at few of these", async () => {
+describe("a proxy with authentication", () => {
+  it("serves an authenticated client while curl sends a thousand wrong passwords, and checks few of these", async () => {
     const url = await startLocked({ tls_server_config: tls(), basic_auth_users: users() });
     const agent = keepAlive();
     expect((await ask(url, "/metrics", agent)).status).toBe(200);
@@ -138,7 +138,7 @@ describe("a proxy that is locked", () => {
     const curl = promisify(execFile)("curl", ["--parallel", "--parallel-max", "20", "-K", file("curl")]);
     let done = false;
     const ended = curl.finally(() => (done = true));
-    const scrapes: Answer[] = [];
+    const scrapes: Reply[] = [];
     while (!done) {
       scrapes.push(await ask(url, "/metrics", agent));
       await sleep(10);
@@ -150,19 +150,19 @@ describe("a proxy that is locked", () => {
     const times = scrapes.map(({ milliseconds }) => milliseconds).sort((a, b) => a - b);
     const p99 = times[Math.floor(times.length * 0.99)]?.toFixed(1);
     console.log(
-      `1000 wrong passwords in ${seconds.toFixed(1)} s, ${checks} looked at; ${scrapes.length} scrapes meanwhile, p99 ${p99} ms`,
+      `1000 wrong passwords in ${seconds.toFixed(1)} s, ${checks} checked; ${scrapes.length} scrapes meanwhile, p99 ${p99} ms`,
     );
 
     expect(statuses).toHaveLength(1000);
     expect(new Set(statuses)).toEqual(new Set(["401", "429"]));
     expect(scrapes.length).toBeGreaterThan(0);
     expect(new Set(scrapes.map(({ status }) => status))).toEqual(new Set([200]));
-    // Ten at once and one every five seconds, of all clients five a second.
+    // Per client ten at once and one every five seconds; five a second for all clients.
     expect(checks).toBeGreaterThan(0);
     expect(checks).toBeLessThanOrEqual(Math.min(10 + seconds / 5, 1 + seconds * 5) + 1);
   });
 
-  it("takes rotated certificates without a connection being lost", async () => {
+  it("uses rotated certificates without closing connections", async () => {
     const certificates = mkdtempSync(join(folder, "rotating-"));
     const place = (source: Certificate) => {
       mkdirSync(join(certificates, "new"), { recursive: true });
@@ -196,7 +196,7 @@ describe("a proxy that is locked", () => {
   });
 });
 
-/** Lets a Prometheus scrape `/metrics` by jobs with these settings; their health, or why they are down. */
+/** Has a Prometheus scrape `/metrics` by jobs with these settings. @returns their health, or why they are down. */
 async function healthByJob(url: string, jobs: Record<string, object>): Promise<Record<string, string>> {
   const scrapeConfigs = Object.entries(jobs).map(([name, settings]) => ({
     job_name: name,
@@ -230,7 +230,7 @@ async function passwordChecks(url: string, agent: Agent): Promise<number> {
   return Number(/^app_metrics_proxy_password_checks_total (\d+)$/m.exec(text)?.[1]);
 }
 
-/** The name in the certificate that a new connection gets. */
+/** The common name of the certificate that a new connection receives. */
 function titleOf(url: string): Promise<string | string[] | undefined> {
   return new Promise((resolve, reject) => {
     get(`${url}/-/healthy`, { agent: false, ca: ca.cert }, (response) => {

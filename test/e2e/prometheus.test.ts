@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
+import { Publisher } from "../../src/cache/publisher.js";
 import { prometheusConfig } from "../../src/cli/prometheus-config.js";
 import { silentLogger } from "../../src/logging.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
@@ -29,14 +30,15 @@ import {
 import { targetAt } from "../support/target-server.js";
 import { tempFolder } from "../support/temp-folder.js";
 
-/** How long two proxies are federated; five minutes tell more than the default. */
+/** How long two proxies are federated. With 300 or more, rates over minutes are checked, too. */
 const federateSeconds = Number(process.env["TEST_FEDERATE_SECONDS"] ?? 30);
 const interval = 2;
+const origin = "node1";
 const replicas = ["1", "2", "3", "4", "5", "6"];
-/** What the counter of the exporters gains in a second. */
+/** By how much the counter of the exporters rises per second. */
 const slope = 100;
 
-/** Two proxies on loopback: the first scrapes, the second gets every entry a cycle later. */
+/** Two proxies on loopback: the first scrapes, the second gets everything that it publishes a cycle later. */
 class Pair {
   readonly #stopping = new AbortController();
   readonly #begun = Date.now();
@@ -46,6 +48,7 @@ class Pair {
   #servers: HttpServer[] = [];
   #scraper: Scraper | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #publisher: Publisher | undefined;
 
   async start(): Promise<void> {
     this.#exporter = createServer((_request, response) => {
@@ -57,30 +60,42 @@ class Pair {
     });
     await new Promise<void>((resolve) => this.#exporter?.listen(0, "127.0.0.1", resolve));
     this.provider.targets = replicas.map((replica) => this.target(replica));
-    const caches = [0, 1].map(() => new Cache({ clock: systemClock, staleAfter: 60 }));
+    const budgets = [0, 1].map(() => new MemoryBudget(64 * 1024 * 1024));
+    const parts = { clock: systemClock, logger: silentLogger, history: 60 };
+    const caches = budgets.map((budget) => new Cache({ ...parts, budget, staleAfter: 60 }));
     const [first, second] = caches as [Cache, Cache];
+    const publisher = new Publisher({
+      ...parts,
+      cache: first,
+      budget: budgets[0]!,
+      origin: () => origin,
+      instance: "a test",
+      travels: () => true,
+    });
+    this.#publisher = publisher;
     this.#scraper = createHttpScraper({ timeout: 1, keepAlive: 10, maxBytes: 1e6, userAgent: "test" });
     const scanner = new Scanner({
       providers: [this.provider],
       scraper: this.#scraper,
-      cache: first,
+      publisher,
       clock: systemClock,
       logger: silentLogger,
       telemetry: createTelemetry("0"),
       interval,
       concurrency: 8,
-      node: () => "node1",
       signal: this.#stopping.signal,
     });
     const cycle = async () => {
-      const before = first.all();
+      follow(first, second, budgets[1]!);
       await scanner.cycle();
-      for (const entry of before) second.put(entry);
     };
     await cycle();
     await cycle();
     this.#timer = setInterval(() => void cycle(), interval * 1000);
-    for (const cache of caches) this.#servers.push(await this.#serve(cache, () => scanner.statuses()));
+    for (const [index, cache] of caches.entries()) {
+      const responses = new PreparedResponses(cache, budgets[index]!);
+      this.#servers.push(await this.#serve(cache, responses, () => scanner.statuses()));
+    }
     for (const { port } of this.#servers) this.urls.push(`http://127.0.0.1:${port}`);
   }
 
@@ -95,17 +110,17 @@ class Pair {
     });
   }
 
-  #serve(cache: Cache, targets: () => TargetStatus[]): Promise<HttpServer> {
+  #serve(cache: Cache, responses: PreparedResponses, targets: () => TargetStatus[]): Promise<HttpServer> {
     return startHttpServer(
       { host: "127.0.0.1", port: 0 },
       {
         version: "0",
         cache,
-        responses: new PreparedResponses(cache, new MemoryBudget(64 * 1024 * 1024)),
+        responses,
         clock: systemClock,
         logger: silentLogger,
         telemetry: createTelemetry("0"),
-        node: () => "node1",
+        node: () => origin,
         targets,
         providers: () => [{ name: "test" }],
         notReady: () => [],
@@ -117,6 +132,7 @@ class Pair {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#stopping.abort();
+    this.#publisher?.stop();
     await this.#scraper?.close();
     await Promise.all(this.#servers.map((server) => server.stop()));
     this.#exporter?.closeAllConnections();
@@ -124,10 +140,21 @@ class Pair {
   }
 }
 
+/** Copies what the origin has published from one cache to another, as a link does. */
+function follow(from: Cache, to: Cache, budget: MemoryBudget): void {
+  const feed = from.feed(origin);
+  for (const held of feed?.publicationsAbove(to.feed(origin)?.held ?? 0) ?? []) {
+    for (const number of to.add(held)) {
+      const gzip = feed?.scrapes.gzipOf(number);
+      if (gzip !== undefined && budget.take(gzip.length)) to.addScrape(origin, number, gzip);
+    }
+  }
+}
+
 async function until(condition: () => Promise<boolean>, seconds: number): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`not so within ${seconds} s`);
+    if (Date.now() > deadline) throw new Error(`condition not met within ${seconds} s`);
     await sleep(200);
   }
 }
@@ -158,7 +185,7 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
     );
   });
 
-  it("scrapes a single replica as it came", async () => {
+  it("scrapes a single replica unchanged", async () => {
     const { host } = new URL(pair.urls[0]!);
     const prometheus = await start(
       `scrape_configs: [{ job_name: one, metrics_path: /web/3/metrics, static_configs: [{ targets: ["${host}"] }] }]`,
@@ -181,7 +208,7 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
         expect(metric["instance"]).toMatch(/^shop_web\.[1-6]$/);
         expect(Math.abs(value - seconds / interval)).toBeLessThanOrEqual(1);
       }
-      // What a subrange gained between its first and its last sample is exact, where rate() estimates its ends.
+      // The difference between two samples is exact; rate() extrapolates to the ends of its range.
       const rates = await prometheusQuery(prometheus, `irate(work_total[${seconds}s])`);
       for (const { value } of rates) expect(Math.abs(value / slope - 1)).toBeLessThan(0.01);
       if (federateSeconds >= 300) {
@@ -198,8 +225,8 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
     (federateSeconds + 60) * 1000,
   );
 
-  it("follows replicas that appear and vanish through /discovery", async () => {
-    const config = parseWithFastRefresh(await prometheusConfig([pair.urls[0]!], "http-sd"));
+  it("follows replicas that start and end through /discovery", async () => {
+    const config = withFastRefresh(await prometheusConfig([pair.urls[0]!], "http-sd"));
     const prometheus = await start(config);
     const instances = async () =>
       (await prometheusQuery(prometheus, 'up{job="shop_web"} == 1'))
@@ -213,7 +240,7 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
     for (const { metric } of work) expect(metric).toMatchObject({ job: "shop_web", node: "node1" });
   }, 90_000);
 
-  it("finds every printed configuration good", async () => {
+  it("accepts every printed configuration", async () => {
     for (const style of ["static", "federate", "http-sd"] as const) {
       const config = await prometheusConfig(pair.urls, style);
       const file = join(tempFolder(), "prometheus.yml");
@@ -224,7 +251,7 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
   });
 });
 
-/** The printed configuration, asking for targets every second instead of every minute. */
-function parseWithFastRefresh(config: string): string {
+/** The printed configuration, with a new list of targets every second instead of every minute. */
+function withFastRefresh(config: string): string {
   return config.replace(/(- url: .*\/discovery)/, "$1\n        refresh_interval: 1s");
 }

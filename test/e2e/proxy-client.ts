@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What `/targets` says of one target. */
+/** A target in `/targets`. */
 export interface TargetJson {
+  readonly node: string;
   readonly id: string;
   readonly title: string;
   readonly names: readonly string[];
@@ -13,32 +14,33 @@ export interface TargetJson {
   readonly problems?: readonly string[];
 }
 
-/** What `/targets` says. */
+/** The response of `/targets`. */
 export interface TargetsJson {
   readonly node: string;
   readonly providers: readonly { readonly name: string; readonly ok: boolean; readonly reason?: string }[];
   readonly targets: readonly TargetJson[];
+  readonly replication: { readonly manager: boolean } | null;
 }
 
-export interface Answer {
+export interface Response {
   readonly status: number;
   readonly headers: Headers;
   readonly body: string;
 }
 
-/** Asks a proxy as Prometheus or a person would. */
+/** A client of a proxy, as Prometheus or a person would be. */
 export class ProxyClient {
   constructor(readonly url: string) {}
 
-  async get(path: string): Promise<Answer> {
+  async get(path: string): Promise<Response> {
     const response = await fetch(this.url + path, { signal: AbortSignal.timeout(5000) });
     return { status: response.status, headers: response.headers, body: await response.text() };
   }
 
-  /** The exposition under a name; fails on any status but 200. */
+  /** The exposition under a name. @throws Error on any status but 200. */
   async metrics(name: string): Promise<string> {
     const { status, body } = await this.get(`/${name}/metrics`);
-    if (status !== 200) throw new Error(`/${name}/metrics answers ${status}: ${body}`);
+    if (status !== 200) throw new Error(`/${name}/metrics: status ${status}: ${body}`);
     return body;
   }
 
@@ -60,7 +62,7 @@ export class ProxyClient {
       .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
   }
 
-  /** Waits until it answers; gives up as soon as `alive` says no. */
+  /** Waits for a response to `/-/healthy`, up to 20 s. Throws at once if `alive` returns false. */
   async untilHealthy(alive: () => boolean): Promise<void> {
     for (const deadline = Date.now() + 20_000; ; await sleep(20)) {
       try {
@@ -71,7 +73,7 @@ export class ProxyClient {
     }
   }
 
-  /** Waits until the first scan is done. */
+  /** Waits until the proxy is ready. */
   async untilReady(): Promise<void> {
     while ((await this.get("/-/ready")).status !== 200) await sleep(50);
   }

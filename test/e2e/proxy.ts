@@ -20,17 +20,19 @@ export interface LogLine {
 /** The built proxy as a process on this machine. */
 export interface ProxyProcess {
   readonly client: ProxyClient;
-  /** What it logged so far. */
+  /** The log so far. */
   readonly log: readonly LogLine[];
-  /** Ends it as an operator does; answers its exit code. */
+  /** Stops it with SIGTERM. Returns its exit code. */
   stop(): Promise<number | null>;
-  /** Ends it as a power cut does. */
+  /** Stops it with SIGKILL, as a power failure does. */
   kill(): Promise<void>;
 }
 
 /**
- * Starts the built proxy with these settings and waits until it answers. Its cache is in a temporary folder unless
- * CACHE_DIR says otherwise; settings of the tests' own environment stay out.
+ * Starts the built proxy and waits until it responds. CACHE_DIR is a temporary folder by default. The proxy does not
+ * inherit the environment of the tests.
+ *
+ * @param settings environment variables.
  */
 export async function startProxy(settings: Readonly<Record<string, string>>): Promise<ProxyProcess> {
   const port = await freePort();
@@ -64,7 +66,7 @@ export async function startProxy(settings: Readonly<Record<string, string>>): Pr
     await proxy.client.untilHealthy(() => child.exitCode === null && child.signalCode === null);
   } catch (error) {
     await proxy.kill();
-    throw new Error(`the proxy does not start:\n${log.map((line) => JSON.stringify(line)).join("\n")}`, {
+    throw new Error(`the proxy did not start:\n${log.map((line) => JSON.stringify(line)).join("\n")}`, {
       cause: error,
     });
   }

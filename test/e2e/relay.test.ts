@@ -9,10 +9,10 @@ import { prometheusQuery, prometheusTargets } from "../support/prometheus.js";
 import { ProxyClient } from "./proxy-client.js";
 import { describeOnEngine } from "./requirements.js";
 
-/** Where the examples of the Prometheus relay exporter have its own address. */
+/** In the examples of the Prometheus relay exporter, this is the address of that exporter. */
 const relayAddress = "app_promrelay:2137";
 
-/** Shaped like its static example: the target is a name that only the relay can resolve. */
+/** Like its static example: the target is a name that only the relay can resolve. */
 const staticJob = {
   job_name: "node",
   metrics_path: "/relay",
@@ -26,7 +26,7 @@ const staticJob = {
 
 const label = (name: string) => `__meta_dockerswarm_service_label_metrics_${name}`;
 
-/** Shaped like its autodiscovery example: Prometheus finds the tasks, whose service names the relay by labels. */
+/** Like its autodiscovery example: Prometheus finds the tasks; labels of their service name the relay. */
 const autodiscoveryJob = {
   job_name: "dockerswarm",
   dockerswarm_sd_configs: [
@@ -78,7 +78,7 @@ services:
     volumes: ["/var/run/docker.sock:/var/run/docker.sock"]
 `;
 
-/** The proxy has the place, and the name, of the relay exporter. Virtual addresses need more of a kernel than tests have. */
+/** The proxy has the name of the relay exporter. Without IPVS in the kernel, virtual addresses do not work. */
 const appStack = `
 version: "3.8"
 services:
@@ -168,9 +168,9 @@ describeOnEngine("the examples of the Prometheus relay exporter, with the proxy 
     ]);
   });
 
-  it("admits what RELAY_ALLOW names and nothing beside it", async () => {
-    const ask = (target: string) => relay.get(`/relay?target=${encodeURIComponent(target)}`);
-    expect((await ask("http://node:9100/metrics")).body).toContain("\nnode_load1 ");
+  it("allows what RELAY_ALLOW lists, and nothing else", async () => {
+    const relayed = (target: string) => relay.get(`/relay?target=${encodeURIComponent(target)}`);
+    expect((await relayed("http://node:9100/metrics")).body).toContain("\nnode_load1 ");
     const refused = [
       "http://prometheus:9090/metrics",
       "http://node:22/",
@@ -182,8 +182,8 @@ describeOnEngine("the examples of the Prometheus relay exporter, with the proxy 
       `http://${engine.address}:2377/`,
     ];
     for (const target of refused)
-      expect({ target, status: (await ask(target)).status }).toEqual({ target, status: 403 });
-    expect((await ask("http://node:9100/")).status).toBe(502);
+      expect({ target, status: (await relayed(target)).status }).toEqual({ target, status: 403 });
+    expect((await relayed("http://node:9100/")).status).toBe(502);
     expect(await relay.ownMetric("app_metrics_proxy_relay_requests_total", 'code="403"')).toBe(
       refused.length,
     );

@@ -1,10 +1,10 @@
 import { execFileSync } from "node:child_process";
 import { describeUnless } from "../support/describe-unless.js";
 
-/** Why no Docker engine can be started here; undefined where one can. */
+/** Why the tests cannot start a Docker engine here; undefined if they can. */
 function whyNoEngine(): string | undefined {
-  if (process.platform !== "linux") return "a Docker engine of the tests' own needs Linux";
-  if (process.getuid?.() !== 0) return "a Docker engine of the tests' own needs root";
+  if (process.platform !== "linux") return "starting a Docker engine requires Linux";
+  if (process.getuid?.() !== 0) return "starting a Docker engine requires root";
   const programs = ["dockerd", "docker", "unshare", "nsenter", "ip", "iptables", "busybox"];
   const missing = programs.filter((program) => !isInstalled(program));
   return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;

@@ -19,7 +19,7 @@ import {
 import { ProxyClient } from "./proxy-client.js";
 import { describeOnEngine } from "./requirements.js";
 
-/** Another stack, with a network of its own. */
+/** Another stack, with its own network. */
 const shop = `
 version: "3.8"
 services:
@@ -33,7 +33,7 @@ services:
 
 const secret = { SSHPASS: "a secret for this test" };
 
-describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () => {
+describeOnEngine("stack.yml, deployed unchanged to a swarm of one node", () => {
   let engine: Engine;
   let client: ProxyClient;
   let folder: string;
@@ -52,26 +52,26 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
     await rm(folder, { recursive: true, force: true });
   });
 
-  it("is not deployed without the secret, and says so", async () => {
+  it("is rejected without the secret, with a message that names it", async () => {
     await expect(deployStack(engine, "monitoring", [shippedStack])).rejects.toThrow(
       /SSHPASS.*set it to a secret/,
     );
   });
 
-  it("answers at the node's port 2137", async () => {
+  it("serves at port 2137 of the node", async () => {
     await deployStack(engine, "monitoring", [shippedStack, joining("shop_default")], secret);
     await client.untilHealthy(() => true);
     await client.untilReady();
     expect((await client.targets()).node).toBe("node-1");
   });
 
-  it("serves the services of the stack whose network it joined, by short and by full name", async () => {
+  it("serves the services of a stack whose network it joined, by short and by full name", async () => {
     for (const name of ["web", "shop_web", "web/1", "shop_agent", "agent/node-1"]) {
       await expect.poll(() => client.metrics(name), { timeout: 10_000 }).toBe(sampleExposition);
     }
   });
 
-  it("is healthy in the eyes of the swarm", async () => {
+  it("is healthy according to the swarm", async () => {
     const replicas = () =>
       engine.docker(["service", "ls", "--filter", "name=monitoring_proxy", "--format", "{{.Replicas}}"]);
     await expect.poll(replicas, { timeout: 40_000, interval: 500 }).toBe("1/1");
@@ -79,7 +79,7 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
     expect(task).toContain("(healthy)");
   });
 
-  it("asks for a password, over TLS, when its lines for that are taken in and it is deployed again", async () => {
+  it("requires a password, over TLS, after its lines for that are uncommented", async () => {
     const ca = makeAuthority(folder);
     const server = ca.issue("server", `IP:${engine.address}`);
     const password = "a password for this test";
@@ -97,7 +97,7 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
     await deployStack(engine, "monitoring", [await uncommentedStack("web"), joining("shop_default")], secret);
 
     const dispatcher = new Agent({ connect: { ca: ca.cert } });
-    const ask = async (headers = {}) => {
+    const get = async (headers = {}) => {
       const { statusCode, body } = await request(`https://${engine.address}:2137/web/metrics`, {
         dispatcher,
         headers,
@@ -105,14 +105,14 @@ describeOnEngine("stack.yml, deployed as it stands to a swarm of one node", () =
       return { status: statusCode, text: await body.text() };
     };
     const authorization = `Basic ${Buffer.from(`prometheus:${password}`).toString("base64")}`;
-    const good = { status: 200, text: sampleExposition };
-    const seen = () => ask({ authorization }).catch((error: Error) => error.message);
-    await expect.poll(seen, { timeout: 60_000, interval: 500 }).toEqual(good);
-    expect((await ask()).status).toBe(401);
+    const expected = { status: 200, text: sampleExposition };
+    const response = () => get({ authorization }).catch((error: Error) => error.message);
+    await expect.poll(response, { timeout: 60_000, interval: 500 }).toEqual(expected);
+    expect((await get()).status).toBe(401);
     await dispatcher.close();
   });
 
-  it("runs with SSHPASS as a Docker secret, which the service's settings do not show", async () => {
+  it("runs with SSHPASS as a Docker secret, which `docker service inspect` does not show", async () => {
     const file = join(folder, "sshpass");
     await writeFile(file, secret.SSHPASS);
     await engine.docker(["secret", "create", "sshpass_1", file]);

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { validate } from "../../src/exposition/validator.js";
 import { toText } from "../support/at-once.js";
 import { readExposition, seriesKey } from "../support/exposition-reader.js";
+import { validate } from "../support/validate.js";
 import { openMetricsExposition } from "./arbitrary.js";
 import { familiesExposition } from "./families-arbitrary.js";
 

@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type FederatedSource, Federation } from "../../src/exposition/federate.js";
 import type { Format } from "../../src/exposition/format.js";
-import { validate } from "../../src/exposition/validator.js";
 import { atOnce } from "../support/at-once.js";
 import { type ReadSample, readExposition, sampleKey } from "../support/exposition-reader.js";
+import { validate } from "../support/validate.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
 import { familiesExposition, similarExposition } from "./families-arbitrary.js";
 

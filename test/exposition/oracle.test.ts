@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { contentTypes } from "../../src/exposition/format.js";
-import { type Verdict, validate } from "../../src/exposition/validator.js";
+import type { Verdict } from "../../src/exposition/validator.js";
 import { describeUnless } from "../support/describe-unless.js";
 import {
   type PrometheusTarget,
@@ -13,6 +13,7 @@ import {
   type RunningPrometheus,
   startPrometheus,
 } from "../support/prometheus.js";
+import { validate } from "../support/validate.js";
 import { type CorpusFile, corpus, onlyPrometheus3 } from "./corpus.js";
 
 const files = [...corpus, ...onlyPrometheus3];

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Federation } from "../../src/exposition/federate.js";
 import type { Format } from "../../src/exposition/format.js";
 import type { Source } from "../../src/exposition/source.js";
-import { validate } from "../../src/exposition/validator.js";
 import { atOnce, merge, toText } from "../support/at-once.js";
 import { describeUnless } from "../support/describe-unless.js";
 import { openMetricsFault } from "../support/openmetrics-check.js";
 import { prometheusMissing } from "../support/prometheus.js";
 import { promtoolFault } from "../support/promtool.js";
 import { pushgatewayMissing, type RunningPushgateway, startPushgateway } from "../support/pushgateway.js";
+import { validate } from "../support/validate.js";
 import { corpus, onlyPrometheus3 } from "./corpus.js";
 import { familiesExposition } from "./families-arbitrary.js";
 

@@ -6,9 +6,8 @@ import {
   createValidator,
   type Validator,
   type Verdict,
-  validate,
-  validateUnknown,
 } from "../../src/exposition/validator.js";
+import { validate, validateUnknown } from "../support/validate.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
 import { corpus, onlyPrometheus3 } from "./corpus.js";
 

@@ -4,9 +4,8 @@ import {
   createValidator,
   maxLineBytes,
   type Validator,
-  validate,
-  validateUnknown,
 } from "../../src/exposition/validator.js";
+import { validate, validateUnknown } from "../support/validate.js";
 
 const text = (content: string) => validate(Buffer.from(content), "text");
 const openmetrics = (content: string) => validate(Buffer.from(content), "openmetrics");

@@ -2,7 +2,7 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it, onTestFinished, vi } from "vitest";
-import { type FileSignatures, fileState, watchFile, watchFiles } from "../../src/files/watch-file.js";
+import { type FileSignatures, fileState, watchFiles } from "../../src/files/watch-file.js";
 import { tempFolder } from "../support/temp-folder.js";
 
 const timings = { poll: 60_000, settle: 30 };
@@ -91,14 +91,4 @@ it("ends at once when the signal aborts", async () => {
   stop.abort();
   await ended;
   expect(reports).toEqual([]);
-});
-
-it("watches a single file", async () => {
-  const file = join(tempFolder(), "file");
-  const stop = new AbortController();
-  const onChange = vi.fn(() => stop.abort());
-  const ended = watchFile(file, (await fileState(file)).signature, onChange, stop.signal, timings);
-  writeFileSync(file, "1");
-  await ended;
-  expect(onChange).toHaveBeenCalledOnce();
 });

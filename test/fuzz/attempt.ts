@@ -32,7 +32,7 @@ export async function attempt({ check }: Subject, input: Uint8Array): Promise<At
   }
 }
 
-/** CPU time of the process, whose other threads only wait: on a machine that is busy the clock tells little. */
+/** CPU time of the process, whose other threads only wait. Unlike elapsed time, it is reliable on a busy machine. */
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;

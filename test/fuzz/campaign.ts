@@ -10,7 +10,7 @@ export interface CampaignOptions {
   readonly milliseconds: number;
   readonly corpus: readonly Buffer[];
   readonly limits?: InputLimits;
-  /** Told of each kind of failure when it comes up first. */
+  /** Called when a kind of failure occurs for the first time. */
   readonly onFailure?: (fault: Fault) => void;
   readonly onInteresting?: (input: Buffer) => void;
 }

@@ -9,7 +9,7 @@ import type { Subject } from "./subject.js";
 
 /** What happens on the way. */
 export interface Progress {
-  /** Before an input is tried: whoever watches knows it if it never comes back. */
+  /** Called before an input is tried, so that the input is known if the subject hangs. */
   readonly trying: (input: Buffer) => void;
   /** An input that reached code that none before it has. */
   readonly interesting: (input: Buffer) => void;
@@ -74,7 +74,7 @@ export async function explore(subject: Subject, options: ExploreOptions): Promis
     }
     await tryAll(batch.slice(0, batch.length / 2));
     await tryAll(batch.slice(batch.length / 2));
-    // What only ran because the inputs followed one another is nobody's.
+    // Code that ran only because of the order of the inputs is attributed to no input.
     coverage.keep(fresh);
   };
 

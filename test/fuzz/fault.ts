@@ -8,7 +8,7 @@ export interface Fault {
   readonly text: string;
 }
 
-/** The fault that an error of a check tells. */
+/** The fault that an error of a check reports. */
 export function faultOf(error: unknown): Fault {
   if (error instanceof LawBroken) return { kind: error.law, text: error.message };
   if (!(error instanceof Error)) return { kind: "throws something", text: `threw ${String(error)}` };

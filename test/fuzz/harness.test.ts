@@ -31,7 +31,7 @@ describe("fuzzing", () => {
     expect(found?.toString("latin1")).toMatch(/^FUZ/);
   });
 
-  it("lets the event loop turn between inputs, or what Node gives back only then would add up", async () => {
+  it("lets the event loop run between inputs, so that Node can release memory", async () => {
     let turned = false;
     setImmediate(() => {
       turned = true;

@@ -2,7 +2,7 @@
  * A shorter input for which `fails` still holds: parts are taken out, large ones first, as long as that goes
  * (Zeller's ddmin, in short), then bytes become plain letters.
  *
- * @param attempts how often `fails` may be asked.
+ * @param attempts maximum number of calls of `fails`.
  */
 export async function minimise(
   input: Buffer,

@@ -79,7 +79,7 @@ export function mutate(input: Buffer, material: Material): Buffer {
   return changed.subarray(0, material.maxBytes);
 }
 
-/** At least twice, and seldom as often as there is room. */
+/** At least twice, and rarely up to the maximum size. */
 function repeat(piece: Buffer, { random, maxBytes }: Material): Buffer {
   const times = Math.min(2 ** (1 + random.below(13)), Math.floor(maxBytes / Math.max(1, piece.length)));
   return Buffer.alloc(piece.length * times, piece.length > 0 ? piece : 0);

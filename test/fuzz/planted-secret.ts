@@ -5,8 +5,8 @@ import { law } from "./subject.js";
 export const secret = "s3cr3t!value";
 
 /**
- * A problem with a YAML file shows the secret only where damage has put it into the open: into a key, or into a value
- * whose path says that it is none. What cannot be read has nothing in the open.
+ * Checks that a problem with a YAML file contains the secret only if damage has moved it to a public position: to a key,
+ * or to a value whose path is not that of a secret. A file that cannot be parsed has no public positions.
  */
 export function showsNoSecret(
   problem: string,

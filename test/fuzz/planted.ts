@@ -1,6 +1,6 @@
 import { LawBroken, type Subject } from "./subject.js";
 
-/** A reader with a fault that nobody finds by chance: each of its bytes must be right to get to the next. */
+/** A reader with a fault that is not found by chance: each of its bytes must be right to get to the next. */
 export const planted: Subject = {
   name: "planted",
   seeds: () => [Buffer.from("seed")],

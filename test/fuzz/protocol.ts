@@ -1,7 +1,7 @@
 import type { Explored } from "./explore.js";
 import type { Fault } from "./fault.js";
 
-/** What the thread that runs what is tested is asked for. */
+/** Requests to the thread that runs the subject. */
 export type ToWorker =
   | {
       readonly kind: "explore";

@@ -34,7 +34,7 @@ export function inPieces(bytes: Buffer, seed: number): Buffer[] {
   const pieces: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
     const length = 1 + random.below(most);
-    // A copy of its own, for whoever keeps a piece must not see its neighbours.
+    // A copy, so that a stored piece does not reference its neighbours.
     pieces.push(Buffer.from(bytes.subarray(at, at + length)));
     at += length;
   }

@@ -9,7 +9,7 @@ export interface Subject {
   readonly words: readonly string[];
   /** Inputs made up by the rules of the format. */
   readonly madeUp?: fc.Arbitrary<Buffer>;
-  /** Longest input in bytes, 16 KiB unless told. */
+  /** Longest input in bytes, default: 16 KiB. */
   readonly maxBytes?: number;
   /**
    * Feeds an input to what is tested, and checks the laws. Refusing an input in the way that is meant for it is

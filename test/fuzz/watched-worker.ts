@@ -63,10 +63,10 @@ export class WatchedWorker {
   }
 
   /**
-   * Has the thread do something.
+   * Runs work in the thread.
    *
-   * @param onMessage is told what it says; the work is over when that is true.
-   * @returns why the thread was ended, undefined where it was not.
+   * @param onMessage called with each message of the thread; returns true when the work is done.
+   * @returns why the thread was ended; undefined if it was not.
    */
   async run(work: ToWorker, onMessage: (message: FromWorker) => boolean): Promise<Ended | undefined> {
     this.#busySince = { count: this.#current.count, cpu: cpuMs(), wall: performance.now() };

@@ -6,8 +6,8 @@ import { loadSubject } from "./load-subject.js";
 import { type FromWorker, SharedInput, type ToWorker } from "./protocol.js";
 
 /*
- * The thread that runs what is tested. Whoever started it reads the input that is being tried out of shared memory,
- * also when this thread never comes back.
+ * The thread that runs the subject. Its starter reads the current input from shared memory,
+ * even if this thread hangs.
  */
 
 const { subject: file, shared } = workerData as { subject: string; shared: SharedArrayBuffer };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { expectsMetrics, readLabelSettings } from "../../src/model/label-settings.js";
 
 describe("the labels of a container", () => {
-  it("say nothing where there are none, or empty ones", () => {
+  it("are undefined if labels are missing or empty", () => {
     expect(readLabelSettings({})).toEqual({ problems: [] });
     expect(readLabelSettings({ "metrics.port": "", "metrics.enable": " ", other: "x" })).toEqual({
       problems: [],
@@ -53,31 +53,31 @@ describe("the labels of a container", () => {
   });
 
   it.each([
-    ["metrics.port", "abc", 'label metrics.port="abc" is ignored: it must be a port from 1 to 65535'],
-    ["metrics.port", "0", 'label metrics.port="0" is ignored: it must be a port from 1 to 65535'],
-    ["metrics.port", "65536", 'label metrics.port="65536" is ignored: it must be a port from 1 to 65535'],
-    ["metrics.port", "80,81", 'label metrics.port="80,81" is ignored: it must be a port from 1 to 65535'],
-    ["metrics.scheme", "ftp", 'label metrics.scheme="ftp" is ignored: it must be http or https'],
-    ["metrics.enable", "maybe", 'label metrics.enable="maybe" is ignored: it must be true or false'],
-    ["metrics.path", "/a\nb", 'label metrics.path="/a\\nb" is ignored: it must be a path such as /metrics'],
-    ["metrics.path", "/a#b", 'label metrics.path="/a#b" is ignored: it must be a path such as /metrics'],
+    ["metrics.port", "abc", 'label metrics.port="abc" ignored: must be a port from 1 to 65535'],
+    ["metrics.port", "0", 'label metrics.port="0" ignored: must be a port from 1 to 65535'],
+    ["metrics.port", "65536", 'label metrics.port="65536" ignored: must be a port from 1 to 65535'],
+    ["metrics.port", "80,81", 'label metrics.port="80,81" ignored: must be a port from 1 to 65535'],
+    ["metrics.scheme", "ftp", 'label metrics.scheme="ftp" ignored: must be http or https'],
+    ["metrics.enable", "maybe", 'label metrics.enable="maybe" ignored: must be true or false'],
+    ["metrics.path", "/a\nb", 'label metrics.path="/a\\nb" ignored: must be a path such as /metrics'],
+    ["metrics.path", "/a#b", 'label metrics.path="/a#b" ignored: must be a path such as /metrics'],
     [
       "metrics.name",
       "a/b",
-      'label metrics.name="a/b" is ignored: it must be one segment of a path: no "/", not "-", "." or ".."',
+      'label metrics.name="a/b" ignored: must be one segment of a path: no "/", not "-", "." or ".."',
     ],
   ])("tell in words that %s=%j cannot be used, and count as absent", (label, value, problem) => {
     expect(readLabelSettings({ [label]: value })).toEqual({ problems: [problem] });
   });
 
-  it("leave the other family its say where one cannot be used", () => {
+  it("use the other family if a label of one is invalid", () => {
     expect(readLabelSettings({ "metrics.port": "abc", "prometheus.io/port": "9000" })).toEqual({
       port: 9000,
-      problems: ['label metrics.port="abc" is ignored: it must be a port from 1 to 65535'],
+      problems: ['label metrics.port="abc" ignored: must be a port from 1 to 65535'],
     });
   });
 
-  it("make a target expected where they say where its metrics are", () => {
+  it("make a target expected if they contain a port, path, scheme, name or credentials", () => {
     const expected = (labels: Record<string, string>) => expectsMetrics(readLabelSettings(labels));
     expect(expected({})).toBe(false);
     expect(expected({ "metrics.port": "abc" })).toBe(false);

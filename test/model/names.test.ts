@@ -56,7 +56,7 @@ describe("the name of a container", () => {
     });
   });
 
-  it("tells a node's id from a slot even where it is all digits", () => {
+  it("distinguishes a node id from a slot, even if it is all digits", () => {
     const labels = { ...swarm("web", "1234567890123456789012345") };
     expect(
       naming({ ...labels, "com.docker.swarm.node.id": "1234567890123456789012345" }).identity.scope,
@@ -74,14 +74,14 @@ describe("the name of a container", () => {
     expect(identity.replica).toBe("3");
   });
 
-  it("keeps the full name only where nothing usable is left behind the stack's", () => {
+  it("uses only the full name if no valid name is left after the stack's prefix", () => {
     for (const service of ["shop_", "shop_-", "shop_.."]) {
       const { identity } = naming(swarm(service, "1", { "com.docker.stack.namespace": "shop" }));
       expect(identity.names).toEqual([service]);
     }
   });
 
-  it("stays on its node where a task's name tells neither slot nor node", () => {
+  it("is treated as global if the task name contains neither a slot nor a node", () => {
     const { identity, problems } = naming({
       ...swarm("web", "1"),
       "com.docker.swarm.task.name": "renamed",
@@ -89,7 +89,7 @@ describe("the name of a container", () => {
     expect(identity).toEqual({ names: ["web"], job: "web", replica: "node-a", scope: "global" });
     expect(problems).toEqual([
       'label com.docker.swarm.task.name="renamed" names neither a slot nor a node: ' +
-        "taken for a task of a global service",
+        "treated as a task of a global service",
     ]);
   });
 
@@ -136,10 +136,10 @@ describe("the name of a container", () => {
     });
   });
 
-  it("falls back to the next rule, and says so, where a label cannot be in a path", () => {
+  it("uses the next rule and reports a problem if a label is not valid in a path", () => {
     expect(naming(swarm("a/b", "1"))).toEqual({
       identity: { names: ["quiet_euler"], job: "quiet_euler", replica: "node-a", scope: "local" },
-      problems: ['label com.docker.swarm.service.name="a/b" is ignored: it cannot be one segment of a path'],
+      problems: ['label com.docker.swarm.service.name="a/b" ignored: cannot be one segment of a path'],
     });
   });
 
@@ -150,7 +150,7 @@ describe("the name of a container", () => {
     expect(problems).toHaveLength(2);
   });
 
-  it("always comes back from a URL's path as it went in, whatever the labels say", () => {
+  it("is restored from a URL path unchanged, for any labels", () => {
     const text = fc.oneof(
       fc.string({ unit: "binary", maxLength: 250 }),
       fc.constantFrom("", "-", ".", "..", "a/b", "%2e", "a\u0000", "\ud800", "web", "shop_web", "1"),

@@ -1,25 +1,27 @@
 import { describe, expect, it } from "vitest";
-import { labelsOfMetrics, withServiceLabels } from "../../src/model/service-labels.js";
+import { metricsLabels, serviceLabelsOf, withServiceLabels } from "../../src/model/service-labels.js";
 
-describe("labels of a service", () => {
-  const services = new Map([["service1", { "metrics.port": "1201", "metrics.path": "/m" }]]);
+describe("the labels of a service", () => {
+  const services = serviceLabelsOf([
+    { id: "service1", name: "web", labels: { "metrics.port": "1201", "metrics.path": "/m" }, replicas: 2 },
+  ]);
   const container = { "com.docker.swarm.service.id": "service1", "metrics.port": "8081" };
 
-  it("count for its containers, which may say otherwise themselves", () => {
+  it("apply to its containers, whose own labels have precedence", () => {
     expect(withServiceLabels(container, services)).toEqual({ ...container, "metrics.path": "/m" });
   });
 
-  it("change nothing for other containers, or where none are known", () => {
+  it("do not apply to other containers", () => {
     expect(withServiceLabels({ a: "b" }, services)).toEqual({ a: "b" });
     expect(withServiceLabels(container, undefined)).toBe(container);
   });
 
-  it("are those that say something of metrics", () => {
+  it("are published only if they concern metrics", () => {
     const labels = {
       "metrics.enable": "false",
       "prometheus.io/port": "80",
       "com.docker.stack.namespace": "shop",
     };
-    expect(labelsOfMetrics(labels)).toEqual({ "metrics.enable": "false", "prometheus.io/port": "80" });
+    expect(metricsLabels(labels)).toEqual({ "metrics.enable": "false", "prometheus.io/port": "80" });
   });
 });

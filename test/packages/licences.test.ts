@@ -6,12 +6,12 @@ import { tempFolder } from "../support/temp-folder.js";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Runs the list on a folder. */
+/** Runs licences.mjs on a folder. */
 function listIn(folder: string) {
   const list = spawnSync(process.execPath, [join(root, "scripts/lib/licences.mjs"), folder], {
     encoding: "utf8",
   });
-  return { code: list.status, lines: list.stdout.split("\n").filter(Boolean), complaints: list.stderr };
+  return { code: list.status, lines: list.stdout.split("\n").filter(Boolean), errors: list.stderr };
 }
 
 interface Package {
@@ -20,7 +20,7 @@ interface Package {
   readonly dev?: boolean;
 }
 
-/** A folder with a lock file of these packages, and what is installed of them. */
+/** A folder with a lock file of these packages, and the installed ones. */
 function folderWith(packages: Readonly<Record<string, Package>>, installed: Record<string, object> = {}) {
   const folder = tempFolder();
   const entries = Object.entries(packages).map(([path, entry]) => [path, { version: "1.0.0", ...entry }]);
@@ -35,10 +35,10 @@ function folderWith(packages: Readonly<Record<string, Package>>, installed: Reco
   return folder;
 }
 
-describe("the licences of the packages that the program is shipped with", () => {
-  it("are all of those that need no thought", () => {
-    const { code, lines, complaints } = listIn(root);
-    expect(complaints).toBe("");
+describe("the licences of the production packages", () => {
+  it("are all permissive", () => {
+    const { code, lines, errors } = listIn(root);
+    expect(errors).toBe("");
     expect(code).toBe(0);
     const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
     const names = lines.map((line) => line.split(" ")[0]);
@@ -47,7 +47,7 @@ describe("the licences of the packages that the program is shipped with", () => 
   });
 });
 
-describe("the list of licences", () => {
+describe("licences.mjs", () => {
   it.each([
     ["MIT", 0],
     ["(MIT OR GPL-3.0-only)", 0],
@@ -58,18 +58,18 @@ describe("the list of licences", () => {
     ["(MIT OR GPL-3.0-only) AND SSPL-1.0", 1],
     ["SEE LICENSE IN LICENSE.md", 1],
     ["UNLICENSED", 1],
-  ])("that has a package under %s ends with %i", (license, code) => {
+  ])("exits for a package with the licence %s with %i", (license, code) => {
     const seen = listIn(folderWith({ "node_modules/a/node_modules/@b/c": { license } }));
     expect(seen).toMatchObject({ code, lines: [`@b/c 1.0.0 ${license}`] });
-    expect(seen.complaints === "").toBe(code === 0);
+    expect(seen.errors === "").toBe(code === 0);
   });
 
-  it("leaves out what only the development needs", () => {
+  it("omits development packages", () => {
     const folder = folderWith({ "node_modules/a": { license: "GPL-3.0-only", dev: true } });
-    expect(listIn(folder)).toEqual({ code: 0, lines: [], complaints: "" });
+    expect(listIn(folder)).toEqual({ code: 0, lines: [], errors: "" });
   });
 
-  it("asks the installed package where the lock file is silent", () => {
+  it("reads the licence of the installed package if the lock file has none", () => {
     const folder = folderWith(
       { "node_modules/old": {}, "node_modules/older": {} },
       {
@@ -81,11 +81,11 @@ describe("the list of licences", () => {
   });
 
   it.each([
-    ["nobody says", {}],
-    ["only another version says", { "node_modules/a": { version: "2.0.0", license: "MIT" } }],
-  ])("fails where %s what the licence is", (_title, installed) => {
-    const { code, complaints } = listIn(folderWith({ "node_modules/a": {} }, installed));
+    ["there is no licence", {}],
+    ["only another version has a licence", { "node_modules/a": { version: "2.0.0", license: "MIT" } }],
+  ])("fails if %s", (_title, installed) => {
+    const { code, errors } = listIn(folderWith({ "node_modules/a": {} }, installed));
     expect(code).toBe(1);
-    expect(complaints).toMatch(/^a 1\.0\.0: the licence is not known/);
+    expect(errors).toMatch(/^a 1\.0\.0: the licence is unknown/);
   });
 });

@@ -14,7 +14,7 @@ import { tempFolder } from "../support/temp-folder.js";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Plays vitest: one passed test, and one failed one for the project that `FAILING` names. */
+/** Replaces vitest: one passed test, and a failed one for the project in `FAILING`. */
 const NPX = `
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -39,13 +39,13 @@ echo '{"numPassedTests":1,"numFailedTests":'$failed',"numPendingTests":0,"numTod
 exit $failed
 `;
 
-/** Plays npm: `npm run --silent <name>` fails where `FAILING` is that name. */
+/** Replaces npm: `npm run --silent <name>` fails if `FAILING` is that name. */
 const NPM = `[ "$3" != "$FAILING" ]`;
 
 /**
- * Runs scripts/test in a folder of its own, where other programs play npm and vitest.
+ * Runs scripts/test in a temporary folder, with replacements for npm and vitest.
  *
- * @param settings what these are to do, as environment variables
+ * @param settings environment variables that control the replacements.
  */
 function runTests(settings: Readonly<Record<string, string>> = {}) {
   const folder = tempFolder();
@@ -61,7 +61,7 @@ function runTests(settings: Readonly<Record<string, string>> = {}) {
   write(join(bin, "npx"), NPX);
   write(join(bin, "npm"), NPM);
   symlinkSync(process.execPath, join(bin, "node"));
-  // No apt-get among them: nothing is to be installed.
+  // Without apt-get, so that nothing is installed.
   for (const name of ["cat", "dirname", "mktemp", "rm", "sleep", "touch"])
     symlinkSync(`/bin/${name}`, join(bin, name));
   const run = spawnSync("/bin/bash", [join(folder, "scripts/test")], {
@@ -78,7 +78,7 @@ function runTests(settings: Readonly<Record<string, string>> = {}) {
 }
 
 describe("scripts/test", () => {
-  it("ends well where all that it runs does, and leaves nothing behind", () => {
+  it("succeeds if all checks and tests succeed, and leaves no files", () => {
     const { code, lines, left } = runTests();
     expect({ code, last: lines.at(-1), left }).toEqual({ code: 0, last: "3 passed, 0 failed", left: [] });
   });
@@ -86,14 +86,14 @@ describe("scripts/test", () => {
   it.each([
     ["a check", "lint", "lint"],
     ["a unit test", "unit", "unit tests"],
-    ["a test on a swarm, which runs beside the others", "swarm", "end-to-end tests on a swarm"],
-  ])("fails where %s does, names it, and runs the others", (_, failing, step) => {
+    ["a test on a swarm, which runs in parallel with the others", "swarm", "end-to-end tests on a swarm"],
+  ])("fails if %s fails, names it, and runs the others", (_, failing, step) => {
     const { code, lines, left } = runTests({ FAILING: failing });
     const last = [`FAILED: ${step}`, "3 passed, 1 failed"];
     expect({ code, last: lines.slice(-2), left }).toEqual({ code: 1, last, left: [] });
   });
 
-  it("ends the tests on a swarm with itself when it is interrupted", async () => {
+  it("stops the tests on a swarm when it is interrupted", async () => {
     const { hasEndedSwarm, left } = runTests({ INTERRUPTED: "unit", ENDLESS: "swarm" });
     await vi.waitFor(() => expect(hasEndedSwarm()).toBe(true));
     expect(left).toEqual([]);

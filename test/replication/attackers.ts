@@ -3,55 +3,48 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import ssh2 from "ssh2";
-import { archive, archiveOfSize, tenGigabytes } from "./bad-archives.js";
-import { frame, goodGzip, goodMetadata, message, startRawPeer, tarOf } from "./raw-peer.js";
+import {
+  frame,
+  hello,
+  memberHeader,
+  memberOf,
+  memberOfSize,
+  messagesCommand,
+  offerOf,
+  openRawLink,
+  publish,
+  startRawPeer,
+  tarOf,
+  tenGigabytes,
+} from "./raw-peer.js";
 import { type EvilClient, startEvilClient } from "./ssh/evil-client.js";
 import { logIn } from "./ssh/unauthenticated-client.js";
 
 const mebibyte = 1024 * 1024;
 
-/** One attempt at a proxy's SSH port; what comes of it is no matter. */
+/** One attack on a proxy's SSH port; its outcome is ignored. */
 type Attempt = (port: number, signal: AbortSignal) => Promise<unknown>;
 
-/** Archives that are none, or not what they say. */
-const archives: (() => Promise<Buffer>)[] = [
-  () => archive({ name: "../../etc/passwd" }),
-  () => archive({ name: "/etc/passwd" }),
-  () => tarOf([{ header: { name: "entries.gz", type: "symlink", linkname: "/etc/passwd" } }]),
-  () => tarOf([{ header: { name: "entries.gz", type: "link", linkname: "/etc/passwd" } }]),
-  () => archiveOfSize(tenGigabytes),
-  async () => (await archive()).subarray(0, 1600),
+/** Invalid members of archives, for a scrape of an origin. */
+const archives: ((origin: string) => Promise<Buffer>)[] = [
+  (origin) => tarOf([{ header: { ...memberHeader(origin), name: "../../etc/passwd" } }]),
+  (origin) => tarOf([{ header: { ...memberHeader(origin), type: "symlink", linkname: "/etc/passwd" } }]),
+  (origin) => memberOfSize(origin, tenGigabytes),
+  async (origin) => (await memberOf(origin)).subarray(0, 600),
   async () => Buffer.alloc(mebibyte, 7),
-  () => {
-    const bomb = gzipSync(Buffer.alloc(64 * mebibyte));
-    return archive({}, [goodMetadata(bomb, { size: 1000 })], bomb);
-  },
-  () => archive({}, [goodMetadata(goodGzip, { names: [".."] })]),
+  (origin) => memberOf(origin, { gzip: gzipSync(Buffer.alloc(64 * mebibyte)) }),
 ];
 
-/** All but the end of an archive as large as one may be where SCRAPE_MAX_BYTES is 1 MiB, and how many of them come. */
-const endless = frame("t", Buffer.alloc(5 * mebibyte)).subarray(0, -1);
-const endlessArchives = 100;
+/** A publication of the maximum size without its end, and how many of them are sent. */
+const endless = frame("{}", Buffer.alloc(4 * mebibyte)).subarray(0, -1);
+const endlessPublications = 110;
 
-/** Bytes that those who attack would have a node hold in memory, if it let them. */
-export const heldByAttack = endlessArchives * endless.length;
+/** Bytes that the attackers try to keep in a node's memory. */
+export const heldByAttack = endlessPublications * endless.length;
 
 let made = 0;
 
-/** What a peer says that calls: it has news of an origin that nobody knows, and these follow. */
-function newsOf(entries: number): Buffer {
-  const origin = `evil${made++}`;
-  return Buffer.concat([
-    message({ kind: "hello", protocol: 1, instance: origin, origin }),
-    message({ kind: "plan", light: [], offer: [origin], want: [] }),
-    message({
-      kind: "section",
-      section: { origin, epoch: 5, sequence: entries, base: 0, heard: 0, entries },
-    }),
-  ]);
-}
-
-/** Calls a proxy, with the secret, and does what it wants until it is cut off. */
+/** Connects to a proxy with the secret and runs an attack until it is disconnected. */
 async function call(
   { port }: { readonly port: number },
   signal: AbortSignal,
@@ -74,7 +67,7 @@ async function dialFrom(localAddress: string, port: number): Promise<Socket> {
   return socket;
 }
 
-/** Says a little, or nothing, and waits until it is cut off. */
+/** Sends a few bytes or none, and waits until it is disconnected. */
 const halfOpen =
   (from: string): Attempt =>
   async (port, signal) => {
@@ -88,18 +81,17 @@ const halfOpen =
     signal.removeEventListener("abort", hangUp);
   };
 
-const strangersKey = ssh2.utils.generateKeyPairSync("ed25519").private;
+const unknownKey = ssh2.utils.generateKeyPairSync("ed25519").private;
 
-/** Each of them goes on all the time, so many side by side. */
-const attempts: readonly (readonly [sideBySide: number, attempt: Attempt])[] = [
+/** The attacks, which repeat all the time, with their concurrency. */
+const attempts: readonly (readonly [concurrency: number, attempt: Attempt])[] = [
   [
     2,
-    (port) =>
-      logIn(port, { privateKey: strangersKey, authHandler: ["publickey"], localAddress: "127.0.0.2" }),
+    (port) => logIn(port, { privateKey: unknownKey, authHandler: ["publickey"], localAddress: "127.0.0.2" }),
   ],
   [2, (port) => logIn(port, { password: "wrong", authHandler: ["password"], localAddress: "127.0.0.3" })],
   [1, (port) => logIn(port, { hostVerifier: () => false, localAddress: "127.0.0.4" })],
-  // A scan of ports.
+  // A port scan.
   [
     2,
     async (port) => {
@@ -108,7 +100,7 @@ const attempts: readonly (readonly [sideBySide: number, attempt: Attempt])[] = [
       socket.destroy();
     },
   ],
-  // Also from where the peers are.
+  // Also from the addresses of the peers.
   [100, halfOpen("127.0.0.1")],
   [150, halfOpen("127.0.0.6")],
   [
@@ -133,35 +125,34 @@ const attempts: readonly (readonly [sideBySide: number, attempt: Attempt])[] = [
   [
     2,
     (port, signal) =>
-      call({ port }, signal, "127.0.0.8", async ({ exec }) => {
-        const stream = await exec("sync");
-        stream.resume();
-        const tar = await archives[made % archives.length]!();
-        stream.write(Buffer.concat([newsOf(1), frame("t", tar)]));
+      call({ port }, signal, "127.0.0.8", async (evil) => {
+        const link = await openRawLink(evil);
+        const origin = `evil${made++}`;
+        const archive = await archives[made % archives.length]!(origin);
+        await publish(link, { [origin]: offerOf(origin) }, () => void link.scrapes.write(archive));
       }),
   ],
   [
     1,
     (port, signal) =>
       call({ port }, signal, "127.0.0.8", async ({ exec }) => {
-        const stream = await exec("sync");
-        stream.resume();
-        stream.write(newsOf(1_000_000));
+        const messages = await exec(messagesCommand);
+        messages.resume();
+        messages.write(frame("rubbish"));
       }),
   ],
   [
-    endlessArchives,
+    endlessPublications,
     (port, signal) =>
-      call({ port }, signal, "127.0.0.9", async ({ exec }) => {
-        const stream = await exec("sync");
-        stream.resume();
-        stream.write(newsOf(1));
-        stream.write(endless);
+      call({ port }, signal, "127.0.0.9", async (evil) => {
+        const { messages } = await openRawLink(evil);
+        messages.resume();
+        messages.write(Buffer.concat([hello(`evil${made++}`), endless]));
       }),
   ],
 ];
 
-/** Begins all that is done to an SSH port at once; the function that comes back ends it. */
+/** Starts all attacks on an SSH port at once. @returns a function that ends them. */
 export function attack(port: number): () => Promise<void> {
   const over = new AbortController();
   const { signal } = over;
@@ -172,8 +163,8 @@ export function attack(port: number): () => Promise<void> {
       await sleep(50);
     }
   };
-  const all = attempts.flatMap(([sideBySide, attempt]) =>
-    Array.from({ length: sideBySide }, () => again(attempt)),
+  const all = attempts.flatMap(([concurrency, attempt]) =>
+    Array.from({ length: concurrency }, () => again(attempt)),
   );
   return async () => {
     over.abort();
@@ -181,24 +172,12 @@ export function attack(port: number): () => Promise<void> {
   };
 }
 
-/** A peer that holds the secret, and sends a bad archive whenever it is asked: a given one, then the next. */
+/** Starts a peer that has the secret and sends an invalid archive on each link, in turn. */
 export async function startBadPeer(first: number): ReturnType<typeof startRawPeer> {
-  const tars = await Promise.all(archives.map((make) => make()));
-  let asked = first;
-  return startRawPeer((stream) => {
-    const tar = tars[asked++ % tars.length]!;
-    const origin = `bad${asked}`;
-    stream.write(
-      Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "bad", origin: "bad" }),
-        message({ kind: "have", manager: true, have: [[origin, 5, 1, 1]] }),
-        message({ kind: "answer", light: [], heavy: 1, want: [] }),
-        message({
-          kind: "section",
-          section: { origin, epoch: 5, sequence: 1, base: 0, heard: 0, entries: 1 },
-        }),
-        frame("t", tar),
-      ]),
-    );
+  let links = first;
+  return startRawPeer(async (link) => {
+    const origin = `bad${links}`;
+    const archive = await archives[links++ % archives.length]!(origin);
+    await publish(link, { [origin]: offerOf(origin) }, () => void link.scrapes.write(archive));
   });
 }

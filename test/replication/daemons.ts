@@ -3,10 +3,10 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { readConfig } from "../../src/config/config.js";
-import { type Daemon, startDaemon } from "../../src/daemon.js";
+import { type Daemon, startDaemon } from "../../src/daemon/daemon.js";
 import { type Logger, silentLogger } from "../../src/logging.js";
 
-/** Ports of loopback on which nobody listened a moment ago. */
+/** Ports of loopback that were free a moment ago. */
 export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer());
   await Promise.all(
@@ -17,7 +17,7 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** A whole proxy in this process, for one target, with settings as an operator gives them. */
+/** Starts a complete proxy in this process, with one target and settings from environment variables. */
 export async function startWhole(
   folder: string,
   name: string,
@@ -39,17 +39,20 @@ export async function startWhole(
     ...settings,
   });
   const daemon = await startDaemon({ config, logger, version: "test" });
-  await daemon.started;
   let stopped = false;
   const stop = async () => {
     if (!stopped) await daemon.stop();
     stopped = true;
   };
   onTestFinished(stop);
+  await daemon.started.catch(async (error) => {
+    await stop();
+    throw error;
+  });
   return { ...daemon, stop };
 }
 
-/** The status and the text of an answer. */
+/** The status and the text of a response. */
 export async function get({ port }: Pick<Daemon, "port">, path: string): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}${path}`);
   return `${response.status} ${await response.text()}`;

@@ -1,13 +1,31 @@
-import type { Duplex } from "node:stream";
-import { deflateRawSync, gzipSync } from "node:zlib";
+import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { silentLogger } from "../../src/logging.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
-import type { Renewal, Section } from "../../src/replication/messages.js";
 import type { FailureReason } from "../../src/replication/peer-error.js";
 import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
-import { archive, archiveOfSize, tenGigabytes } from "./bad-archives.js";
-import { served, startProxy } from "./proxies.js";
-import { frame, goodGzip, goodMetadata, message, offerOf, startRawPeer, tarOf } from "./raw-peer.js";
+import { served, soon, startProxy } from "./proxies.js";
+import {
+  frame,
+  goodGzip,
+  hello,
+  memberHeader,
+  memberOf,
+  memberOfSize,
+  message,
+  offerOf,
+  publicationMessage,
+  publicationsOf,
+  publish,
+  type RawLink,
+  type RawScrape,
+  startRawPeer,
+  tarOf,
+  tenGigabytes,
+} from "./raw-peer.js";
+
+const mebibyte = 1024 * 1024;
+const bomb = gzipSync(Buffer.alloc(8 * mebibyte));
 
 /** A gzip stream whose checksum is not that of what it inflates to. */
 function damaged(gzip: Buffer) {
@@ -16,405 +34,263 @@ function damaged(gzip: Buffer) {
   return bytes;
 }
 
-/** A gzip stream that lies about its inflated size. */
-function saying(size: number, gzip: Buffer) {
+/** A gzip stream that states another inflated size. */
+function stating(size: number, gzip: Buffer) {
   const bytes = Buffer.from(gzip);
   bytes.writeUInt32LE(size, bytes.length - 4);
   return bytes;
 }
 
-const sections = (tar: Buffer, entries = 1) => Buffer.concat([offerOf("x", entries), frame("t", tar)]);
-/** An answer with sections that have no entries, each of an origin that was asked for. */
-function lightSections(light: readonly Partial<Section>[]): Buffer {
-  const full = light.map(
-    (fields): Section => ({ origin: "x", epoch: 5, sequence: 1, base: 1, heard: 0, ...fields }),
-  );
-  const origins = [...new Set(full.map(({ origin }) => origin))];
-  return Buffer.concat([
-    message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-    message({ kind: "have", manager: true, have: origins.map((origin) => [origin, 5, 1, 1]) }),
-    message({ kind: "answer", heavy: 0, want: [], light: full }),
-  ]);
-}
-const bomb = gzipSync(Buffer.alloc(8 * 1024 * 1024));
-const entry = (fields: Record<string, unknown>, gzip = goodGzip) =>
-  archive({}, [goodMetadata(gzip, fields)], gzip);
+/** Publishes one scrape of the origin `x`, and sends an archive when it is requested. */
+const deliver =
+  (archive: () => Buffer | Promise<Buffer>, scrape: RawScrape = {}) =>
+  (link: RawLink) =>
+    publish(link, { x: offerOf("x", [scrape]), z: publicationMessage(publicationsOf("z")[0]) }, async () => {
+      link.scrapes.write(await archive());
+    });
+/** Publishes a scrape of `x` that no proxy accepts, and something good of `z`. */
+const offer = (bytes: Buffer) => (link: RawLink) =>
+  publish(link, { x: bytes, z: publicationMessage(publicationsOf("z")[0]) });
+/** Sends messages after `hello`. */
+const send =
+  (...bytes: Buffer[]) =>
+  (link: RawLink) => {
+    link.messages.resume();
+    link.messages.write(Buffer.concat([hello(), ...bytes]));
+  };
+const file = (header: Record<string, unknown>) => () =>
+  tarOf([{ header: { ...memberHeader("x"), ...header } }]);
+const [, goodBatch] = publicationsOf("x");
+const many = <T>(count: number, item: (index: number) => T) =>
+  Array.from({ length: count }, (_, index) => item(index));
 
-const attacks: [what: string, reason: FailureReason, bytes: () => Buffer | Promise<Buffer>][] = [
+type Talk = (link: RawLink) => void | Promise<void>;
+
+const fatal: [what: string, reason: FailureReason, talk: Talk][] = [
+  ["a member named ../../etc/passwd", "protocol", deliver(file({ name: "../../etc/passwd" }))],
+  ["a member with an absolute name", "protocol", deliver(file({ name: "/etc/passwd" }))],
+  ["a symbolic link", "protocol", deliver(file({ type: "symlink", linkname: "/etc/passwd" }))],
+  ["a hard link", "protocol", deliver(file({ type: "link", linkname: "/etc/passwd" }))],
+  ["a device", "protocol", deliver(file({ type: "character-device" }))],
+  ["a folder", "protocol", deliver(file({ type: "directory" }))],
+  ["a PAX header", "protocol", deliver(file({ pax: { comment: "x" } }))],
+  ["a size that is no number", "protocol", deliver(() => memberOfSize("x", "\xb00000000001 "))],
+  ["a size below zero", "protocol", deliver(() => memberOfSize("x", `${"\xff".repeat(11)}\xfe`))],
   [
-    "a file named ../../etc/passwd",
+    "a header with a wrong checksum",
     "protocol",
-    async () => sections(await archive({ name: "../../etc/passwd" })),
-  ],
-  ["a file with an absolute name", "protocol", async () => sections(await archive({ name: "/etc/passwd" }))],
-  [
-    "a symbolic link",
-    "protocol",
-    async () =>
-      sections(await tarOf([{ header: { name: "entries.gz", type: "symlink", linkname: "/etc/passwd" } }])),
-  ],
-  [
-    "a hard link",
-    "protocol",
-    async () =>
-      sections(await tarOf([{ header: { name: "entries.gz", type: "link", linkname: "/etc/passwd" } }])),
-  ],
-  [
-    "a device",
-    "protocol",
-    async () => sections(await tarOf([{ header: { name: "entries.gz", type: "character-device" } }])),
-  ],
-  [
-    "a folder",
-    "protocol",
-    async () => sections(await tarOf([{ header: { name: "entries.gz", type: "directory" } }])),
-  ],
-  [
-    "two files",
-    "protocol",
-    async () => sections(Buffer.concat([(await archive()).subarray(0, -1024), await archive()])),
-  ],
-  ["an entry of 10 GB", "limit", async () => sections(await archiveOfSize(tenGigabytes))],
-  [
-    "an entry of a size that is no number",
-    "protocol",
-    async () => sections(await archiveOfSize("\xb00000000001 ")),
-  ],
-  [
-    "an entry of a size below zero",
-    "protocol",
-    async () => sections(await archiveOfSize(`${"\xff".repeat(11)}\xfe`)),
-  ],
-  [
-    "an archive of 4 GB",
-    "limit",
-    () => Buffer.concat([offerOf("x", 1), Buffer.from([0x74, 0xff, 0xff, 0xff, 0xff])]),
-  ],
-  ["a million entries", "limit", () => offerOf("x", 1_000_000)],
-  [
-    "a million origins",
-    "limit",
-    () =>
-      Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-        message({
-          kind: "have",
-          manager: true,
-          have: Array.from({ length: 40_000 }, (_, index) => [`o${index}`, 1, 1, 1]),
-        }),
-      ]),
-  ],
-  [
-    "a list of a million removals",
-    "limit",
-    () =>
-      Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
-        message({
-          kind: "answer",
-          heavy: 0,
-          want: [],
-          light: [{ origin: "x", epoch: 5, sequence: 1, base: 1, heard: 0, kept: [[1, 1e15]] }],
-        }),
-      ]),
-  ],
-  [
-    "new times that name all entries, a thousand times",
-    "limit",
-    () => {
-      const renewals = Array.from({ length: 1000 }, () => ({ at: 1, age: 1, only: [[1, 20_000]] }));
-      return lightSections([{ renewals: renewals as Renewal[] }]);
-    },
-  ],
-  [
-    "new times for all the other entries, twice",
-    "protocol",
-    () => lightSections([{ renewals: [1, 2].map((at) => ({ at, age: 1, except: [] })) }]),
-  ],
-  [
-    "many sections that keep all entries",
-    "limit",
-    () =>
-      lightSections(Array.from({ length: 30 }, (_, index) => ({ origin: `x${index}`, kept: [[1, 20_000]] }))),
-  ],
-  [
-    "lists of numbers that are too large to be told apart",
-    "limit",
-    () => {
-      const kept: Section["kept"] = [[2 ** 53 - 1, 1], ...Array(1000).fill([1, 19_000])];
-      return Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
-        message({ kind: "answer", light: [], heavy: 1, want: [] }),
-        message({
-          kind: "section",
-          section: { origin: "x", epoch: 5, sequence: 1, base: 0, heard: 0, kept, entries: 1 },
-        }),
-      ]);
-    },
-  ],
-  ["one section over and over", "protocol", () => lightSections([{}, {}])],
-  [
-    "wants of one origin over and over",
-    "protocol",
-    () =>
-      Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
-        message({
-          kind: "answer",
-          heavy: 0,
-          want: [
-            ["node1", 0, 0, 0],
-            ["node1", 0, 0, 0],
-          ],
-          light: [],
-        }),
-      ]),
-  ],
-  [
-    "an archive of nothing but headers",
-    "protocol",
-    async () => sections(Buffer.concat(Array(4000).fill((await archive()).subarray(0, 1024)))),
-  ],
-  ["an archive of nothing but zeros", "protocol", () => sections(Buffer.alloc(1024 * 1024))],
-  [
-    "a header that says to be endless",
-    "protocol",
-    async () => {
-      const bytes = await archive();
+    deliver(async () => {
+      const bytes = await memberOf("x");
       bytes.write("77777777777\0", 124, 12, "latin1");
-      return sections(bytes);
-    },
+      return bytes;
+    }),
   ],
+  ["bytes that are no archive", "protocol", deliver(() => Buffer.alloc(4096, 7))],
+  ["the end of an archive", "protocol", deliver(() => Buffer.alloc(1024))],
+  ["a scrape that was not requested", "protocol", deliver(() => memberOf("y"))],
+  ["a message that is not JSON", "protocol", send(frame("rubbish"))],
+  ["a message of an unknown kind", "protocol", send(frame('{"kind":"section"}'))],
+  ["bytes that are no frame", "limit", ({ messages }) => void messages.write("GET / HTTP/1.1\r\n\r\n")],
+  ["a message of 4 GB", "limit", send(Buffer.from([0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]))],
+  ["a publication of 4 GB", "limit", send(Buffer.from([0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff]))],
   [
-    "a thousand metadata of nothing",
-    "limit",
-    async () =>
-      sections(
-        await archive(
-          {},
-          Array.from({ length: 5000 }, () => ({})),
-        ),
-      ),
-  ],
-  ["no archive at all", "protocol", () => sections(Buffer.alloc(4096, 7))],
-  ["an empty archive", "protocol", () => sections(Buffer.alloc(1024))],
-  [
-    "an archive without metadata",
+    "a message before hello",
     "protocol",
-    async () => sections(await tarOf([{ header: { name: "entries.gz" }, content: goodGzip }])),
-  ],
-  ["an archive that is cut", "protocol", async () => sections((await archive()).subarray(0, 1600))],
-  [
-    "an archive whose metadata is a bomb",
-    "limit",
-    async () =>
-      sections(
-        await archive({
-          pax: { comment: deflateRawSync(Buffer.alloc(64 * 1024 * 1024, 32)).toString("base64") },
-        }),
-      ),
+    ({ messages }) => void messages.write(message({ kind: "follow", origin: "node1", above: 0 })),
   ],
   [
-    "entries longer than the file",
+    "a list of 3000 origins",
     "protocol",
-    async () => sections(await archive({}, [goodMetadata(goodGzip, { gzipBytes: 1e6 })])),
-  ],
-  ["a gzip bomb", "invalid_entry", async () => sections(await entry({ size: 1000 }, bomb))],
-  [
-    "a gzip bomb that says how large it is",
-    "limit",
-    async () => sections(await entry({ size: 8 * 1024 * 1024 }, bomb)),
+    send(message({ kind: "have", origins: many(3000, (index) => [`o${index}`, 1, 1]) })),
   ],
   [
-    "a gzip stream that is none",
-    "invalid_entry",
-    async () => sections(await entry({}, Buffer.from("not gzip"))),
-  ],
-  [
-    "a gzip stream with bytes after its end",
-    "invalid_entry",
-    async () => sections(await entry({}, Buffer.concat([goodGzip, Buffer.from("more")]))),
-  ],
-  [
-    "a name that is no segment of a path",
-    "invalid_entry",
-    async () => sections(await entry({ names: [".."] })),
-  ],
-  [
-    "a replica with control characters",
-    "invalid_entry",
-    async () => sections(await entry({ replica: "1\r\nSet-Cookie: a" })),
-  ],
-  [
-    "a content type with a line break",
-    "invalid_entry",
-    async () => sections(await entry({ contentType: "text/plain\r\nX: y" })),
-  ],
-  [
-    "a web page's content type",
-    "invalid_entry",
-    async () => sections(await entry({ contentType: "text/html" })),
-  ],
-  ["an age below zero", "invalid_entry", async () => sections(await entry({ age: -1 }))],
-  ["an entry out of its order", "protocol", async () => sections(await entry({ sequence: 9 }))],
-  [
-    "an entry beyond those that it told",
+    "a request for 3000 scrapes at once",
     "protocol",
-    async () =>
-      sections(
-        await archive(
-          {},
-          [goodMetadata(goodGzip), goodMetadata(goodGzip, { sequence: 2 })],
-          Buffer.concat([goodGzip, goodGzip]),
-        ),
-      ),
+    send(message({ kind: "fetch", origin: "node1", numbers: many(3000, (index) => index + 1) })),
   ],
+  ["2000 requests at once", "limit", send(...many(2000, () => message({ kind: "have", origins: [] })))],
   [
-    "a section that nobody asked for",
+    "a number that is too large",
     "protocol",
-    () =>
-      Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-        message({ kind: "have", manager: true, have: [["x", 5, 1, 1]] }),
-        message({ kind: "answer", light: [], heavy: 1, want: [] }),
-        message({
-          kind: "section",
-          section: { origin: "y", epoch: 5, sequence: 1, base: 0, heard: 0, entries: 1 },
-        }),
-      ]),
+    send(frame(JSON.stringify({ kind: "follow", origin: "node1", above: 2 ** 53 }))),
   ],
-  [
-    "an epoch that nothing is above",
-    "protocol",
-    () =>
-      Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-        message({ kind: "have", manager: true, have: [["node1", Number.MAX_SAFE_INTEGER, 1, 1]] }),
-      ]),
-  ],
-  ["a message that is a bomb", "limit", () => frame("m", deflateRawSync(Buffer.alloc(64 * 1024 * 1024, 32)))],
-  [
-    "a message of half a million parts",
-    "limit",
-    () =>
-      Buffer.concat([
-        message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-        frame(
-          "m",
-          deflateRawSync(JSON.stringify({ kind: "have", manager: true, have: Array(500_000).fill("/") })),
-        ),
-      ]),
-  ],
-  ["a message that is none", "protocol", () => frame("m", Buffer.from("rubbish"))],
-  ["bytes that are no frame", "protocol", () => Buffer.from("GET / HTTP/1.1\r\n\r\n")],
-  [
-    "a name that is this node's",
-    "same_name",
-    () => message({ kind: "hello", protocol: 1, instance: "other", origin: "node1" }),
-  ],
+  ["the name of this node", "same_name", ({ messages }) => void messages.write(hello("node1"))],
 ];
 
-describe("a peer that holds the secret and sends", () => {
-  it.each(attacks)("%s is cut off (%s), and nothing of it reaches the cache", async (_, reason, bytes) => {
-    const proxy = await startProxy("node1");
-    const sent = await bytes();
-    const evil = await startRawPeer((stream) => stream.write(sent));
-    proxy.talkTo(evil);
-    await proxy.replicator.cycle();
-    expect(proxy.failures).toEqual([reason]);
-    expect(proxy.replicator.statuses()).toMatchObject([
+describe("a peer with the secret that sends", () => {
+  it.each(fatal)("%s: the link is closed (%s), and the cache stays empty", async (_, reason, talk) => {
+    const proxy = await startProxy("node1", { interval: 3600 });
+    const evil = await startRawPeer(talk);
+    await proxy.connectTo(evil);
+    await expect.poll(() => proxy.failures, soon).toEqual([reason]);
+    expect(proxy.replication.status().peers).toMatchObject([
       { state: "failing", lastReason: reason, failures: 1 },
     ]);
-    expect(proxy.cache.all()).toEqual([]);
-    // It is not tried again at once.
-    await proxy.replicator.cycle();
-    expect(evil.channels()).toBe(1);
+    expect(served(proxy)).toEqual({});
+    expect(evil.links()).toBe(1);
+    await proxy.stop();
   });
 
-  it("an archive that ends in the middle of it, with the connection, is told apart from a good one", async () => {
-    const proxy = await startProxy("node1");
-    const sent = sections(await archive());
-    const evil = await startRawPeer(
-      (stream) => void stream.write(sent.subarray(0, -700), () => stream.destroy()),
-    );
-    proxy.talkTo(evil);
-    await proxy.replicator.cycle();
-    expect(proxy.failures).toEqual(["closed"]);
-    expect(proxy.cache.all()).toEqual([]);
-  });
+  const skipped: [what: string, reason: FailureReason, talk: Talk][] = [
+    ["a scrape of 10 GB", "limit", deliver(() => memberOfSize("x", tenGigabytes))],
+    ["a scrape that is no gzip stream", "invalid_entry", scrapeOf(Buffer.alloc(100, "not gzip"))],
+    [
+      "a gzip stream with bytes after its end",
+      "invalid_entry",
+      scrapeOf(Buffer.concat([goodGzip, Buffer.from("more")])),
+    ],
+    ["a gzip bomb that states a small size in its batch", "invalid_entry", scrapeOf(bomb, { size: 1000 })],
+    [
+      "a scrape with a wrong checksum",
+      "invalid_entry",
+      deliver(async () => {
+        const bytes = await memberOf("x");
+        bytes[512 + 12]! ^= 1;
+        return bytes;
+      }),
+    ],
+    ["a batch that is no gzip stream", "invalid_entry", offer(body(Buffer.from("rubbish")))],
+    ["a batch that is a bomb", "invalid_entry", offer(body(gzipSync(Buffer.alloc(64 * mebibyte, 32))))],
+    [
+      "a batch with another number than stated",
+      "invalid_entry",
+      offer(message({ kind: "publication", origin: "x", number: 5, age: 0 }, publicationBytes(goodBatch))),
+    ],
+    ["a name that is no segment of a path", "invalid_entry", offer(offerOf("x", [{ names: [".."] }]))],
+    [
+      "a replica with control characters",
+      "invalid_entry",
+      offer(offerOf("x", [{ replica: "1\r\nSet-Cookie: a" }])),
+    ],
+    [
+      "a content type with a line break",
+      "invalid_entry",
+      offer(offerOf("x", [{ contentType: "text/plain\r\nX: y" }])),
+    ],
+    ["the content type of a web page", "invalid_entry", offer(offerOf("x", [{ contentType: "text/html" }]))],
+  ];
 
-  it("nothing more in the middle of an exchange is cut off, and the others sync on time", async () => {
-    const proxy = await startProxy("node1", { limits: { idleMs: 1000 } });
-    const silent = await startRawPeer(() => undefined);
-    const dripping = await startRawPeer((stream) => {
-      const timer = setInterval(() => stream.write("m"), 100);
-      stream.on("close", () => clearInterval(timer));
+  it.each(skipped)(
+    "%s: it is skipped and counted (%s), and other items are used",
+    async (_, reason, talk) => {
+      const proxy = await startProxy("node1");
+      const evil = await startRawPeer(talk);
+      await proxy.connectTo(evil);
+      await expect.poll(() => proxy.failures, soon).toContain(reason);
+      await expect.poll(() => proxy.cache.feed("z"), soon).toBeDefined();
+      expect(served(proxy)).toEqual({});
+      await proxy.stop();
+    },
+  );
+
+  it("an incomplete archive: none of it is used", async () => {
+    const proxy = await startProxy("node1", { interval: 3600 });
+    const evil = await startRawPeer(async (link) => {
+      const cutOff = (await memberOf("x")).subarray(0, -400);
+      await publish(link, { x: offerOf("x") }, () => void link.scrapes.end(cutOff));
     });
-    const good = await startProxy("good");
-    good.put("1", "x 1\n");
-    proxy.talkTo(silent, dripping, good);
-    const cycle = proxy.replicator.cycle();
-    await expect.poll(() => served(proxy), { timeout: 900, interval: 20 }).toEqual({ "1": "x 1\n" });
-    await cycle;
-    expect(proxy.failures.sort()).toEqual(["limit", "timeout"]);
+    await proxy.connectTo(evil);
+    await expect.poll(() => proxy.failures, soon).toEqual(["closed"]);
+    expect(served(proxy)).toEqual({});
+    expect(proxy.budget.used).toBeLessThan(mebibyte);
   });
 
-  it("good entries before a bad one loses only the bad one", async () => {
-    const proxy = await startProxy("node1");
-    const second = gzipSync("y 1\n");
-    const both = [goodMetadata(goodGzip), goodMetadata(second, { sequence: 2, replica: "2", size: 7 })];
-    const sent = sections(await archive({}, both, Buffer.concat([goodGzip, second])), 2);
-    const evil = await startRawPeer((stream) => stream.write(sent));
-    proxy.talkTo(evil);
-    await proxy.replicator.cycle();
-    expect(proxy.failures).toEqual(["invalid_entry"]);
+  it("a scrape twice: the link is closed, and the first one is kept", async () => {
+    const proxy = await startProxy("node1", { interval: 3600 });
+    const member = await memberOf("x");
+    const evil = await startRawPeer(deliver(() => Buffer.concat([member, member])));
+    await proxy.connectTo(evil);
+    await expect.poll(() => proxy.failures, soon).toEqual(["protocol"]);
     expect(served(proxy)).toEqual({ "1": "x 1\n" });
   });
 
-  it.each<[what: string, fields: Record<string, unknown>, gzip: typeof goodGzip]>([
-    ["a web page", { size: 7 }, gzipSync("<html>\n")],
-    ["an exposition with a wrong number of samples", { samples: 2 }, goodGzip],
-    ["a gzip stream with a wrong checksum", {}, damaged(goodGzip)],
-    ["a bomb that says that it is small", {}, saying(4, bomb)],
-  ])(
-    "%s for an exposition finds nobody who shows it, and costs no other its place",
-    async (_, fields, gzip) => {
-      const proxy = await startProxy("node1");
-      const sent = sections(await entry({ replica: "2", ...fields }, gzip));
-      const evil = await startRawPeer((stream) => stream.write(sent));
-      const good = await startProxy("good");
-      good.put("1", "x 1\n");
-      proxy.talkTo(evil, good);
-      await proxy.replicator.cycle();
+  it("nothing, or a byte now and then: the link is closed, and others replicate meanwhile", async () => {
+    const proxy = await startProxy("node1", { interval: 3600 });
+    const silent = await startRawPeer(({ messages }) => void messages.resume());
+    const dripping = await startRawPeer(({ messages, scrapes }) => {
+      const timer = setInterval(() => messages.write("\0"), 100);
+      messages.on("close", () => clearInterval(timer));
+      scrapes.resume();
+    });
+    const stuck = await startRawPeer(deliver(async () => (await memberOf("x")).subarray(0, 600)));
+    const good = await startProxy("good");
+    good.put("1", "x 1\n");
+    await proxy.connectTo(silent, dripping, stuck, good);
+    await expect.poll(() => served(proxy), soon).toEqual({ "1": "x 1\n" });
+    await expect.poll(() => proxy.failures.length, soon).toBe(3);
+    expect(proxy.failures.filter((reason) => !["timeout", "limit", "protocol"].includes(reason))).toEqual([]);
+  });
 
-      const responses = new PreparedResponses(proxy.cache, new MemoryBudget(64 * 1024 * 1024));
-      const [first, second] = proxy.cache.named("web");
-      expect(await responses.reader.check(first!)).toBe(true);
-      expect(await responses.reader.check(second!)).toBe(false);
-      const merged = await responses.get([first!, second!], "text");
-      expect((await merged.body(false)).toString()).toBe('x{instance="shop_web.1"} 1\n');
-      expect(responses.omissions()).toMatchObject([{ instance: "shop_web.2" }]);
-    },
-  );
+  it("good scrapes and a bad one: only the bad one is lost", async () => {
+    const proxy = await startProxy("node1");
+    const second = { gzip: gzipSync("y 1\n"), number: 1_000_002, replica: "2", size: 7 };
+    const evil = await startRawPeer(async (link) => {
+      const members = Buffer.concat([await memberOf("x", second), await memberOf("x")]);
+      await publish(link, { x: offerOf("x", [{}, second]) }, () => void link.scrapes.write(members));
+    });
+    await proxy.connectTo(evil);
+    await expect.poll(() => served(proxy), soon).toEqual({ "1": "x 1\n" });
+    expect(proxy.failures).toEqual(["invalid_entry"]);
+  });
 
-  it("entries of this node itself is not believed", async () => {
-    const proxy = await startProxy("node1", { epoch: 1 });
+  it.each<[what: string, scrape: RawScrape]>([
+    ["a web page", { gzip: gzipSync("<html>\n"), size: 7 }],
+    ["an exposition with a wrong number of samples", { samples: 2 }],
+    ["a gzip stream with a wrong checksum inside", { gzip: damaged(goodGzip) }],
+    ["a bomb that states a small size", { gzip: stating(4, bomb) }],
+  ])("%s as an exposition: it is not served, and other replicas are", async (_, fields) => {
+    const proxy = await startProxy("node1");
+    const scrape = { replica: "2", ...fields };
+    const evil = await startRawPeer(deliver(() => memberOf("x", scrape), scrape));
+    const good = await startProxy("good");
+    good.put("1", "x 1\n");
+    await proxy.connectTo(evil, good);
+    await expect.poll(() => Object.keys(proxy.cache.named("web")).length, soon).toBe(2);
+
+    const responses = new PreparedResponses(proxy.cache, new MemoryBudget(64 * mebibyte), silentLogger);
+    const [first, second] = proxy.cache.named("web");
+    expect(await responses.reader.check(first!)).toBe(true);
+    expect(await responses.reader.check(second!)).toBe(false);
+    const merged = await responses.get([first!, second!], "text");
+    expect((await merged.body(false)).toString()).toBe('x{instance="shop_web.1"} 1\n');
+    expect(responses.omissions()).toMatchObject([{ instance: "shop_web.2" }]);
+  });
+
+  it("publications under this node's name: this node raises its numbers, and serves its own scrapes", async () => {
+    const proxy = await startProxy("node1");
     proxy.put("1", "mine 1\n");
-    const evil = await startRawPeer((stream: Duplex) =>
-      stream.write(
+    const known = proxy.publisher.highest;
+    const number = known + 3600e6;
+    const evil = await startRawPeer((link) => {
+      link.messages.resume();
+      const [targets] = publicationsOf("node1", [{ names: ["other"] }]);
+      link.messages.write(
         Buffer.concat([
-          message({ kind: "hello", protocol: 1, instance: "evil", origin: "evil" }),
-          message({ kind: "have", manager: true, have: [["node1", 5, 7, 1]] }),
+          hello(),
+          message({ kind: "have", origins: [["node1", number, 0]] }),
+          publicationMessage({ ...targets, number: 2 ** 52 - 1 }),
         ]),
-      ),
-    );
-    proxy.talkTo(evil);
-    await Promise.race([proxy.replicator.cycle(), new Promise((resolve) => setTimeout(resolve, 500))]);
-    // It begins a new epoch above the one that somebody seems to hold of it, and keeps what it has.
-    expect(proxy.cache.holdings.epoch).toBe(6);
+      );
+    });
+    await proxy.connectTo(evil);
+    await expect.poll(() => proxy.publisher.highest, soon).toBeGreaterThan(number);
+    expect(proxy.publisher.highest).toBeLessThan(number + 3600e6);
     expect(served(proxy)).toEqual({ "1": "mine 1\n" });
+    expect(proxy.cache.names()).toContain("web");
   });
 });
+
+/** Publishes a scrape of `x` and delivers it. */
+function scrapeOf(gzip: Buffer, fields: RawScrape = {}): Talk {
+  const scrape = { gzip, ...fields };
+  return deliver(() => memberOf("x", scrape), scrape);
+}
+
+function body(bytes: Buffer): Buffer {
+  return message({ kind: "publication", origin: "x", number: 5, age: 0 }, bytes);
+}
+
+function publicationBytes(publication: typeof goodBatch): Buffer {
+  const bytes = publicationMessage(publication);
+  return bytes.subarray(8 + bytes.readUInt32BE(0));
+}

@@ -1,165 +1,271 @@
 import { randomUUID } from "node:crypto";
-import { gunzipSync } from "node:zlib";
-import { onTestFinished } from "vitest";
+import { readFileSync } from "node:fs";
+import { gunzipSync, gzipSync } from "node:zlib";
+import { onTestFinished, vi } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
-import { ServiceLabelTable } from "../../src/cache/service-label-table.js";
+import { Publisher } from "../../src/cache/publisher.js";
 import { type Logger, silentLogger } from "../../src/logging.js";
-import { type Clock, systemClock } from "../../src/model/clock.js";
+import { MemoryBudget } from "../../src/memory-budget.js";
+import type { Clock } from "../../src/model/clock.js";
 import type { Scrape } from "../../src/model/scrape.js";
-import type { ServiceLabels } from "../../src/model/service-labels.js";
-import { Claims } from "../../src/replication/claims.js";
-import { createExportCommand } from "../../src/replication/export-command.js";
-import { defaultLimits, type ReplicationLimits } from "../../src/replication/limits.js";
-import type { FailureReason } from "../../src/replication/peer-error.js";
-import type { PeerList } from "../../src/replication/peers.js";
-import { Replicator } from "../../src/replication/replicator.js";
+import type { Target } from "../../src/model/target.js";
+import type { KnownPeer, PeerList } from "../../src/replication/peers/peer-source.js";
+import { type Replication, startReplication } from "../../src/replication/replication.js";
 import type { ConnectionLimits } from "../../src/replication/ssh/connection-guard.js";
-import type { RefusalReason } from "../../src/replication/ssh/failures.js";
-import { type SshServer, startSshServer } from "../../src/replication/ssh/server.js";
 import type { ConnectionTimings } from "../../src/replication/ssh/server-connection.js";
-import { createStatusCommand } from "../../src/replication/status-command.js";
-import { entryFor } from "../support/entries.js";
+import { createTelemetry } from "../../src/telemetry.js";
 import { keysFor, testSecret } from "./ssh/test-server.js";
 
 export { keysFor, testSecret };
 
-/** A proxy without discovery and HTTP: a cache, an SSH server on loopback, and a replicator. */
-export interface TestProxy {
-  readonly origin: string;
-  readonly cache: Cache;
-  readonly server: SshServer;
-  readonly replicator: Replicator;
-  readonly serviceLabels: ServiceLabelTable;
-  readonly failures: FailureReason[];
-  readonly refusals: RefusalReason[];
-  readonly entries: { in: number; out: number };
-  /** Whom it talks to from now on, by their ports; `manager` unless told. */
-  talkTo(...others: { readonly server: { readonly port: number } }[]): void;
-  role(manager: boolean, serviceLabels?: ServiceLabels, problem?: string): void;
-  put(id: string, text: string, fields?: Partial<Scrape>): Scrape;
+const loadedAt = { now: Date.now(), monotonic: performance.now() };
+const fastFactor = 5;
 
+/** A clock that runs five times as fast as the real one: the same for all proxies of a test file. */
+export const fastClock: Clock = {
+  now: () => Math.floor(loadedAt.now + fastFactor * (performance.now() - loadedAt.monotonic)),
+  monotonic: () => fastFactor * performance.now(),
+};
+
+/** Long enough for a busy machine. */
+export const soon = { timeout: 20_000, interval: 20 };
+
+/** Something with an SSH port on loopback: a proxy, a wire to one, or a hostile peer. */
+export interface HasPort {
+  readonly port: number;
+}
+
+/** A proxy without discovery and HTTP: a cache, a publisher and replication on loopback. */
+export interface TestProxy extends HasPort {
+  readonly origin: string;
+  readonly instance: string;
+  readonly cache: Cache;
+  readonly publisher: Publisher;
+  readonly budget: MemoryBudget;
+  readonly replication: Replication;
+  /** The reasons that were counted, in order. */
+  readonly failures: string[];
+  readonly refusals: string[];
+  /** Scrapes that were received and sent. */
+  readonly scrapes: { readonly in: number; readonly out: number };
+  /** Replaces its list of peers, and dials them. */
+  connectTo(...peers: HasPort[]): Promise<void>;
+  /** Whether it is a Swarm manager; true at first. */
+  setManager(manager: boolean): void;
+  /** Records a successful scrape. @returns its number */
+  put(id: string, text: string, fields?: PutFields): number;
+  /** Records a failed scrape. */
+  fail(id: string, reason: string): void;
+  /** The target has ended. */
+  end(id: string): void;
   stop(): Promise<void>;
 }
 
+export type PutFields = Partial<Pick<Target, "names" | "job" | "replica" | "scope" | "startedAt">> & {
+  readonly gzip?: Buffer;
+};
+
 export interface TestProxyOptions {
+  readonly port?: number;
   readonly secret?: string;
-  readonly epoch?: number;
+  readonly instance?: string;
   readonly clock?: Clock;
+  /** Milliseconds; 50 unless given. */
+  readonly tickMs?: number;
   readonly staleAfter?: number;
+  readonly history?: number;
   readonly interval?: number;
   readonly replicateTo?: "all" | "managers";
-  readonly limits?: Partial<ReplicationLimits>;
+  readonly manager?: boolean;
+  /** Its Swarm task: peers with a lower id dial it. */
+  readonly task?: string;
+  readonly memoryBytes?: number;
+  readonly maxScrapeBytes?: number;
   readonly connectionLimits?: Partial<ConnectionLimits>;
   readonly connectionTimings?: Partial<ConnectionTimings>;
   readonly logger?: Logger;
-  /** What comes of asking for its peers, which are given; they themselves unless told. */
+  /** Lists the peers; by default those of `connectTo`. */
   readonly list?: (peers: PeerList) => Promise<PeerList>;
 }
 
-/** Starts a proxy; it is stopped when the test is done. */
+const mebibyte = 1024 * 1024;
+const contentType = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Starts a proxy. It stops when the test ends. */
 export async function startProxy(origin: string, options: TestProxyOptions = {}): Promise<TestProxy> {
-  const { secret = testSecret, clock = systemClock, staleAfter = 30, logger = silentLogger } = options;
-  const cache = new Cache({ clock, staleAfter });
-  cache.holdings.publish({
-    origin,
-    epoch: options.epoch ?? clock.now(),
-    travels: ({ scope }) => scope === "replicated",
-  });
-  let peers: PeerList = { manager: true, peers: [] };
-  const serviceLabels = new ServiceLabelTable();
-  const failures: FailureReason[] = [];
-  const refusals: RefusalReason[] = [];
-  const entries = { in: 0, out: 0 };
-  const keys = await keysFor(secret);
-  const replicator = new Replicator({
-    source: { list: () => options.list?.(peers) ?? Promise.resolve(peers) },
-    keys,
-    context: {
-      cache,
-      clock,
-      limits: { ...defaultLimits(1024 * 1024), ...options.limits },
-      claims: new Claims(clock),
-      serviceLabels,
-      instance: randomUUID(),
-      origin: () => origin,
-      replicateTo: options.replicateTo ?? "all",
-      raiseEpoch: (above) => cache.holdings.raiseEpoch(above + 1),
-      count: (direction, count) => {
-        entries[direction] += count;
-      },
-      countBytes: () => undefined,
-    },
+  const {
+    secret = testSecret,
+    instance = randomUUID(),
+    clock = fastClock,
+    staleAfter = 300,
+    history = 3600,
+    logger = silentLogger,
+    task,
+  } = options;
+  const budget = new MemoryBudget(options.memoryBytes ?? 256 * mebibyte);
+  const cache = new Cache({ clock, staleAfter, history, budget, logger });
+  budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
+  const publisher = new Publisher({
+    cache,
+    clock,
+    budget,
     logger,
-    staleAfter,
-    timings: { connectMs: 3000, keepaliveMs: 1000 },
-    interval: options.interval ?? 10,
-    onFailure: (reason) => failures.push(reason),
+    origin: () => origin,
+    instance,
+    travels: ({ scope }) => scope === "replicated",
+    history,
   });
-  const server = await startSshServer({
-    listen: { host: "127.0.0.1", port: 0 },
-    keys,
-    password: secret,
+  publisher.listed("docker", []);
+  let manager = options.manager ?? true;
+  let peers: PeerList = { peers: [] };
+  const telemetry = createTelemetry("0");
+  const counted = ["replicationFailures", "sshRefused", "replicatedEntries"] as const;
+  const [failures, refusals, scrapes] = counted.map((name) => vi.spyOn(telemetry[name], "inc"));
+  const replication = await startReplication({
+    listen: { host: "127.0.0.1", port: options.port ?? 0 },
+    secret,
+    keys: await keysFor(secret),
+    source: {
+      ...(task === undefined ? {} : { task }),
+      list: () => options.list?.(peers) ?? Promise.resolve(peers),
+    },
+    telemetry,
+    cache,
+    publisher,
+    budget,
     clock,
     logger,
-    ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
-    ...(options.connectionTimings === undefined ? {} : { timings: options.connectionTimings }),
-    onRefused: (reason) => refusals.push(reason),
-    onHostKeyRefused: (address) => replicator.hostKeyRefused(address),
-    commands: {
-      everybody: {
-        export: createExportCommand(cache, clock),
-        status: createStatusCommand(() => ({ node: origin })),
-      },
-      peers: { sync: replicator.answer },
-    },
+    instance,
+    origin,
+    manager: () => manager,
+    replicateTo: options.replicateTo ?? "all",
+    history,
+    interval: options.interval ?? 10,
+    maxScrapeBytes: options.maxScrapeBytes ?? 8 * mebibyte,
+    timings: { connectMs: 3000, keepaliveMs: 1000 },
+    tickMs: options.tickMs ?? 50,
+    ...(options.connectionLimits === undefined ? {} : { connectionLimits: options.connectionLimits }),
+    ...(options.connectionTimings === undefined ? {} : { connectionTimings: options.connectionTimings }),
   });
-  let stopped = false;
-  const stop = async () => {
-    if (stopped) return;
-    stopped = true;
-    replicator.stop();
-    await server.stop();
+  const targetOf = (id: string, fields: PutFields = {}): Target => ({
+    id: `docker:${id}`,
+    provider: "docker",
+    title: id,
+    labels: {},
+    fetch: { kind: "none", state: "disabled", reason: "test" },
+    expected: true,
+    problems: [],
+    names: fields.names ?? ["web", "shop_web"],
+    job: fields.job ?? "shop_web",
+    replica: fields.replica ?? id,
+    scope: fields.scope ?? "replicated",
+    stack: "shop",
+    startedAt: fields.startedAt ?? 0,
+  });
+  let stopped: Promise<void> | undefined;
+  const stop = () => {
+    publisher.stop();
+    stopped ??= replication.stop();
+    return stopped;
   };
   onTestFinished(stop);
   return {
     origin,
+    instance,
+    port: replication.port,
     cache,
-    server,
-    replicator,
-    serviceLabels,
-    failures,
-    refusals,
-    entries,
-    stop,
-    talkTo(...others) {
-      peers = { ...peers, peers: others.map(({ server: { port } }) => knownPeer(port)) };
+    publisher,
+    budget,
+    replication,
+    get failures() {
+      return labelsOf(failures!, "reason");
     },
-    role(manager, labels, problem) {
-      const { problem: _, ...before } = peers;
-      peers = {
-        ...before,
-        manager,
-        ...(labels === undefined ? {} : { serviceLabels: labels }),
-        ...(problem === undefined ? {} : { problem }),
-      };
+    get refusals() {
+      return labelsOf(refusals!, "reason");
+    },
+    get scrapes() {
+      const directions = labelsOf(scrapes!, "direction");
+      const count = (wanted: string) => directions.filter((direction) => direction === wanted).length;
+      return { in: count("in"), out: count("out") };
+    },
+    async connectTo(...others) {
+      peers = { peers: others.map(({ port }) => knownPeer(port)) };
+      await replication.refresh();
+    },
+    setManager(isManager) {
+      manager = isManager;
     },
     put(id, text, fields = {}) {
-      const entry = entryFor(clock, { id, origin, text, replica: id, startedAt: clock.now(), ...fields });
-      cache.put(entry);
-      return entry;
+      const target = targetOf(id, fields);
+      const gzip = fields.gzip ?? gzipSync(text);
+      const size = fields.gzip === undefined ? Buffer.byteLength(text) : gzip.readUInt32LE(gzip.length - 4);
+      publisher.attempted(
+        { target, state: "up", url: "http://10.0.0.1/metrics", failures: 0 },
+        { begun: clock.monotonic(), duration: 0.01, outcome: { gzip, contentType, size, samples: 1 } },
+      );
+      return publisher.lastScrape(target.id)?.number ?? 0;
     },
+    fail(id, reason) {
+      publisher.attempted(
+        { target: targetOf(id), state: "down", reason, failures: 1 },
+        { begun: clock.monotonic(), duration: 0.01, outcome: { reason } },
+      );
+    },
+    end(id) {
+      publisher.ended(`docker:${id}`);
+    },
+    stop,
   };
 }
 
-function knownPeer(port: number) {
-  return { key: String(port), title: `peer at ${port}`, addresses: [{ host: "127.0.0.1", port }] };
+/** The values of a label, one for each time that a counter was increased by one. */
+function labelsOf(spy: { readonly mock: { readonly calls: unknown[][] } }, label: string): string[] {
+  return spy.mock.calls.flatMap(([labels, count = 1]) =>
+    Array<string>(count as number).fill((labels as Record<string, string>)[label] ?? ""),
+  );
 }
 
-/** Text by instance, of all that a proxy would serve under a name. */
-export function served({ cache }: TestProxy, name = "web"): Record<string, string> {
-  return Object.fromEntries(cache.named(name).map((entry) => [entry.replica, textOf(entry)]));
+/** A peer on loopback as a source lists it. */
+export function knownPeer(port: number, key = String(port)): KnownPeer {
+  return { key, title: `127.0.0.1:${port}`, addresses: [{ host: "127.0.0.1", port }] };
+}
+
+/** Text by replica, of all that a proxy would serve under a name. */
+export function served({ cache }: Pick<TestProxy, "cache">, name = "web"): Record<string, string> {
+  return Object.fromEntries(cache.named(name).map((scrape) => [scrape.replica, textOf(scrape)]));
 }
 
 function textOf({ gzip }: Scrape): string {
   return gunzipSync(gzip).toString();
+}
+
+/** The numbers of the scrapes that a proxy holds of an origin, in order. */
+export function numbersOf({ cache }: Pick<TestProxy, "cache">, origin: string): number[] {
+  return (cache.feed(origin)?.scrapes.numbers ?? []).toSorted((a, b) => a - b);
+}
+
+/** How many connections to a port of loopback are established. */
+export function connectionsTo({ port }: HasPort): number {
+  const established = "01";
+  const hex = port.toString(16).toUpperCase().padStart(4, "0");
+  return readFileSync("/proc/net/tcp", "latin1")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local, , state]) => local?.endsWith(`:${hex}`) && state === established).length;
+}
+
+/** Whether all proxies hold the same publications and scrapes of all origins. */
+export function holdTheSame(proxies: readonly TestProxy[]): boolean {
+  return new Set(proxies.map(contentOf)).size === 1;
+}
+
+/** Everything replicated that a proxy holds: numbers of publications and scrapes by origin. */
+export function contentOf({ cache }: Pick<TestProxy, "cache">): string {
+  const published = [...cache.feeds()].filter((feed) => feed.held > 0);
+  const feeds = published.map((feed) => [
+    feed.origin,
+    feed.publicationsAbove(0).map(({ publication, bytes }) => [publication.number, bytes.toString("base64")]),
+    feed.scrapes.numbers.toSorted((a, b) => a - b),
+  ]);
+  return JSON.stringify(feeds.sort(([a], [b]) => String(a).localeCompare(String(b))));
 }

@@ -1,22 +1,22 @@
 import { connect, type Socket } from "node:net";
 import { startTcpTarget } from "../support/target-server.js";
+import type { HasPort } from "./proxies.js";
 
-/** A network between two proxies that can be cut. */
-export interface Wire {
-  readonly server: { readonly port: number };
-  /** Lets nothing through any more, and tells nobody; what is under way waits. */
+/** A network in front of a proxy that can fail. */
+export interface Wire extends HasPort {
+  /** From now on, sent bytes are buffered and no connection ends. */
   swallow(): void;
   heal(): void;
-  /** Ends all connections as a reset does, once so many more bytes have come through. */
+  /** Resets all connections once this many more bytes have arrived. */
   resetAfter(bytes: number): void;
-  /** Bytes that came through. */
+  /** Bytes that arrived. */
   readonly bytes: number;
   /** Resets so far. */
   readonly resets: number;
 }
 
-/** Starts a wire to a proxy's SSH port. It is gone when the test is done. */
-export async function startWire({ server }: { readonly server: { readonly port: number } }): Promise<Wire> {
+/** Starts a network in front of a proxy's SSH port. It stops when the test ends. */
+export async function startWire({ port: farPort }: HasPort): Promise<Wire> {
   const sockets = new Set<Socket>();
   let swallows = false;
   let bytes = 0;
@@ -29,7 +29,7 @@ export async function startWire({ server }: { readonly server: { readonly port: 
     for (const socket of sockets) socket.resetAndDestroy();
   };
   const relay = (near: Socket) => {
-    const far = connect({ host: "127.0.0.1", port: server.port, noDelay: true });
+    const far = connect({ host: "127.0.0.1", port: farPort, noDelay: true });
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -37,9 +37,9 @@ export async function startWire({ server }: { readonly server: { readonly port: 
       sockets.add(from);
       from.on("error", () => undefined);
       from.on("data", (chunk: Buffer) => {
-        const through = chunk.subarray(0, resetAt - bytes);
-        bytes += through.length;
-        to.write(through);
+        const arriving = chunk.subarray(0, resetAt - bytes);
+        bytes += arriving.length;
+        to.write(arriving);
         resetIfDue();
       });
       from.on("end", () => to.end());
@@ -53,7 +53,7 @@ export async function startWire({ server }: { readonly server: { readonly port: 
   };
   const { port } = await startTcpTarget(relay, { noDelay: true, pauseOnConnect: true });
   return {
-    server: { port },
+    port,
     swallow() {
       swallows = true;
       for (const socket of sockets) socket.pause();

@@ -1,14 +1,17 @@
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
+import { Publisher } from "../../src/cache/publisher.js";
 import type { Logger } from "../../src/logging.js";
+import { MemoryBudget } from "../../src/memory-budget.js";
 import type { Target } from "../../src/model/target.js";
 import { createHttpScraper } from "../../src/scan/http-scraper.js";
 import { Scanner } from "../../src/scan/scanner.js";
 import { createTelemetry } from "../../src/telemetry.js";
-import { entryFor, manualClock } from "../support/entries.js";
 import { fakeProvider } from "../support/fake-provider.js";
 import { freePort } from "../support/free-port.js";
+import { manualClock } from "../support/manual-clock.js";
+import { FeedWriter } from "../support/scrapes.js";
 import { type Answer, answerWith, startTarget, startTcpTarget, targetAt } from "../support/target-server.js";
 
 const metrics = answerWith("up 1\n");
@@ -17,32 +20,41 @@ const indexPage = answerWith("<html></html>\n", "text/html");
 function setUp(...targets: Target[]) {
   const provider = fakeProvider(...targets);
   const clock = manualClock();
-  const cache = new Cache({ clock, staleAfter: 30 });
   const stopping = new AbortController();
   const scraper = createHttpScraper({ timeout: 1, keepAlive: 10, maxBytes: 1024 * 1024, userAgent: "test" });
   const log: string[] = [];
   const say = (message: string) => void log.push(message);
   const logger: Logger = { error: say, warn: say, info: say, debug: () => undefined };
   const telemetry = createTelemetry("0.0.0");
+  const parts = { clock, logger, budget: new MemoryBudget(64 * 1024 * 1024), history: 600 };
+  const cache = new Cache({ ...parts, staleAfter: 30 });
+  const publisher = new Publisher({
+    ...parts,
+    cache,
+    origin: () => "node1",
+    instance: "instance of this node",
+    travels: () => true,
+  });
+  const earlierProcess = new FeedWriter("node1", { ...parts, cache });
   const scanner = new Scanner({
     providers: [provider],
     scraper,
-    cache,
+    publisher,
     clock,
     logger,
     telemetry,
     interval: 10,
     concurrency: 64,
-    node: () => "node1",
     signal: stopping.signal,
   });
   onTestFinished(async () => {
     stopping.abort();
+    publisher.stop();
     await scraper.close();
   });
   const status = (id = "test:1") => scanner.statuses().find(({ target }) => target.id === id);
   const text = (name = "web") => cache.named(name).map((entry) => gunzipSync(entry.gzip).toString());
-  return { provider, clock, cache, scanner, log, telemetry, status, text, stopping };
+  return { provider, clock, cache, earlierProcess, scanner, log, telemetry, status, text, stopping };
 }
 
 describe("a scan cycle", () => {
@@ -50,7 +62,7 @@ describe("a scan cycle", () => {
     const target = await startTarget(metrics);
     const { scanner, cache, clock, status } = setUp(targetAt(target.url, { stack: "shop" }));
     await scanner.cycle();
-    expect(cache.get("test:1")).toMatchObject({
+    expect(cache.feed("node1")?.scrapes.newestOf("test:1")).toMatchObject({
       names: ["web"],
       job: "web",
       replica: "1",
@@ -61,6 +73,37 @@ describe("a scan cycle", () => {
       scrapedAt: clock.now(),
     });
     expect(status()).toMatchObject({ state: "up", url: target.url, failures: 0, lastSuccess: clock.now() });
+  });
+
+  it("publishes what it attempted, with the reason of each failure", async () => {
+    const good = await startTarget(metrics);
+    const page = await startTarget(answerWith("broken", "text/plain", 500));
+    const { scanner, cache, clock } = setUp(targetAt(good.url), targetAt(page.url, { id: "test:2" }));
+    await scanner.cycle();
+    const feed = cache.feed("node1")!;
+    expect(feed.publications().map(({ publication }) => publication)).toMatchObject([
+      {
+        kind: "targets",
+        targets: [
+          { id: "test:1", state: "up", url: good.url, since: clock.now() },
+          { id: "test:2", state: "no metrics", reason: "HTTP status 500" },
+        ],
+      },
+      { kind: "batch", attempts: expect.arrayContaining([expect.anything(), expect.anything()]) },
+    ]);
+    expect(feed.scrapes.attemptsOf("test:1")).toMatchObject([{ outcome: { samples: 1 } }]);
+    expect(feed.scrapes.attemptsOf("test:2")).toMatchObject([{ outcome: { reason: "HTTP status 500" } }]);
+  });
+
+  it("publishes a batch without attempts if nothing was due", async () => {
+    const { scanner, cache } = setUp();
+    await scanner.cycle();
+    await scanner.cycle();
+    const batches = cache
+      .feed("node1")!
+      .publications()
+      .filter(({ publication }) => publication.kind === "batch");
+    expect(batches).toMatchObject([{ publication: { attempts: [] } }, { publication: { attempts: [] } }]);
   });
 
   it("selects the first URL with metrics and scrapes only that one afterwards", async () => {
@@ -132,7 +175,7 @@ describe("a scan cycle", () => {
     clock.advance(1);
     expect(text()).toEqual([]);
     expect(status()).toMatchObject({ state: "down", reason: "HTTP status 500", failures: 3 });
-    expect(log.filter((line) => line.includes("went well before"))).toHaveLength(1);
+    expect(log.filter((line) => line === "scrape failed")).toHaveLength(1);
   });
 
   it("reports why each URL failed", async () => {
@@ -218,7 +261,7 @@ describe("targets without their credentials", () => {
       state: "down",
       reason: expect.stringMatching(/^not scraped: SCRAPE_AUTH_FILE has no entry "team"/),
     });
-    expect(log).toEqual(["a target cannot be asked"]);
+    expect(log).toEqual(["target not scraped"]);
     expect((await telemetry.expose()).text).toMatch(/scrapes_total\{outcome="credentials"\} 3/);
   });
 
@@ -253,6 +296,7 @@ describe("a list of targets", () => {
     await scanner.cycle();
     expect(scanner.statuses()).toEqual([]);
     expect(cache.all()).toEqual([]);
+    expect(cache.feed("node1")?.targets).toMatchObject([{ id: "test:1", state: "gone" }]);
   });
 
   it("that fails keeps the known targets, which are still scraped, and is logged once at its start and end", async () => {
@@ -273,23 +317,41 @@ describe("a list of targets", () => {
     provider.failure = undefined;
     await scanner.cycle();
     expect(scanner.providerStatuses()).toEqual([{ name: "test" }]);
-    expect(log.filter((line) => line.startsWith("the list of targets"))).toEqual([
-      "the list of targets cannot be had: the known ones go on being scraped",
-      "the list of targets is there again",
+    expect(log.filter((line) => line.startsWith("target"))).toEqual([
+      "targets not listed: scraping the known ones",
+      "target list recovered",
     ]);
   });
 
   it("removes restored scrapes of its provider that it does not contain", async () => {
     const closed = `http://127.0.0.1:${await freePort()}/metrics`;
-    const { scanner, cache, clock, status } = setUp(targetAt(closed));
-    cache.restore([
-      entryFor(clock, { id: "test:1", url: closed }),
-      entryFor(clock, { id: "test:gone", replica: "2" }),
-      entryFor(clock, { id: "file:other", replica: "3" }),
-    ]);
+    const { scanner, cache, earlierProcess, status } = setUp(targetAt(closed));
+    earlierProcess.put({ id: "test:1", url: closed });
+    earlierProcess.put({ id: "test:gone", replica: "2" });
+    earlierProcess.put({ id: "file:other", replica: "3" });
     await scanner.cycle();
-    expect(cache.all().map(({ id }) => id)).toEqual(["test:1", "file:other"]);
+    expect(cache.all().map(({ id }) => id)).toEqual(["test:1"]);
     expect(status()).toMatchObject({ state: "down", reason: "connection refused" });
+  });
+
+  it("removes restored scrapes of providers that are no longer configured, not of those that fail", async () => {
+    const { scanner, provider, cache, clock, earlierProcess } = setUp();
+    provider.failure = "the engine is unreachable";
+    earlierProcess.put({ id: "test:1" });
+    earlierProcess.put({ id: "file:other", replica: "3" });
+    await scanner.cycle();
+    expect(cache.all().map(({ id }) => id)).toEqual(["test:1"]);
+    expect(cache.feed("node1")?.targets).toMatchObject([
+      { id: "test:1", state: "up" },
+      { id: "file:other", state: "gone" },
+    ]);
+    // HISTORY later, it is no longer listed.
+    clock.advance(601);
+    await scanner.cycle();
+    expect(cache.feed("node1")?.targets).toMatchObject([{ id: "test:1", state: "up" }]);
+    const { number } = cache.feed("node1")!.targetsDocument!.publication;
+    await scanner.cycle();
+    expect(cache.feed("node1")!.targetsDocument!.publication.number).toBe(number);
   });
 
   it("with an invalid label is logged once", async () => {
@@ -304,7 +366,7 @@ describe("a list of targets", () => {
     const target = await startTarget(metrics);
     const { scanner, provider, log } = setUp(targetAt(target.url, { problems: ["old"] }));
     await scanner.cycle();
-    const reported = () => log.filter((line) => line.startsWith("a label cannot be used")).length;
+    const reported = () => log.filter((line) => line === "invalid label ignored").length;
     expect(reported()).toBe(1);
     provider.targets = [targetAt(target.url, { problems: ["old", "new"] })];
     await scanner.cycle();

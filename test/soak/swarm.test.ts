@@ -7,7 +7,7 @@ import { deployStack } from "../support/docker/stack.js";
 import type { SwarmNode } from "../support/docker/swarm-lab.js";
 
 const minutes = Number(process.env["SOAK_MINUTES"] ?? 20);
-/** Seconds between two changes of the services, and between two looks at the proxies. */
+/** Seconds between two changes of the services, and between two samples of the figures. */
 const changeEvery = 15;
 const lookEvery = 10;
 
@@ -20,7 +20,7 @@ networks:
   shop_net: { external: true }
 `;
 
-/** What must not grow, by the proxy's own metrics. */
+/** Metrics of the proxy that must not grow. */
 const figures = {
   memory: "process_resident_memory_bytes",
   heap: "nodejs_heap_size_used_bytes",
@@ -29,12 +29,12 @@ const figures = {
 } as const;
 type Look = Record<keyof typeof figures, number>;
 
-describeOnEngine(`a swarm whose replicas come and go for ${minutes} minutes`, () => {
+describeOnEngine(`a swarm whose services are scaled all the time for ${minutes} minutes`, () => {
   let swarm: ProxySwarm;
   beforeAll(async () => {
     swarm = await startProxySwarm();
     await swarm.createNetworks("shop_net");
-    await swarm.deployProxy("shop_net");
+    await swarm.deployProxy(["shop_net"]);
     await deployStack(swarm.lab.nodes[0]!.engine, "shop", [shop]);
   });
   afterAll(() => swarm?.stop());
@@ -48,7 +48,7 @@ describeOnEngine(`a swarm whose replicas come and go for ${minutes} minutes`, ()
     return Object.fromEntries(await Promise.all(values)) as Look;
   }
 
-  it("takes no more memory, descriptors and connections at the end than after it was warm", async () => {
+  it("uses no more memory, descriptors and connections at the end than after warming up", async () => {
     const { lab } = swarm;
     const watch = watchForDuplicates(lab.nodes.map(swarm.client), ["/web/metrics", "/federate"]);
     const looks = new Map<string, Look[]>(lab.nodes.map(({ name }) => [name, []]));
@@ -71,7 +71,7 @@ describeOnEngine(`a swarm whose replicas come and go for ${minutes} minutes`, ()
       const early = typical(all.slice(Math.floor(all.length / 4), Math.floor(all.length / 2)));
       const late = typical(all.slice(-Math.floor(all.length / 4)));
       console.log(name, JSON.stringify({ looks: all.length, early, late }));
-      // What a process gets from the system and gives back only in part varies; a leak goes on.
+      // Memory of a process varies; a leak grows steadily.
       expect(late.memory, `${name}: memory`).toBeLessThan(early.memory * 1.15);
       expect(late.heap, `${name}: heap`).toBeLessThan(early.heap * 1.15);
       expect(late.descriptors, `${name}: descriptors`).toBeLessThanOrEqual(early.descriptors + 5);

@@ -4,7 +4,7 @@ import type { Steps } from "../../src/exposition/merge.js";
 import { type Merged, merge as mergeInSteps } from "../../src/exposition/merge.js";
 import type { Source } from "../../src/exposition/source.js";
 
-/** Does all of a work at once. */
+/** Runs cooperative work to its end without yielding. */
 export function atOnce<T>(steps: Steps<T>): T {
   for (;;) {
     const { done, value } = steps.next();
@@ -12,9 +12,9 @@ export function atOnce<T>(steps: Steps<T>): T {
   }
 }
 
-/** `merge`, at once. */
+/** `merge` without yielding. */
 export const merge = (sources: readonly Source[], into: Format): Merged =>
   atOnce(mergeInSteps(sources, into));
 
-/** `toText`, at once. */
+/** `toText` without yielding. */
 export const toText = (bytes: Buffer): Buffer => atOnce(toTextInSteps(bytes));

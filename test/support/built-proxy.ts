@@ -6,16 +6,16 @@ import { expect, onTestFinished, vi } from "vitest";
 import { freePort } from "./free-port.js";
 import { tempFolder } from "./temp-folder.js";
 
-/** The program as it is built. */
+/** The path of the built program. */
 export const builtProgram = join(import.meta.dirname, "../../dist/main.js");
 
-/** @throws where it is not built. */
+/** @throws Error if it is not built. */
 export function requireBuild(): void {
   if (!existsSync(builtProgram))
     throw new Error("these tests run the built program: npm run build comes first");
 }
 
-/** The environment of a run: nothing of this machine's, and no Docker engine. */
+/** The environment of the proxy: no variables of this machine, and no Docker engine. */
 export function bareEnvironment(settings: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
   return {
     PATH: process.env["PATH"],
@@ -25,7 +25,7 @@ export function bareEnvironment(settings: Readonly<Record<string, string>>): Nod
   };
 }
 
-/** The built proxy at work, in a process of its own. */
+/** The built proxy as a running process. */
 export interface BuiltProxy {
   readonly port: number;
   readonly child: ChildProcess;
@@ -33,11 +33,11 @@ export interface BuiltProxy {
   readonly ended: Promise<number | null>;
   log(): string;
   get(path: string, authorization?: string): Promise<{ readonly status: number; readonly text: string }>;
-  /** Memory that the process holds, in bytes. */
+  /** Memory of the process, in bytes. */
   memory(): number;
 }
 
-/** Starts the proxy and waits until it is ready, or only healthy. It is killed when the test is done. */
+/** Starts the proxy and waits until it is ready, or only healthy. It is killed after the test. */
 export async function startBuiltProxy(
   settings: Readonly<Record<string, string>>,
   until = "/-/ready",

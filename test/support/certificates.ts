@@ -11,7 +11,7 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** A certificate authority of the tests' own. */
+/** A certificate authority for tests. */
 export interface Authority extends Certificate {
   /** @param names subject alternative names as OpenSSL writes them, such as `DNS:localhost,IP:127.0.0.1`. */
   issue(title: string, names?: string): Certificate;
@@ -19,7 +19,7 @@ export interface Authority extends Certificate {
 
 export const loopbackNames = "DNS:localhost,IP:127.0.0.1";
 
-/** Makes an authority that signs for a day; all files are in `folder`, named after their titles. */
+/** Creates an authority whose certificates are valid for one day. All files are in `folder`, named after their titles. */
 export function makeAuthority(folder: string, title = "ca"): Authority {
   const own = make(folder, title, ["-addext", "basicConstraints=critical,CA:TRUE"]);
   const signed = ["-CA", own.certFile, "-CAkey", own.keyFile, "-addext", "basicConstraints=CA:FALSE"];
@@ -30,7 +30,7 @@ export function makeAuthority(folder: string, title = "ca"): Authority {
   };
 }
 
-/** An authority in a folder of its own, with the way to remove it. */
+/** Creates an authority in a new folder, and a function to remove that. */
 export function createAuthority(title?: string): Authority & { remove(): void } {
   const folder = mkdtempSync(join(tmpdir(), "app-metrics-proxy-test-"));
   return {

@@ -1,8 +1,8 @@
 import { describe } from "vitest";
 
 /**
- * `describe` for tests that need something of this machine. Where that is `missing` they are skipped and their title
- * says why, but never when CI is set: there they fail.
+ * `describe` for tests with requirements. If one is `missing`, the tests are skipped, with the reason in their title;
+ * if CI is set, they fail instead.
  */
 export function describeUnless(missing: string | undefined, title: string, tests: () => void): void {
   if (missing === undefined || process.env["CI"]) describe(title, tests);

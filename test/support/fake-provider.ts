@@ -2,7 +2,7 @@ import type { TargetChange, TargetProvider } from "../../src/discovery/provider.
 import { DiscoveryError } from "../../src/errors.js";
 import type { Target } from "../../src/model/target.js";
 
-/** A provider whose targets and changes a test decides. */
+/** A provider whose targets and changes are set by a test. */
 export interface FakeProvider extends TargetProvider {
   targets: Target[];
   /** While set, lists fail with this reason. */

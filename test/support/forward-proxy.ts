@@ -6,24 +6,24 @@ import { onTestFinished } from "vitest";
 /** An HTTP proxy on loopback: pages by their whole URL, tunnels by CONNECT. */
 export interface ForwardProxy {
   readonly port: number;
-  /** What it was asked: the first words of each request, and its headers. */
-  readonly asked: { readonly line: string; readonly headers: NodeJS.Dict<string | string[]> }[];
+  /** The method and URL of each request, and its headers. */
+  readonly requests: { readonly line: string; readonly headers: NodeJS.Dict<string | string[]> }[];
 }
 
 /**
- * Starts one.
+ * Starts an HTTP proxy.
  *
- * @param options `refuse`: the status that it answers everything with; `tls`: it is spoken to over TLS.
+ * @param options `refuse`: the status of all responses; `tls`: whether clients connect over TLS.
  */
 export async function startForwardProxy(
   options: { refuse?: number; tls?: { cert: string; key: string } } = {},
 ): Promise<ForwardProxy> {
   const { refuse, tls } = options;
-  const asked: ForwardProxy["asked"] = [];
+  const requests: ForwardProxy["requests"] = [];
   const sockets = new Set<Socket>();
   const server = tls === undefined ? createServer() : createTlsServer(tls);
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
-    asked.push({ line: `${request.method} ${request.url}`, headers: request.headers });
+    requests.push({ line: `${request.method} ${request.url}`, headers: request.headers });
     if (refuse !== undefined) return void response.writeHead(refuse).end();
     const { "proxy-authorization": _, ...headers } = request.headers;
     const onward = httpRequest(request.url ?? "", { headers, agent: false }, (answer) => {
@@ -34,7 +34,7 @@ export async function startForwardProxy(
     onward.end();
   });
   server.on("connect", (request: IncomingMessage, client: Socket) => {
-    asked.push({ line: `CONNECT ${request.url}`, headers: request.headers });
+    requests.push({ line: `CONNECT ${request.url}`, headers: request.headers });
     if (refuse !== undefined) return void client.end(`HTTP/1.1 ${refuse} No\r\n\r\n`);
     const [host, port] = (request.url ?? "").split(":");
     const onward = connect(Number(port), host, () => client.write("HTTP/1.1 200 OK\r\n\r\n"));
@@ -53,5 +53,5 @@ export async function startForwardProxy(
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  return { port: (server.address() as AddressInfo).port, asked };
+  return { port: (server.address() as AddressInfo).port, requests };
 }

@@ -1,6 +1,7 @@
 import { request } from "undici";
 import { onTestFinished } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
+import { Publisher } from "../../src/cache/publisher.js";
 import type { Access } from "../../src/config/access.js";
 import { silentLogger } from "../../src/logging.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
@@ -12,8 +13,11 @@ import { startHttpServer } from "../../src/server/http-server.js";
 import type { Relay } from "../../src/server/relay/relay.js";
 import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
 import { createTelemetry } from "../../src/telemetry.js";
-import { entryFor, manualClock } from "./entries.js";
+import { manualClock } from "./manual-clock.js";
+import { FeedWriter, publishScrape, type ScrapeFields, scrapeFor } from "./scrapes.js";
 import { targetAt } from "./target-server.js";
+
+const ownNode = "node1";
 
 /** A server with an empty cache, and functions to fill the cache and to send requests. */
 export async function setUpServer(
@@ -26,23 +30,37 @@ export async function setUpServer(
     relay?: Relay;
     access?: Access;
     federateSeconds?: number;
+    /** HISTORY in seconds; 60 by default. STALE_AFTER is 30. */
+    history?: number;
   } = {},
 ) {
+  const { history = 60, ...context } = options;
   const clock = manualClock();
-  const cache = new Cache({ clock, staleAfter: 30 });
+  const budget = new MemoryBudget(64 * 1024 * 1024);
+  const parts = { clock, budget, logger: silentLogger, history };
+  const cache = new Cache({ ...parts, staleAfter: 30 });
+  const responses = new PreparedResponses(cache, budget);
+  const publisher = new Publisher({
+    ...parts,
+    cache,
+    origin: () => ownNode,
+    instance: "instance of this node",
+    travels: () => true,
+  });
+  onTestFinished(() => publisher.stop());
   const telemetry = createTelemetry("1.2.3");
-  const { targets = [], providers = [{ name: "docker" }], notReady = [], ...rest } = options;
+  const { targets = [], providers = [{ name: "docker" }], notReady = [], ...rest } = context;
   const { replication = { status: undefined, reason: "SSHPASS is not set" }, ...others } = rest;
   const server = await startHttpServer(
     { host: "127.0.0.1", port: 0 },
     {
       version: "1.2.3",
       cache,
-      responses: new PreparedResponses(cache, new MemoryBudget(64 * 1024 * 1024)),
+      responses,
       clock,
       logger: silentLogger,
       telemetry,
-      node: () => "node1",
+      node: () => ownNode,
       targets: () => targets,
       providers: () => providers,
       notReady: () => notReady,
@@ -60,18 +78,19 @@ export async function setUpServer(
     const body = Buffer.from(await response.body.arrayBuffer());
     return { status: response.statusCode, headers: response.headers, body, text: body.toString() };
   };
-  const put = (fields: Partial<Scrape> & { text?: string } = {}) => {
-    const entry = entryFor(clock, fields);
-    cache.put(entry);
-    return entry;
+  const nodes = new Map<string, FeedWriter>();
+  /** The feed of another node. */
+  const node = (origin: string): FeedWriter => {
+    const known = nodes.get(origin) ?? new FeedWriter(origin, { cache, clock, budget });
+    nodes.set(origin, known);
+    return known;
   };
-  /** Adds a scrape from another node, as replication does. */
-  const take = (origin: string, fields: Partial<Scrape> & { text?: string } = {}) => {
-    const entry = entryFor(clock, { origin, epoch: 1, sequence: 1, renewed: 1, ...fields });
-    cache.holdings.take(entry);
-    return entry;
+  /** Adds a scrape of this node, or of the node `origin`. */
+  const put = (fields: ScrapeFields = {}): Scrape => {
+    const { origin = ownNode } = fields;
+    return origin === ownNode ? publishScrape(publisher, scrapeFor(clock, fields)) : node(origin).put(fields);
   };
-  return { clock, cache, get, put, take, server, telemetry, port: server.port };
+  return { clock, cache, publisher, get, put, node, server, telemetry, port: server.port };
 }
 
 /** The status of a target; `up` by default. */

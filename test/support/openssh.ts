@@ -11,27 +11,27 @@ const options = [
   "ConnectTimeout=10",
 ].flatMap((option) => ["-o", option]);
 
-/** How a program ended, and what it wrote. */
+/** The exit code and output of a program. */
 export interface Ran {
   readonly code: number | null;
   readonly out: Buffer;
   readonly err: string;
 }
 
-/** Where a proxy takes SSH connections, and the password of a person. */
+/** The SSH server of a proxy, and the password for people. */
 export interface SshAccess {
   readonly host: string;
   readonly port: number;
   readonly password: string;
 }
 
-/** Runs Debian's own client (`sshpass ssh`) against a proxy, as a person at a terminal does. */
+/** Runs a command of a proxy with OpenSSH (`sshpass ssh`), as a person would. */
 export function askBySsh({ host, port, password }: SshAccess, args: readonly string[]): Promise<Ran> {
   const to = ["-p", String(port), "-F", "none", `replicator@${host}`];
   return run("sshpass", ["-e", "ssh", ...options, ...to, ...args], { SSHPASS: password });
 }
 
-/** Runs a program to its end. */
+/** Runs a program, and waits until it exits. */
 export function run(
   program: string,
   args: readonly string[],

@@ -8,7 +8,7 @@ import { freePort } from "./free-port.js";
 export interface RunningProgram {
   /** Such as `http://127.0.0.1:41234`. */
   readonly url: string;
-  /** What it wrote to its log so far. */
+  /** The log so far. */
   log(): string;
   /** Ends it. May be called twice. */
   stop(): Promise<void>;
@@ -26,7 +26,7 @@ export function isOnPath(name: string): boolean {
   });
 }
 
-/** Starts one of Prometheus' programs on a free port of loopback and waits until its `/-/ready` answers. */
+/** Starts a program of the Prometheus project on a free port of loopback, and waits until it is ready. */
 export async function startProgram(name: string, args: readonly string[]): Promise<RunningProgram> {
   const port = await freePort();
   const child = spawn(name, [`--web.listen-address=127.0.0.1:${port}`, ...args], {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isOnPath, type RunningProgram, startProgram } from "./program.js";
 
-/** A Prometheus server on loopback with a data folder of its own, which `stop` removes. */
+/** A Prometheus server on loopback, with a temporary data folder that `stop` removes. */
 export type RunningPrometheus = RunningProgram;
 
 export interface PrometheusOptions {
@@ -25,7 +25,7 @@ export async function startPrometheus({ config, flags = [] }: PrometheusOptions)
   const folder = await mkdtemp(join(tmpdir(), "prometheus-"));
   const remove = () => rm(folder, { recursive: true, force: true });
   const configFile = join(folder, "prometheus.yml");
-  // JSON is YAML, too.
+  // JSON is valid YAML.
   await writeFile(configFile, typeof config === "string" ? config : JSON.stringify(config));
   const args = [`--config.file=${configFile}`, `--storage.tsdb.path=${join(folder, "data")}`, ...flags];
   try {
@@ -41,7 +41,7 @@ export async function startPrometheus({ config, flags = [] }: PrometheusOptions)
   }
 }
 
-/** A target as `/api/v1/targets` shows it. */
+/** A target in `/api/v1/targets`. */
 export interface PrometheusTarget {
   readonly scrapePool: string;
   readonly scrapeUrl: string;
@@ -49,7 +49,7 @@ export interface PrometheusTarget {
   readonly lastError: string;
 }
 
-/** The targets that it scrapes. */
+/** The active targets. */
 export async function prometheusTargets(prometheus: { readonly url: string }): Promise<PrometheusTarget[]> {
   const data = await api(prometheus, "/api/v1/targets?state=active");
   return (data as { activeTargets: PrometheusTarget[] }).activeTargets;
@@ -61,7 +61,7 @@ export interface PrometheusSample {
   readonly value: number;
 }
 
-/** The answer to an instant query. */
+/** The result of an instant query. */
 export async function prometheusQuery(
   prometheus: { readonly url: string },
   query: string,

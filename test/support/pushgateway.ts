@@ -1,10 +1,9 @@
 import { isOnPath, type RunningProgram, startProgram } from "./program.js";
 
-/** A Pushgateway on loopback that keeps what it is given in memory. */
+/** A Pushgateway on loopback, without persistence. */
 export interface RunningPushgateway extends RunningProgram {
   /**
-   * Replaces all that it holds by these metrics. Answers why it refuses them, or undefined. It refuses timestamps,
-   * whatever else there is.
+   * Replaces all its metrics. Returns why it rejects them, or undefined. It always rejects timestamps.
    */
   push(text: Buffer): Promise<string | undefined>;
 }
@@ -16,16 +15,16 @@ export function pushgatewayMissing(): string | undefined {
     : undefined;
 }
 
-/** Starts a Pushgateway and waits until it takes metrics. */
+/** Starts a Pushgateway and waits until it is ready. */
 export async function startPushgateway(): Promise<RunningPushgateway> {
-  // Debian's would else read and write a file of the system's, with all that any other one was ever given.
+  // The default of Debian is a file of the system, with the metrics of other Pushgateways.
   const gateway = await startProgram(program() ?? "prometheus-pushgateway", ["--persistence.file="]);
   const group = `${gateway.url}/metrics/job/test`;
   return {
     ...gateway,
     async push(text: Buffer): Promise<string | undefined> {
       await fetch(group, { method: "DELETE" });
-      // As `curl --data-binary` does it.
+      // As `curl --data-binary` does.
       const headers = { "content-type": "application/x-www-form-urlencoded" };
       const response = await fetch(group, { method: "PUT", body: new Uint8Array(text), headers });
       const answer = await response.text();
@@ -34,7 +33,7 @@ export async function startPushgateway(): Promise<RunningPushgateway> {
   };
 }
 
-/** Debian's package has another name for it than the project itself. */
+/** The name of the program, which is different on Debian. */
 function program(): string | undefined {
   return ["prometheus-pushgateway", "pushgateway"].find(isOnPath);
 }

@@ -1,7 +1,8 @@
 import { readConfig } from "../../src/config/config.js";
 import type { RelayAllow } from "../../src/config/relay-allow.js";
+import type { HostPort } from "../../src/model/host-port.js";
 import type { Target } from "../../src/model/target.js";
-import type { EngineAddress, Resolve } from "../../src/server/relay/admission.js";
+import type { Resolve } from "../../src/server/relay/admission.js";
 import { Relay } from "../../src/server/relay/relay.js";
 import { createSystemResolver } from "../../src/server/relay/system-resolver.js";
 import { setUpServer } from "./http-server.js";
@@ -14,16 +15,16 @@ export function allowed(text: string): RelayAllow {
 /** A resolver of these names only. Each further request for a name returns its next result. */
 export function namesIn(
   answers: Readonly<Record<string, readonly (readonly string[])[]>>,
-): Resolve & { asked: string[] } {
-  const asked: string[] = [];
+): Resolve & { requests: string[] } {
+  const requests: string[] = [];
   const resolve = async (host: string) => {
-    const times = asked.filter((name) => name === host).length;
-    asked.push(host);
+    const times = requests.filter((name) => name === host).length;
+    requests.push(host);
     const known = answers[host];
     if (known === undefined) throw Object.assign(new Error(`no ${host}`), { code: "ENOTFOUND" });
     return known[Math.min(times, known.length - 1)]!;
   };
-  return Object.assign(resolve, { asked });
+  return Object.assign(resolve, { requests });
 }
 
 /** A server with a relay. @param allow RELAY_ALLOW; all of loopback by default. */
@@ -31,7 +32,7 @@ export async function setUpRelay(
   options: {
     allow?: string;
     resolve?: Resolve;
-    engine?: EngineAddress;
+    engine?: HostPort;
     targets?: readonly Target[];
     maxBytes?: number;
     timeout?: number;

@@ -16,7 +16,7 @@ export type Answer = (request: IncomingMessage, response: ServerResponse) => voi
 
 export const textType = "text/plain; version=0.0.4; charset=utf-8";
 
-/** Answers every request with a text. */
+/** Responds to every request with a text. */
 export function answerWith(text: string | Buffer, contentType = textType, status = 200): Answer {
   return (_request, response) => {
     response.writeHead(status, { "content-type": contentType });
@@ -24,7 +24,7 @@ export function answerWith(text: string | Buffer, contentType = textType, status
   };
 }
 
-/** Starts an HTTP server on a free port of loopback; it is closed when the test is done. */
+/** Starts an HTTP server on a free port of loopback. It is closed after the test. */
 export async function startTarget(answer: Answer, port = 0): Promise<TargetServer> {
   const requests: string[] = [];
   const server = createServer((request, response) => {
@@ -42,7 +42,7 @@ export async function startTarget(answer: Answer, port = 0): Promise<TargetServe
   return { url: `http://127.0.0.1:${taken}/metrics`, port: taken, requests, close };
 }
 
-/** Starts a TCP server that does with each connection what it is told, such as nothing at all. */
+/** Starts a TCP server with a handler for connections. */
 export async function startTcpTarget(
   connected: (socket: Socket) => void,
   options: ServerOpts = {},
@@ -66,7 +66,7 @@ export async function startTcpTarget(
   return { url: `http://127.0.0.1:${port}/metrics`, port };
 }
 
-/** A target that is asked at the given URLs. */
+/** A target with these URLs. */
 export function targetAt(urls: string | readonly string[], fields: Partial<Target> = {}): Target {
   return {
     id: "test:1",

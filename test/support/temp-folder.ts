@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 
-/** A new folder that is gone when the test is done. */
+/** Creates a folder that is removed after the test. */
 export function tempFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "app-metrics-proxy-test-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

@@ -1,8 +1,11 @@
+import type { z } from "zod";
 import { AppError, ConfigError, codeOf, describeError } from "../../errors.js";
+import { parseYaml } from "../../files/yaml-text.js";
 import { readTls } from "./read-tls.js";
-import { nameOf, readWebConfig, webConfigProblem } from "./read-web-config.js";
-import type { RateLimitSection, WebConfigText } from "./schema.js";
+import { type RateLimitSection, type WebConfigText, webConfigSchema } from "./schema.js";
 import type { RateLimit, ReadFile, WebConfig } from "./web-config.js";
+
+const secretKeys = new Set(["key", "cert", "client_ca"]);
 
 /**
  * Reads WEB_CONFIG_FILE and the files that it names, relative to its folder.
@@ -76,4 +79,51 @@ function readRateLimit({ interval = "0", burst }: RateLimitSection): RateLimit |
     ]);
   }
   return { interval: seconds, burst: Number(burst) };
+}
+
+/** Parses a web configuration. @throws ConfigError with one line per problem, which begins with the path. */
+function readWebConfig(text: string, path: string): WebConfigText {
+  let content: unknown;
+  try {
+    // An empty file is a valid configuration.
+    content = parseYaml(text) || {};
+  } catch (error) {
+    throw new ConfigError([webConfigProblem(path, `the file is not valid YAML: ${describeError(error)}`)]);
+  }
+  // The schema ignores this key, and a user who is dropped silently may be the only one.
+  if (hasKey(content, "__proto__"))
+    throw new ConfigError([webConfigProblem(path, "the file must not contain the key __proto__")]);
+  const reading = webConfigSchema.safeParse(content, { reportInput: true });
+  if (!reading.success) {
+    throw new ConfigError(reading.error.issues.map((issue) => webConfigProblem(path, problemOf(issue))));
+  }
+  return reading.data;
+}
+
+function hasKey(content: unknown, key: string): boolean {
+  if (typeof content !== "object" || content === null) return false;
+  return Object.hasOwn(content, key) || Object.values(content).some((value) => hasKey(value, key));
+}
+
+/** The message for a problem of a web configuration. */
+function webConfigProblem(path: string, problem: string): string {
+  return `WEB_CONFIG_FILE ${path}: ${problem}`;
+}
+
+function problemOf(issue: z.core.$ZodIssue): string {
+  const place = issue.path.map(nameOf).join(".");
+  return `${place === "" ? "the file" : place}${shown(issue)} ${issue.message}`;
+}
+
+/** A key on one line, without the part after a colon, which may be a password hash after a missing space. */
+function nameOf(key: PropertyKey): string {
+  const [name = "", ...rest] = String(key).split(":");
+  const short = name.slice(0, 100) + (rest.length > 0 || name.length > 100 ? "…" : "");
+  return /^[\w-]*$/.test(short) ? short : JSON.stringify(short);
+}
+
+/** The value, shortened, unless it may be a secret: anything may be in the place of a mapping. */
+function shown({ path, input }: z.core.$ZodIssue): string {
+  const isSecret = path.length < 2 || path[0] === "basic_auth_users" || secretKeys.has(String(path[1]));
+  return typeof input === "string" && !isSecret ? `=${JSON.stringify(input.slice(0, 100))}` : "";
 }

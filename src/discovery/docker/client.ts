@@ -3,17 +3,8 @@ import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
 import { join } from "node:path";
 import Dockerode from "dockerode";
+import type { DockerConfig } from "../../config/config.js";
 import { ConfigError, describeError } from "../../errors.js";
-
-/** How to connect to the engine; the variables have the same meaning as for the Docker client. */
-export interface DockerClientOptions {
-  /** DOCKER_HOST: `unix://…`, `npipe://…`, `tcp://host[:port]`, `http://…` or `https://…`. Default: the local socket. */
-  readonly host?: string;
-  /** DOCKER_TLS_VERIFY. */
-  readonly tlsVerify: boolean;
-  /** DOCKER_CERT_PATH: a folder with `ca.pem`, `cert.pem` and `key.pem`. If set, TCP connections use TLS. */
-  readonly certPath?: string;
-}
 
 /** A client of one engine. */
 export interface DockerClient {
@@ -31,7 +22,7 @@ const localSocket =
  *
  * @throws ConfigError with the name of the variable if a value or a certificate file is invalid.
  */
-export function createDockerClient(options: DockerClientOptions): DockerClient {
+export function createDockerClient(options: DockerConfig): DockerClient {
   const host = options.host || localSocket;
   const [, kind = "tcp", rest = host] = /^([a-z]+):\/\/(.*)$/is.exec(host) ?? [];
   switch (kind.toLowerCase()) {
@@ -49,7 +40,7 @@ export function createDockerClient(options: DockerClientOptions): DockerClient {
   }
 }
 
-function overTcp(host: string, kind: string, rest: string, options: DockerClientOptions): DockerClient {
+function overTcp(host: string, kind: string, rest: string, options: DockerConfig): DockerClient {
   if (!URL.canParse(`http://${rest}`)) throw unusableHost(host);
   const url = new URL(`http://${rest}`);
   const useTls = kind === "https" || options.tlsVerify || options.certPath !== undefined;

@@ -2,7 +2,7 @@ import { expectsMetrics, type LabelSettings, readLabelSettings } from "../../mod
 import { nameContainer } from "../../model/names.js";
 import type { Fetch, Target } from "../../model/target.js";
 import { candidateUrls } from "../candidates.js";
-import type { EngineContainer } from "./engine-api.js";
+import type { EngineContainer } from "./engine-objects.js";
 import type { Reach } from "./reach.js";
 
 /** What all containers of a node have in common. */
@@ -57,7 +57,7 @@ function fetchOf(settings: LabelSettings, reach: Reach, node: NodeSettings): Fet
   if (reach.kind === "none") return { kind: "none", state: "unreachable", reason: reach.reason };
   const ports = settings.port === undefined ? node.ports : [settings.port];
   const urls = candidateUrls({
-    addresses: [reach.address],
+    address: reach.address,
     ports: reach.ownToo ? ports.filter((port) => port !== node.ownListenPort) : ports,
     path: settings.path ?? node.path,
     scheme: settings.scheme ?? "http",

@@ -18,48 +18,24 @@ import {
   toTask,
 } from "./engine-objects.js";
 
-export type {
-  ContainerNetwork,
-  EngineContainer,
-  EngineService,
-  EngineTask,
-  SwarmState,
-} from "./engine-objects.js";
-
-/** Requests to one engine. Each has a timeout, because dockerode has none. */
+/** Requests to one engine. Each has a timeout, because dockerode has none, and throws DiscoveryError. */
 export interface EngineApi {
   readonly docker: Dockerode;
-  /**
-   * The running containers (GET /containers/json), without those that are paused or restarting.
-   * @throws DiscoveryError
-   */
+  /** The running containers (GET /containers/json), without those that are paused or restarting. */
   containers(signal: AbortSignal): Promise<readonly EngineContainer[]>;
-  /**
-   * Driver of each network by network id (GET /networks).
-   * @throws DiscoveryError
-   */
+  /** Driver of each network by network id (GET /networks). */
   networkDrivers(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
-  /**
-   * The hostname of the node (field Name of GET /info), requested once.
-   * @throws DiscoveryError
-   */
+  /** The hostname of the node (field Name of GET /info), requested once. */
   nodeHostname(signal: AbortSignal): Promise<string>;
-  /**
-   * The current role of the engine in a swarm, which may change at any time.
-   * @throws DiscoveryError
-   */
+  /** The current role of the engine in a swarm, which may change at any time. */
   swarm(signal: AbortSignal): Promise<SwarmState>;
   /**
    * The running tasks of a service (GET /tasks, on managers only), including those whose first health check is pending,
    * which may take half a minute. Requests only tasks whose desired state is running, because a busy swarm remembers
    * tens of thousands of old tasks.
-   * @throws DiscoveryError
    */
   serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly EngineTask[]>;
-  /**
-   * All services of the swarm (GET /services, on managers only).
-   * @throws DiscoveryError
-   */
+  /** All services of the swarm (GET /services, on managers only). */
   services(signal: AbortSignal): Promise<readonly EngineService[]>;
 }
 
@@ -74,95 +50,62 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
   const { docker, endpoint } = client;
   let knownHostname: string | undefined;
 
+  /** Calls a method of dockerode. @param what completes "the engine did not". */
   const request = async <T>(
+    method: "info" | "listContainers" | "listNetworks" | "listServices" | "listTasks",
     what: string,
-    signal: AbortSignal,
-    call: (abortSignal: AbortSignal) => Promise<unknown>,
     schema: z.ZodType<T>,
+    signal: AbortSignal,
+    options: object = {},
   ): Promise<T> => {
-    let response: unknown;
-    try {
-      response = await withDeadline(timeoutMs, signal, call);
-    } catch (cause) {
-      throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}${hintFor(cause)}`, {
-        cause,
-      });
-    }
+    // The types of dockerode lack the options of some methods.
+    const call = docker[method].bind(docker) as (options: object) => Promise<unknown>;
+    const failure = `the Docker engine at ${endpoint} did not ${what}`;
+    const response = await withDeadline(timeoutMs, signal, (abortSignal) =>
+      call({ ...options, abortSignal }),
+    ).catch((cause: unknown) => {
+      throw new DiscoveryError(`${failure}${hintFor(cause)}`, { cause });
+    });
     const checked = schema.safeParse(response);
     if (checked.success) return checked.data;
-    throw new DiscoveryError(`the Docker engine at ${endpoint} did not ${what}: unexpected response`, {
-      cause: new Error(z.prettifyError(checked.error)),
-    });
+    const cause = new Error(z.prettifyError(checked.error));
+    throw new DiscoveryError(`${failure}: unexpected response`, { cause });
   };
-
-  // The types of dockerode lack the options of these functions.
-  const info = docker.info.bind(docker) as (options: { abortSignal: AbortSignal }) => Promise<unknown>;
-
-  const listServices = docker.listServices.bind(docker) as (options: object) => Promise<unknown>;
-  const listTasks = docker.listTasks.bind(docker) as (options: object) => Promise<unknown>;
 
   return {
     docker,
 
     async swarm(signal) {
-      const what = "report its role in a swarm";
-      const { Swarm } = await request(what, signal, (abortSignal) => info({ abortSignal }), infoSchema);
-      const { NodeID, ControlAvailable } = Swarm ?? {};
-      return { nodeId: NodeID ?? "", manager: ControlAvailable === true };
+      const { Swarm } = await request("info", "report its role in a swarm", infoSchema, signal);
+      return { nodeId: Swarm?.NodeID ?? "", manager: Swarm?.ControlAvailable === true };
     },
 
     async serviceTasks(serviceId, signal) {
       const filters = JSON.stringify({ service: [serviceId], "desired-state": ["running"] });
-      const list = await request(
-        "list the tasks of this service",
-        signal,
-        (abortSignal) => listTasks({ filters, abortSignal }),
-        z.array(taskSchema),
-      );
+      const what = "list the tasks of this service";
+      const list = await request("listTasks", what, z.array(taskSchema), signal, { filters });
       return list.filter(hasContainer).map(toTask);
     },
 
     async services(signal) {
-      const list = await request(
-        "list its services",
-        signal,
-        (abortSignal) => listServices({ abortSignal }),
-        z.array(serviceSchema),
-      );
+      const list = await request("listServices", "list its services", z.array(serviceSchema), signal);
       return list.map(toService);
     },
 
     async containers(signal) {
-      const what = "list its containers";
-      const list = await request(
-        what,
-        signal,
-        (abortSignal) => docker.listContainers({ abortSignal }),
-        z.array(containerSchema),
-      );
+      const list = await request("listContainers", "list its containers", z.array(containerSchema), signal);
       return list.filter(({ State }) => State === undefined || State === "running").map(toContainer);
     },
 
     async networkDrivers(signal) {
-      const what = "list its networks";
-      const list = await request(
-        what,
-        signal,
-        (abortSignal) => docker.listNetworks({ abortSignal } as Dockerode.NetworkListOptions),
-        z.array(z.object({ Id: z.string(), Driver: z.string() })),
-      );
+      const schema = z.array(z.object({ Id: z.string(), Driver: z.string() }));
+      const list = await request("listNetworks", "list its networks", schema, signal);
       return new Map(list.map(({ Id, Driver }) => [Id, Driver]));
     },
 
     async nodeHostname(signal) {
-      knownHostname ??= (
-        await request(
-          "report the hostname of its node",
-          signal,
-          (abortSignal) => info({ abortSignal }),
-          z.object({ Name: z.string().min(1) }),
-        )
-      ).Name;
+      const schema = z.object({ Name: z.string().min(1) });
+      knownHostname ??= (await request("info", "report the hostname of its node", schema, signal)).Name;
       return knownHostname;
     },
   };

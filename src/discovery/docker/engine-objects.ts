@@ -6,7 +6,7 @@ export interface ContainerNetwork {
   readonly id: string;
   /** The container's address: IPv4, otherwise IPv6; undefined if it is not connected yet, or in a network without addresses. */
   readonly address?: string;
-  /** Length of the network's prefix in bits, where the address is known: 24 for 10.0.1.5/24. */
+  /** Length of the network's prefix in bits, if the address is known: 24 for 10.0.1.5/24. */
   readonly prefixLength?: number;
 }
 
@@ -37,12 +37,8 @@ export interface SwarmState {
 export interface EngineTask {
   readonly id: string;
   readonly nodeId: string;
-  /** Its addresses with the ids and names of the networks. */
-  readonly addresses: readonly {
-    readonly networkId: string;
-    readonly network: string;
-    readonly address: string;
-  }[];
+  /** Its addresses with the names of the networks. */
+  readonly addresses: readonly { readonly network: string; readonly address: string }[];
 }
 
 /** A service of the swarm. */
@@ -122,7 +118,6 @@ export function hasContainer({ Status }: z.infer<typeof taskSchema>): boolean {
 export function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>): EngineTask {
   const addresses = (NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>
     (Addresses ?? []).map((address) => ({
-      networkId: Network.ID,
       network: Network.Spec?.Name ?? Network.ID,
       // Contains the prefix length of the network, such as 10.0.1.5/24.
       address: address.replace(/\/\d+$/, ""),

@@ -1,4 +1,6 @@
-import type { Machine } from "./machine.js";
+import type { EngineApi } from "./engine-api.js";
+import type { ContainerNetwork } from "./engine-objects.js";
+import { type Machine, readMachine } from "./machine.js";
 
 const engineFiles = new Set(["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"]);
 
@@ -34,4 +36,36 @@ export function findOwnContainer<T extends { readonly id: string }>(
   if (!/^[0-9a-f]{12,64}$/.test(machine.hostname)) return undefined;
   const matches = [...containers.values()].filter(({ id }) => id.startsWith(machine.hostname));
   return matches.length === 1 ? matches[0] : undefined;
+}
+
+/** The Swarm task of this process. */
+export interface OwnTask {
+  readonly serviceId: string;
+  readonly taskId: string;
+  /** The networks that its container is on now. @throws DiscoveryError */
+  networks(signal: AbortSignal): Promise<readonly ContainerNetwork[]>;
+}
+
+/**
+ * Finds the task of this process by the labels of its container, so that stack and service can have any name.
+ *
+ * @param machine default: read from `/proc`.
+ * @returns undefined if this process is no task of a Swarm service.
+ * @throws DiscoveryError if the engine fails.
+ */
+export async function findOwnTask(
+  engine: EngineApi,
+  signal: AbortSignal,
+  machine?: Machine,
+): Promise<OwnTask | undefined> {
+  const own = async (signal: AbortSignal) => {
+    const containers = await engine.containers(signal);
+    const byId = new Map(containers.map((container) => [container.id, container]));
+    return findOwnContainer(byId, machine ?? (await readMachine()));
+  };
+  const labels = (await own(signal))?.labels;
+  const serviceId = labels?.["com.docker.swarm.service.id"];
+  const taskId = labels?.["com.docker.swarm.task.id"];
+  if (!serviceId || !taskId) return undefined;
+  return { serviceId, taskId, networks: async (signal) => (await own(signal))?.networks ?? [] };
 }

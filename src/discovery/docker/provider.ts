@@ -4,7 +4,8 @@ import { type ServiceLabels, withServiceLabels } from "../../model/service-label
 import type { Target } from "../../model/target.js";
 import type { TargetProvider } from "../provider.js";
 import { type NodeSettings, targetOf } from "./container-target.js";
-import type { EngineApi, EngineContainer } from "./engine-api.js";
+import type { EngineApi } from "./engine-api.js";
+import type { EngineContainer } from "./engine-objects.js";
 import { defaultGateway, type Machine, readMachine } from "./machine.js";
 import { findOwnContainer } from "./own-container.js";
 import { looksFromHost, reachOf, type Viewpoint } from "./reach.js";

@@ -1,4 +1,4 @@
-import type { ContainerNetwork, EngineContainer } from "./engine-api.js";
+import type { ContainerNetwork, EngineContainer } from "./engine-objects.js";
 
 /** The position of the proxy among the containers of one engine. */
 export interface Viewpoint {

@@ -73,7 +73,7 @@ function fetchOf(
   const [url] =
     address === undefined
       ? []
-      : candidateUrls({ addresses: [address.host], ports: [address.port], path, scheme });
+      : candidateUrls({ address: address.host, ports: [address.port], path, scheme });
   if (url === undefined)
     return unreachable(`target ${quoted(written)} must be host:port, with an IPv6 address in brackets`);
   const auth = labels["__auth__"]?.trim() ?? "";

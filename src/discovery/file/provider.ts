@@ -4,7 +4,7 @@ import {
   defaultFileWatchTimings,
   type FileWatchTimings,
   fileState,
-  watchFile,
+  watchFiles,
 } from "../../files/watch-file.js";
 import type { Target } from "../../model/target.js";
 import type { TargetProvider } from "../provider.js";
@@ -55,8 +55,16 @@ export function createFileProvider(options: FileProviderOptions): TargetProvider
 
     async watch(listener, signal) {
       const timings = { ...defaultFileWatchTimings, ...options.timings };
-      const known = listed ?? (await fileState(path)).signature;
-      await watchFile(path, known, () => listener({ kind: "changed" }), signal, timings);
+      const known = new Map([[path, listed ?? (await fileState(path)).signature]]);
+      await watchFiles(
+        known,
+        (current) => {
+          listener({ kind: "changed" });
+          return current;
+        },
+        signal,
+        timings,
+      );
     },
   };
 }

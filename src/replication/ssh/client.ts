@@ -2,6 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
+import type { HostPort } from "../../model/host-port.js";
 import { TokenBucket } from "../../model/token-bucket.js";
 import { PeerError } from "../peer-error.js";
 import {
@@ -17,17 +18,11 @@ import { batchWrites, limitWrites } from "./flow-control.js";
 import type { SharedKeys } from "./keys.js";
 import { limitSocket } from "./socket-limits.js";
 
-/** Where a peer listens. */
-export interface PeerAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
 /** A connection to a peer that has proven the shared host key. */
 export interface SshLink extends PeerConnection {
   /**
    * Opens a channel and starts a command. If the peer does not support the command, the link ends with a PeerError
-   * `protocol`.
+   * `version`: each version of the protocol has its own commands.
    *
    * @throws PeerError if the peer opens no channel, or the reason of `ended`.
    */
@@ -50,47 +45,42 @@ const maxMissedKeepalives = 3;
  * @param signal cancels connecting; has no effect on an open link.
  * @throws PeerError `connect`, `host_key`, `auth`, `timeout`, `limit`, or `closed` after cancellation.
  */
-export function openLink(
-  address: PeerAddress,
+export async function openLink(
+  address: HostPort,
   keys: SharedKeys,
   signal: AbortSignal,
-  timings: LinkTimings = defaultLinkTimings,
+  { connectMs, keepaliveMs }: LinkTimings = defaultLinkTimings,
 ): Promise<SshLink> {
-  const cancelled = new PeerError("closed", "connecting was cancelled");
-  if (signal.aborted) return Promise.reject(cancelled);
-  return new Promise((resolve, reject) => {
-    const settle = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", cancel);
-    };
-    const link = new Link(address, keys, timings.keepaliveMs, () => {
-      settle();
-      resolve(link);
-    });
-    const cancel = () => link.fail(cancelled);
-    const timeout = new PeerError("timeout", `no SSH connection within ${timings.connectMs / 1000} s`);
-    const timer = setTimeout(() => link.fail(timeout), timings.connectMs);
-    signal.addEventListener("abort", cancel);
-    link.ended.addEventListener("abort", () => {
-      settle();
-      reject(link.ended.reason);
-    });
-  });
+  const link = new Link(address, keys, keepaliveMs);
+  const cancel = () => link.fail(new PeerError("closed", "connecting was cancelled"));
+  const timeout = new PeerError("timeout", `no SSH connection within ${connectMs / 1000} s`);
+  const timer = setTimeout(() => link.fail(timeout), connectMs);
+  signal.addEventListener("abort", cancel);
+  if (signal.aborted) cancel();
+  try {
+    await link.ready;
+    return link;
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", cancel);
+  }
 }
 
 class Link implements SshLink {
+  /** Resolves once the peer is authenticated; rejects with the reason of `ended`. */
+  readonly ready: Promise<void>;
   readonly #client = new ssh2.Client();
   readonly #socket: Socket;
   readonly #channels = new Set<Duplex>();
   readonly #ended = new AbortController();
-  #remoteAddress: string;
+  remoteAddress: string;
   #ready = false;
 
-  constructor({ host, port }: PeerAddress, keys: SharedKeys, keepaliveMs: number, onReady: () => void) {
+  constructor({ host, port }: HostPort, keys: SharedKeys, keepaliveMs: number) {
     const client = this.#client;
     const socket = connect({ host, port, noDelay: true, keepAlive: true });
     this.#socket = socket;
-    this.#remoteAddress = host;
+    this.remoteAddress = host;
     let hostKeyRejected = false;
     const onError = (error: Error) =>
       this.fail(this.#ready ? connectionFailure(error) : connectFailure(error, hostKeyRejected));
@@ -102,13 +92,16 @@ class Link implements SshLink {
     client.on("handshake", () => {
       if (!rekeys.take(performance.now())) this.fail(new PeerError("limit", "too many key re-exchanges"));
     });
-    client.on("ready", () => {
-      this.#ready = true;
-      batchWrites(socket);
-      onReady();
+    this.ready = new Promise((resolve, reject) => {
+      client.on("ready", () => {
+        this.#ready = true;
+        batchWrites(socket);
+        resolve();
+      });
+      this.ended.addEventListener("abort", () => reject(this.ended.reason));
     });
     socket.once("connect", () => {
-      this.#remoteAddress = socket.remoteAddress ?? host;
+      this.remoteAddress = socket.remoteAddress ?? host;
       client.connect({
         sock: socket,
         username: sshUser,
@@ -133,10 +126,6 @@ class Link implements SshLink {
     });
   }
 
-  get remoteAddress() {
-    return this.#remoteAddress;
-  }
-
   get bytes() {
     return { in: this.#socket.bytesRead, out: this.#socket.bytesWritten };
   }
@@ -151,7 +140,7 @@ class Link implements SshLink {
         const error = new PeerError("protocol", `peer refused to run the command "${command}"`, { cause });
         reject(this.ended.aborted ? this.ended.reason : error);
       };
-      // A peer that accepts the connection, but never the channel.
+      // The peer may accept the connection, but never the channel.
       this.ended.addEventListener("abort", refused, { once: true });
       try {
         this.#client.exec(command, (error, channel) => {
@@ -162,7 +151,8 @@ class Link implements SshLink {
           channel.stderr.resume();
           channel.on("exit", (code: number | null) => {
             if (code !== unknownCommandCode) return;
-            this.fail(new PeerError("protocol", `peer does not support the command "${command}"`));
+            const reason = `peer does not support the command "${command}": update the older one`;
+            this.fail(new PeerError("version", reason));
           });
           channel.on("close", () => this.#channels.delete(channel));
           this.#channels.add(channel);

@@ -43,9 +43,6 @@ interface Unauthenticated {
  * address. A flood uses up the rate of its own address first; addresses of known peers are exempt from the total rate.
  */
 export class ConnectionGuard {
-  readonly #limits: ConnectionLimits;
-  readonly #clock: Clock;
-  readonly #onRefused: (reason: RefusalReason) => void;
   readonly #unauthenticated = new Map<Socket, Unauthenticated>();
   readonly #authenticated = new Set<Socket>();
   readonly #arrivals: TokenBucket;
@@ -53,19 +50,20 @@ export class ConnectionGuard {
   readonly #trusted = new BoundedMap<string, true>(maxAddresses);
 
   /** @param onRefused called for each refusal, and for each connection that closes before it is authenticated. */
-  constructor(limits: ConnectionLimits, clock: Clock, onRefused: (reason: RefusalReason) => void) {
-    this.#limits = limits;
-    this.#clock = clock;
-    this.#onRefused = onRefused;
+  constructor(
+    private readonly limits: ConnectionLimits,
+    private readonly clock: Clock,
+    private readonly onRefused: (reason: RefusalReason) => void,
+  ) {
     this.#arrivals = new TokenBucket(limits.arrivals, clock.monotonic());
   }
 
   /** Accepts a new connection and tracks it until it closes. If it returns false, the socket is destroyed. */
   admit(socket: Socket): boolean {
-    const { unauthenticated, unauthenticatedPerAddress, handshakeMs } = this.#limits;
+    const { unauthenticated, unauthenticatedPerAddress, handshakeMs } = this.limits;
     const block = addressBlock(socket.remoteAddress);
     if (socket.remoteAddress === undefined || !this.#takeArrival(block)) {
-      this.#onRefused("connections");
+      this.onRefused("connections");
       socket.destroy();
       return false;
     }
@@ -92,7 +90,7 @@ export class ConnectionGuard {
   authenticated(socket: Socket, trusted: boolean): boolean {
     const block = this.#unauthenticated.get(socket)?.block;
     if (block === undefined) return false;
-    if (this.#authenticated.size >= this.#limits.authenticated) {
+    if (this.#authenticated.size >= this.limits.authenticated) {
       this.#evict(socket);
       return false;
     }
@@ -107,7 +105,7 @@ export class ConnectionGuard {
     const connection = this.#unauthenticated.get(socket);
     if (connection === undefined) return;
     connection.counted = true;
-    this.#onRefused(reason);
+    this.onRefused(reason);
   }
 
   isUnauthenticated(socket: Socket): boolean {
@@ -119,8 +117,8 @@ export class ConnectionGuard {
   }
 
   #takeArrival(block: string): boolean {
-    const now = this.#clock.monotonic();
-    const { arrivalsPerAddress } = this.#limits;
+    const now = this.clock.monotonic();
+    const { arrivalsPerAddress } = this.limits;
     const own = this.#arrivalsByAddress.getOrCreate(block, () => new TokenBucket(arrivalsPerAddress, now));
     // Its own rate first, so that one address does not use up the total.
     return own.take(now) && (this.#trusted.get(block) || this.#arrivals.take(now));

@@ -3,7 +3,7 @@ import type { Rate } from "../../model/token-bucket.js";
 
 /** An authenticated SSH connection, the same for the end that dialled and the end that accepted. */
 export interface PeerConnection {
-  /** IP address of the other end. */
+  /** IP address of the remote side. */
   readonly remoteAddress: string;
   /** Bytes on the wire so far, including the overhead of SSH. */
   readonly bytes: { readonly in: number; readonly out: number };
@@ -13,7 +13,7 @@ export interface PeerConnection {
   close(): void;
 }
 
-/** Algorithms that both ends offer: fast with Node's crypto and supported by OpenSSH. No compression. */
+/** Algorithms that both sides offer: fast with Node's crypto and supported by OpenSSH. No compression. */
 export const sshAlgorithms: Algorithms = {
   kex: ["curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"],
   serverHostKey: ["ssh-ed25519"],
@@ -25,11 +25,11 @@ export const sshAlgorithms: Algorithms = {
 /** The user name in `ssh replicator@node`. The server accepts any name. */
 export const sshUser = "replicator";
 
-/** Bytes that the other end may send before it is authenticated. A handshake and a login take about 3 kB. */
+/** Bytes that the remote side may send before it is authenticated. A handshake and a login take about 3 kB. */
 export const maxUnauthenticatedBytes = 64 * 1024;
 
 /**
- * Key re-exchanges that the other end may start. Each costs some milliseconds of CPU; RFC 4253, section 9,
+ * Key re-exchanges that the remote side may start. Each costs some milliseconds of CPU; RFC 4253, section 9,
  * recommends one per gigabyte.
  */
 export const rekeyRate: Rate = { capacity: 10, perSecond: 0.1 };

@@ -4,7 +4,7 @@ import { PeerError } from "../peer-error.js";
 /**
  * Why the SSH server refused a connection or request; the values of the label `reason`.
  *
- * `connections`: too many connections, or too many at once. `handshake`: closed or too slow before authentication,
+ * `connections`: too many connections, or too many new ones. `handshake`: closed or too slow before authentication,
  * like a port scan. `host_key`: the client rejects this node's host key, as a node with another SSHPASS does. `key`,
  * `password`: wrong. `channels`: too many channels or commands. `requests`: not supported, such as a shell.
  * `timeout`: the client did not read the output of a command. `limit`: another limit exceeded.
@@ -25,15 +25,13 @@ export type RefusalReason = (typeof refusalReasons)[number];
 /** An error of ssh2: where it occurred, such as `client-authentication`, or the code of a DISCONNECT message. */
 export type SshError = Error & { readonly level?: string; readonly code?: unknown };
 
-/** Codes of RFC 4253, section 11.1, with which a client rejects the server's host key. */
-const hostKeyRejections: ReadonlySet<unknown> = new Set([
-  3, // SSH_DISCONNECT_KEY_EXCHANGE_FAILED, sent by ssh2
-  9, // SSH_DISCONNECT_HOST_KEY_NOT_VERIFIABLE
-]);
+/** Codes of RFC 4253, section 11.1. ssh2 sends the first one when it rejects a host key. */
+const keyExchangeFailed = 3;
+const hostKeyNotVerifiable = 9;
 
 /** Whether the client ended the connection because it rejects this node's host key. */
 export function isHostKeyRejection({ code }: SshError): boolean {
-  return hostKeyRejections.has(code);
+  return code === keyExchangeFailed || code === hostKeyNotVerifiable;
 }
 
 /** ssh2's messages for a host key of another type, and for one whose private key the server does not have. */
@@ -47,11 +45,8 @@ const unprovenHostKey = /no matching host key format|signature verification fail
 export function connectFailure(error: SshError, hostKeyRejected: boolean): PeerError {
   const options = { cause: error };
   if (hostKeyRejected || unprovenHostKey.test(error.message)) {
-    return new PeerError(
-      "host_key",
-      "unknown host key: the peer has another SSHPASS or is an impostor",
-      options,
-    );
+    const message = "unknown host key: the peer has another SSHPASS or is an impostor";
+    return new PeerError("host_key", message, options);
   }
   if (error.level === "client-authentication") {
     return new PeerError("auth", "peer rejected our key: it has another SSHPASS", options);

@@ -9,8 +9,8 @@ const sliceBytes = 256 * 1024;
 const rekeyPollMs = 20;
 
 /**
- * Makes writes to a channel wait for the socket. ssh2 itself waits only for the channel's window, which the other
- * end may set to 4 GB, and would buffer all of that for a client that does not read.
+ * Makes writes to a channel wait for the socket. ssh2 itself waits only for the channel's window, which the remote
+ * side may set to 4 GB, and would buffer all of that for a client that does not read.
  */
 export function limitWrites(channel: Channel, socket: Socket): void {
   const whenWritable = (then: () => void): void => {

@@ -46,23 +46,16 @@ function keyFrom(seed: Buffer): SshKey {
 /** The file that `ssh-keygen` writes without a passphrase (OpenSSH's PROTOCOL.key). */
 function opensshFormat(seed: Buffer, raw: Buffer, publicKey: Buffer): string {
   const check = Buffer.alloc(8);
-  const secret = [check, text(algorithm), text(raw), text(Buffer.concat([seed, raw])), text("")];
-  const length = secret.reduce((sum, part) => sum + part.length, 0);
-  const padding = Buffer.from(Array.from({ length: (8 - (length % 8)) % 8 }, (_, index) => index + 1));
-  const one = Buffer.from([0, 0, 0, 1]);
-  const all = Buffer.concat([
-    Buffer.from("openssh-key-v1\0"),
-    text("none"),
-    text("none"),
-    text(""),
-    one,
-    text(publicKey),
-    text(Buffer.concat([...secret, padding])),
-  ]);
+  const pair = text(Buffer.concat([seed, raw]));
+  // Pads the secret part, which always has 131 bytes, to a multiple of 8.
+  const padding = Buffer.from([1, 2, 3, 4, 5]);
+  const secret = Buffer.concat([check, text(algorithm), text(raw), pair, text(""), padding]);
+  const cipher = [text("none"), text("none"), text("")];
+  const keyCount = Buffer.from([0, 0, 0, 1]);
+  const magic = Buffer.from("openssh-key-v1\0");
+  const all = Buffer.concat([magic, ...cipher, keyCount, text(publicKey), text(secret)]);
   const lines = all.toString("base64").match(/.{1,70}/g) ?? [];
-  return ["-----BEGIN OPENSSH PRIVATE KEY-----", ...lines, "-----END OPENSSH PRIVATE KEY-----", ""].join(
-    "\n",
-  );
+  return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join("\n")}\n-----END OPENSSH PRIVATE KEY-----\n`;
 }
 
 /** A `string` of RFC 4251, section 5: its length in 32 bits, then its bytes. */

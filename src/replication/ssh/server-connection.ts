@@ -84,14 +84,9 @@ export class ServerConnection implements PeerConnection {
     this.#idleByteBudget = new TokenBucket(idleByteRate, now);
     const rekeyBudget = new TokenBucket(rekeyRate, now);
     client.on("session", (accept, reject) => {
-      if (
-        this.ended.aborted ||
-        this.#sessions >= maxSessions ||
-        !this.#commandBudget.take(clock.monotonic())
-      ) {
-        return this.#refuse("channels", reject);
-      }
-      this.#open(accept());
+      const full = this.ended.aborted || this.#sessions >= maxSessions;
+      if (full || !this.#commandBudget.take(clock.monotonic())) this.#refuse("channels", reject);
+      else this.#open(accept());
     });
     // Forwarding of any kind.
     client.on("request", (_accept, reject) => this.#refuse("requests", reject));
@@ -190,12 +185,9 @@ export class ServerConnection implements PeerConnection {
         await run(channel, this, signal);
       } catch (error) {
         failure = error;
-        logger.debug("SSH command failed", {
-          from: this.remoteAddress,
-          command,
-          error: describeError(error),
-        });
-        if (channel.writable) channel.stderr.write(`${describeError(error)}\n`);
+        const description = describeError(error);
+        logger.debug("SSH command failed", { from: this.remoteAddress, command, error: description });
+        if (channel.writable) channel.stderr.write(`${description}\n`);
         code = 1;
       }
     }

@@ -1,8 +1,8 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer, type Server as NetServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import ssh2 from "ssh2";
 import type { ListenAddress } from "../../config/readers.js";
-import { codeOf, describeError, ListenError } from "../../errors.js";
+import { describeError } from "../../errors.js";
+import { listen } from "../../listen.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { authenticate } from "./authentication.js";
@@ -57,7 +57,7 @@ const silenceMs = 60_000;
  */
 export async function startSshServer(options: SshServerOptions): Promise<SshServer> {
   requireSupportedVersion();
-  const { listen, keys, commands, clock, logger, onRefused = () => undefined } = options;
+  const { keys, commands, clock, logger, onRefused = () => undefined } = options;
   const guard = new ConnectionGuard({ ...defaultConnectionLimits, ...options.limits }, clock, onRefused);
   const passwords = new PasswordGuard(options.password, clock);
   const timings = { ...defaultConnectionTimings, ...options.timings };
@@ -126,11 +126,11 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
       },
     });
   });
-  await open(server, listen);
+  const port = await listen(server, options.listen, "SSH_LISTEN_ADDRESS");
   server.on("error", (error) => logger.error("SSH server error", { error: describeError(error) }));
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     get connections() {
       return guard.sockets.length;
     },
@@ -140,21 +140,4 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
         for (const socket of guard.sockets) socket.destroy();
       }),
   };
-}
-
-const listenHints: Readonly<Record<string, string>> = {
-  EADDRINUSE: "another program listens on it",
-  EACCES: "this user has no permission to open the port",
-  EADDRNOTAVAIL: "this machine has no such address",
-  ENOTFOUND: "host name not found",
-};
-
-async function open(server: NetServer, { host, port }: ListenAddress): Promise<void> {
-  try {
-    await once(server.listen({ port, ...(host === undefined ? {} : { host }) }), "listening");
-  } catch (cause) {
-    const hint = listenHints[codeOf(cause) ?? ""];
-    const message = `cannot listen on SSH_LISTEN_ADDRESS ${host ?? ""}:${port}`;
-    throw new ListenError(hint === undefined ? message : `${message}: ${hint}`, { cause });
-  }
 }

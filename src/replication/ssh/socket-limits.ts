@@ -1,16 +1,16 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** Bytes queued for the other end. Channels stay far below, see limitWrites. */
+/** Bytes queued for the remote side. Channels stay far below, see limitWrites. */
 const maxUnsentBytes = 4 * 1024 * 1024;
-/** Received bytes of a channel that nobody has read: twice what the window allows. */
+/** Received and unread bytes of a channel: twice what the window allows. */
 const maxUnreadBytes = 8 * 1024 * 1024;
-/** Milliseconds that the other end has to close its side. */
+/** Milliseconds that the remote side has to close its side. */
 const closeMs = 2000;
 
 export interface SocketLimits {
   readonly socket: Socket;
-  /** Whether the other end may send this many further bytes now. */
+  /** Whether the remote side may send this many further bytes now. */
   readonly mayReceive: (bytes: number) => boolean;
   /** The open channels. */
   readonly channels: () => Iterable<Duplex>;
@@ -20,7 +20,7 @@ export interface SocketLimits {
 
 /**
  * Limits the memory of one SSH connection. ssh2 does not: it replies to a client that never reads, accepts data
- * beyond the window, and waits forever for the other end to close. To be called after ssh2 has the socket and before
+ * beyond the window, and waits forever for the remote side to close. To be called after ssh2 has the socket and before
  * data arrives.
  */
 export function limitSocket({ socket, mayReceive, channels, onExceeded }: SocketLimits): void {
@@ -48,7 +48,7 @@ function exceededLimit(socket: Socket, channels: Iterable<Duplex>): string | und
   return undefined;
 }
 
-/** Closes this side of a connection, and the rest if the other end does not follow within two seconds. */
+/** Closes this side of a connection, and the rest if the remote side does not follow within two seconds. */
 export function endSocket(socket: Socket): void {
   socket.end();
   const timer = setTimeout(() => socket.destroy(), closeMs);

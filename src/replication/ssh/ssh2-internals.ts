@@ -41,7 +41,7 @@ export function wrapWrite(channel: Channel, wrap: (write: Write) => Write): void
   internals._write = wrap(internals._write.bind(channel));
 }
 
-/** Whether keys are being re-exchanged. ssh2 queues all data meanwhile, without a limit. */
+/** Whether keys are being re-exchanged. Meanwhile, ssh2 queues all data without a limit. */
 export function isRekeying(channel: Channel): boolean {
   return (channel as unknown as ChannelInternals)._client?._protocol?._kexinit !== undefined;
 }

@@ -9,7 +9,7 @@ import type { Access } from "./access.js";
 import { type EntrySecrets, loadEntrySecrets } from "./entry-secrets.js";
 import { LastGood } from "./last-good.js";
 import { createRoutes } from "./routes.js";
-import { requestToken } from "./token-request.js";
+import { maxResponseBytes, requestToken } from "./token-request.js";
 import { TokenSource } from "./token-source.js";
 
 /** What all entries share. */
@@ -145,7 +145,8 @@ export class LiveEntry {
   }
 
   #tokenRoutesFor({ proxy }: OAuth2Settings, { tokenTls }: EntrySecrets): Connections {
-    return createRoutes(this.context.connectionOptions, { tls: tokenTls, proxy });
+    const options = { ...this.context.connectionOptions, maxResponseSize: maxResponseBytes };
+    return createRoutes(options, { tls: tokenTls, proxy });
   }
 
   #retire(routes: Connections | undefined): void {

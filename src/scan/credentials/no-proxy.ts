@@ -27,23 +27,18 @@ function ruleOf(part: string): Rule {
   const bare = part.replace(/^\[(.*)\]$/, "$1");
   const [, bracketed, name, port] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(part) ?? [];
   const wanted = isIP(bare) ? bare : (bracketed ?? name ?? bare);
-  const matches = isIP(wanted) ? addressRule(wanted) : nameRule(wanted);
+  const family = familyOf(wanted);
+  const matches = family === undefined ? nameRule(wanted) : networkRule(wanted, bitsOf[family]);
   return (host, given) => matches(host) && (port === undefined || isIP(bare) !== 0 || port === given);
 }
 
-function addressRule(address: string): (host: string) => boolean {
+/** An invalid network matches nothing, as in Go. */
+function networkRule(network: string, prefix: number): (host: string) => boolean {
+  const family = familyOf(network);
+  if (family === undefined || prefix > bitsOf[family]) return () => false;
   const list = new BlockList();
-  list.addAddress(address, isIP(address) === 6 ? "ipv6" : "ipv4");
-  return (host) => isIn(list, host);
-}
-
-function networkRule(network: string, prefix: number): Rule {
-  const family = isIP(network);
-  // An invalid network matches nothing, as in Go.
-  if (family === 0 || prefix > (family === 6 ? 128 : 32)) return () => false;
-  const list = new BlockList();
-  list.addSubnet(network, prefix, family === 6 ? "ipv6" : "ipv4");
-  return (host) => isIn(list, host);
+  list.addSubnet(network, prefix, family);
+  return (host) => isIP(host) !== 0 && list.check(host, familyOf(host));
 }
 
 function nameRule(name: string): (host: string) => boolean {
@@ -56,7 +51,8 @@ function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
 }
 
-function isIn(list: BlockList, host: string): boolean {
-  const family = isIP(host);
-  return family !== 0 && list.check(host, family === 6 ? "ipv6" : "ipv4");
+const bitsOf = { ipv4: 32, ipv6: 128 } as const;
+
+function familyOf(host: string): keyof typeof bitsOf | undefined {
+  return isIP(host) === 0 ? undefined : isIP(host) === 6 ? "ipv6" : "ipv4";
 }

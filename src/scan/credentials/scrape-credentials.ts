@@ -5,20 +5,16 @@ import { readText } from "../../files/read-text.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { quoted } from "../../model/path-segment.js";
-import { type Connections, connectionOptions } from "../connections.js";
+import { type Connections, connectionOptions, type ScrapeTimes } from "../connections.js";
 import { type Credentials, unknownEntry } from "./access.js";
 import { LastGood } from "./last-good.js";
 import { type EntryContext, LiveEntry } from "./live-entry.js";
 
-export interface ScrapeCredentialsOptions {
+export interface ScrapeCredentialsOptions extends ScrapeTimes {
   /** SCRAPE_AUTH_FILE. */
   readonly path: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Timeout of a scrape in seconds. */
-  readonly timeout: number;
-  /** Seconds that an idle connection stays open. */
-  readonly keepAlive: number;
   /** Timeout of a request to a token server in seconds; default 5. */
   readonly tokenTimeout?: number;
 }

@@ -20,7 +20,8 @@ export interface TokenLimits {
 /** A failed token request. The message is the reason, without any secret. */
 export class TokenError extends AppError {}
 
-const maxResponseBytes = 64 * 1024;
+/** Maximum size of a response; a limit of the dispatcher. */
+export const maxResponseBytes = 64 * 1024;
 const maxTokenLength = 12 * 1024;
 const maxLifetime = 10 * 365 * 86_400;
 
@@ -43,6 +44,9 @@ export async function requestToken(
     return tokenOf(rejected ? await send(true) : response);
   } catch (error) {
     if (error instanceof TokenError) throw error;
+    if (codeOf(error) === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
+      throw new TokenError(`response exceeds ${maxResponseBytes} bytes`);
+    }
     // The error of the library would include the request with its secrets.
     throw new TokenError(codeOf(error) ?? "request failed");
   }
@@ -84,22 +88,11 @@ async function sendOnce(
       signal: ending,
     });
     response.body.on("error", () => undefined);
-    return { status: response.statusCode, text: await readBounded(response.body) };
+    return { status: response.statusCode, text: await response.body.text() };
   } catch (error) {
     if (ending.aborted && !signal.aborted) throw new TokenError(`no complete response within ${timeout} s`);
     throw error;
   }
-}
-
-async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body) {
-    size += chunk.length;
-    if (size > maxResponseBytes) throw new TokenError(`response exceeds ${maxResponseBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function tokenOf({ status, text }: TokenResponse): Token {
@@ -118,7 +111,7 @@ function tokenOf({ status, text }: TokenResponse): Token {
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined;
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
   } catch {
     return undefined;
   }

@@ -13,14 +13,14 @@ export type Verdict =
   | { readonly kind: "pass" }
   /** Its credentials are missing or wrong. */
   | { readonly kind: "refuse" }
-  /** The client failed too often, or too many checks are waiting: it may retry after so many whole seconds. */
+  /** The client failed too often, or too many checks are waiting: it may retry after this many whole seconds. */
   | { readonly kind: "wait"; readonly seconds: number };
 
 /** Failed attempts per client: a burst, then a rate. */
 const failuresPerClient = { capacity: 10, perSecond: 1 / 5 };
 const maxClients = 10_000;
 const maxCredentials = 1_000;
-const secondsBetweenWarnings = 60;
+const msBetweenWarnings = 60_000;
 
 const pass: Verdict = { kind: "pass" };
 const refuse: Verdict = { kind: "refuse" };
@@ -42,9 +42,6 @@ export interface AuthenticatorOptions {
  */
 export class Authenticator {
   readonly #key = randomBytes(32);
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #telemetry: Telemetry;
   readonly #checks: PasswordChecks;
   /** By digest of successful credentials: what they matched, the user's hash or the token. */
   readonly #successful = new BoundedMap<string, string>(maxCredentials);
@@ -59,11 +56,8 @@ export class Authenticator {
   #generation = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
 
-  constructor({ clock, logger, telemetry, checks }: AuthenticatorOptions) {
-    this.#clock = clock;
-    this.#logger = logger;
-    this.#telemetry = telemetry;
-    this.#checks = checks ?? new PasswordChecks();
+  constructor(private readonly options: AuthenticatorOptions) {
+    this.#checks = options.checks ?? new PasswordChecks();
   }
 
   /** Replaces users and token. Removed ones are refused from the next request on. */
@@ -89,7 +83,7 @@ export class Authenticator {
     ];
   }
 
-  /** Checks an Authorization header. Returns the verdict at once where it is known or needs no password check. */
+  /** Checks an Authorization header. Returns the result at once if it is known or needs no password check. */
   check(header: string | undefined, address: string | undefined): Verdict | Promise<Verdict> {
     const credentials = header === undefined ? undefined : parseCredentials(header);
     if (credentials === undefined) {
@@ -123,11 +117,12 @@ export class Authenticator {
   }
 
   #checkNew(credentials: Credentials, client: string, digest: string): Verdict | Promise<Verdict> {
-    const bucket = this.#bucketOf(client);
-    if (!bucket.take(this.#clock.monotonic())) {
+    const now = this.options.clock.monotonic();
+    const bucket = this.#buckets.getOrCreate(client, () => new TokenBucket(failuresPerClient, now));
+    if (!bucket.take(now)) {
       this.#count(credentials.scheme, "held up");
-      this.#warn(client);
-      return { kind: "wait", seconds: Math.ceil(bucket.secondsUntilNext(this.#clock.monotonic())) };
+      this.#warn(client, now);
+      return { kind: "wait", seconds: Math.ceil(bucket.secondsUntilNext(now)) };
     }
     const expected = this.#expected(credentials);
     const generation = this.#generation;
@@ -151,7 +146,7 @@ export class Authenticator {
       this.#count(credentials.scheme, "held up");
       return { kind: "wait", seconds: 1 };
     }
-    this.#telemetry.passwordChecks.inc();
+    this.options.telemetry.passwordChecks.inc();
     const pending = check
       .then((same) => conclude(same && expected !== undefined && expected === this.#expected(credentials)))
       .finally(() => this.#pending.delete(digest));
@@ -184,24 +179,15 @@ export class Authenticator {
       .digest("base64");
   }
 
-  #bucketOf(client: string): TokenBucket {
-    return this.#buckets.getOrCreate(
-      client,
-      () => new TokenBucket(failuresPerClient, this.#clock.monotonic()),
-    );
-  }
-
   #count(scheme: string, result: string): void {
-    this.#telemetry.authenticationAttempts.inc({ scheme, result });
+    this.options.telemetry.authenticationAttempts.inc({ scheme, result });
   }
 
-  #warn(client: string): void {
-    const now = this.#clock.monotonic() / 1000;
-    if (now - this.#warnedAt < secondsBetweenWarnings) return;
+  #warn(client: string, now: number): void {
+    if (now - this.#warnedAt < msBetweenWarnings) return;
     this.#warnedAt = now;
-    this.#logger.warn("too many failed authentication attempts; refusing further ones for a while", {
-      client,
-    });
+    const message = "too many failed authentication attempts; refusing further ones for a while";
+    this.options.logger.warn(message, { client });
   }
 }
 
@@ -210,7 +196,7 @@ export type Credentials =
   | { readonly scheme: "basic"; readonly user: string; readonly secret: Buffer }
   | { readonly scheme: "bearer"; readonly secret: Buffer };
 
-/** Parses an Authorization header; undefined where it is malformed or has another scheme. */
+/** Parses an Authorization header; undefined if it is malformed or has another scheme. */
 export function parseCredentials(header: string): Credentials | undefined {
   const match = /^(basic|bearer) +([\x21-\x7e]+) *$/i.exec(header);
   const [, scheme = "", value = ""] = match ?? [];

@@ -50,8 +50,7 @@ export class Connections {
       const connection = this.#connections.get(request.socket);
       if (connection === undefined) {
         this.#add(request.socket, response);
-        listener(request, response);
-        return;
+        return listener(request, response);
       }
       const previous = connection.last;
       connection.last = response;
@@ -84,10 +83,7 @@ export class Connections {
   }
 
   #wait(connection: Connection, previous: ServerResponse, socket: Socket, run: () => void): void {
-    if (this.#waiting >= this.#limits.waiting) {
-      socket.destroy();
-      return;
-    }
+    if (this.#waiting >= this.#limits.waiting) return void socket.destroy();
     this.#waiting++;
     connection.waiting++;
     previous.once("close", () => {

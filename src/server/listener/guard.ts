@@ -40,20 +40,13 @@ export class Guard {
   protect(app: RequestListener): RequestListener {
     return (request, response) => {
       for (const [name, value] of this.#headers) response.setHeader(name, value);
-      if (openPaths.has(pathOf(request))) {
-        app(request, response);
-        return;
-      }
+      if (openPaths.has(pathOf(request))) return app(request, response);
       const now = this.#clock.monotonic();
       if (this.#rate?.take(now) === false) {
         const seconds = this.#rate.secondsUntilNext(now);
-        sendRetryAfter(response, seconds, "too many requests: rate_limit of the web configuration");
-        return;
+        return sendRetryAfter(response, seconds, "too many requests: rate_limit of the web configuration");
       }
-      if (!this.#authenticator.required) {
-        app(request, response);
-        return;
-      }
+      if (!this.#authenticator.required) return app(request, response);
       const verdict = this.#authenticator.check(request.headers.authorization, request.socket.remoteAddress);
       const apply = (known: Verdict) => {
         if (known.kind === "pass") app(request, response);
@@ -84,10 +77,10 @@ export class Guard {
   #refuse(verdict: Exclude<Verdict, { kind: "pass" }>, response: ServerResponse): void {
     if (verdict.kind === "wait") {
       sendRetryAfter(response, verdict.seconds, "too many failed authentication attempts; try again later");
-      return;
+    } else {
+      response.setHeader("WWW-Authenticate", this.#authenticator.challenges);
+      sendText(response, 401, "authentication required");
     }
-    response.setHeader("WWW-Authenticate", this.#authenticator.challenges);
-    sendText(response, 401, "authentication required");
   }
 }
 

@@ -6,22 +6,18 @@ import {
   dockerPorts,
   type RelayAllow,
 } from "../../config/relay-allow.js";
+import type { HostPort } from "../../model/host-port.js";
 import type { Target } from "../../model/target.js";
 import { RelayError } from "./relay-error.js";
 import type { RelayTarget } from "./relay-target.js";
 
-/** Host and port of the Docker engine, where it is reached over TCP. */
-export interface EngineAddress {
-  readonly host: string;
-  readonly port: number;
-}
-
-/** Resolves a host to addresses in text form; rejects where there are none. */
+/** Resolves a host to addresses in text form; rejects if there are none. */
 export type Resolve = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
 export interface AdmissionOptions {
   readonly allow: RelayAllow;
-  readonly engine?: EngineAddress;
+  /** The Docker engine, where it is reached over TCP. */
+  readonly engine?: HostPort;
   /** The targets of this node. */
   readonly targets: () => Iterable<Target>;
   readonly resolve: Resolve;
@@ -35,18 +31,14 @@ const maxAddresses = 16;
  * name is not resolved again, so a DNS answer that changes afterwards has no effect.
  */
 export class Admission {
-  readonly #options: AdmissionOptions;
-
-  constructor(options: AdmissionOptions) {
-    this.#options = options;
-  }
+  constructor(private readonly options: AdmissionOptions) {}
 
   /**
    * @returns at least one address.
    * @throws RelayError 403, or what `resolve` throws.
    */
   async admit(target: RelayTarget, signal: AbortSignal): Promise<readonly string[]> {
-    const { allow, resolve } = this.#options;
+    const { allow, resolve } = this.options;
     const { host, port } = target;
     if (dockerPorts.includes(port))
       throw new RelayError(403, `port ${port} belongs to the Docker engine: never relayed`);
@@ -80,49 +72,34 @@ export class Admission {
     const kind = forbiddenKind(address);
     if (kind !== undefined) return never(kind);
     if (isEngine(engine, address)) return never("the Docker engine");
-    const allowed = isLoopback(address)
-      ? this.#allowsLoopback(target, literal, address)
-      : this.#allows(target, literal, address);
-    if (allowed) return undefined;
+    if (this.#allows(target, literal, address)) return undefined;
     if (!isLoopback(address)) return notAllowed(target);
     return new RelayError(403, `RELAY_ALLOW does not allow the loopback address of ${host} at port ${port}`);
   }
 
   #allows({ host, port }: RelayTarget, literal: boolean, address: IpAddress): boolean {
-    const { allow, targets } = this.#options;
-    if (allow.entries.some((entry) => includes(entry, port) && matches(entry, host, literal, address)))
-      return true;
-    if (!allow.targets) return false;
+    const { allow, targets } = this.options;
+    const entries = allow.entries.filter(
+      (entry) => includes(entry, port) && matches(entry, host, literal, address),
+    );
+    // Loopback requires an explicit entry: a range within loopback, or the name `localhost`.
+    if (isLoopback(address)) return entries.some(isForLoopback);
+    if (entries.length > 0 || !allow.targets) return entries.length > 0;
     const known = [...targets()];
     return [host, address.toString()].some((place) => isDiscovered(known, place, port));
   }
 
-  /** Loopback requires an explicit entry: a range within loopback, or the name `localhost`. */
-  #allowsLoopback({ host, port }: RelayTarget, literal: boolean, address: IpAddress): boolean {
-    return this.#options.allow.entries.some(
-      (entry) =>
-        includes(entry, port) &&
-        (entry.kind === "range" ? isLoopbackRange(entry.range) : /(^|\.)localhost$/.test(entry.name)) &&
-        matches(entry, host, literal, address),
-    );
-  }
-
   /** The engine's addresses, where its port is requested. Refuses the request where they cannot be determined. */
   async #engineAddresses(port: number, host: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
-    const { engine, resolve } = this.#options;
+    const { engine, resolve } = this.options;
     if (engine?.port !== port) return new Set();
     if (engine.host.toLowerCase() === host)
       throw new RelayError(403, `${host}:${port} is the Docker engine: never relayed`);
     const literal = parseAddress(engine.host);
     if (literal !== undefined) return new Set([literal.toString()]);
     const addresses = await resolve(engine.host, signal).catch((cause) => {
-      throw new RelayError(
-        403,
-        `port ${port} belongs to the Docker engine, whose address cannot be resolved`,
-        {
-          cause,
-        },
-      );
+      const message = `port ${port} belongs to the Docker engine, whose address cannot be resolved`;
+      throw new RelayError(403, message, { cause });
     });
     return new Set(addresses.map((text) => parseAddress(text)?.toString() ?? text));
   }
@@ -137,6 +114,10 @@ function isEngine(engine: ReadonlySet<string>, address: IpAddress): boolean {
 
 function includes({ ports }: AllowedRange | AllowedName, port: number): boolean {
   return port >= ports.first && port <= ports.last;
+}
+
+function isForLoopback(entry: AllowedRange | AllowedName): boolean {
+  return entry.kind === "range" ? isLoopbackRange(entry.range) : /(^|\.)localhost$/.test(entry.name);
 }
 
 /** @param literal whether the client sent an address: name patterns never match those. */

@@ -40,12 +40,10 @@ export async function fetchTarget(url: URL, options: FetchOptions): Promise<Scra
     const { statusCode, body, ...response } = await client.request({ path, method: "GET", headers, signal });
     // The reader gets the body's errors; without a listener they would end the process.
     body.on("error", () => undefined);
-    if (statusCode >= 300 && statusCode < 400)
-      throw new RelayError(
-        502,
-        `${url.host} responded with status ${statusCode}; redirects are not followed`,
-      );
-    if (statusCode !== 200) throw new RelayError(502, `${url.host} responded with status ${statusCode}`);
+    if (statusCode !== 200) {
+      const hint = statusCode >= 300 && statusCode < 400 ? "; redirects are not followed" : "";
+      throw new RelayError(502, `${url.host} responded with status ${statusCode}${hint}`);
+    }
     return await readResponse({ headers: response.headers, body: counted(body, onReceived) }, maxBytes);
   } catch (error) {
     if (error instanceof RelayError || error instanceof DeadlineError) throw error;

@@ -27,16 +27,8 @@ export interface RelayRequest {
   /** X-Prometheus-Scrape-Timeout-Seconds. */
   readonly timeout: string | undefined;
   readonly userAgent: string | undefined;
-  /** Aborts when the client disconnects. */
+  /** Aborts when the response has been sent or the client disconnects. Until then the request counts. */
   readonly signal: AbortSignal;
-}
-
-/** One of a limited number of concurrent requests. */
-export interface RelaySlot {
-  /** @throws RelayError */
-  fetch(request: RelayRequest): Promise<Scraped>;
-  /** Frees the slot and the memory of its response. May be called repeatedly. */
-  release(): void;
 }
 
 /** Concurrent requests, including those whose response is being sent. */
@@ -70,30 +62,26 @@ export class Relay {
     this.#memory = new MemoryBudget(maxLargestResponses * options.maxBytes);
   }
 
-  /** @throws RelayError 503 where all slots are taken. */
-  acquire(): RelaySlot {
+  /** @throws RelayError 503 where too many requests or bytes are being relayed. */
+  async fetch(request: RelayRequest): Promise<Scraped> {
+    const { signal } = request;
     if (this.#requests >= maxRequests) {
       throw new RelayError(503, `too many concurrent requests (limit ${maxRequests}); try again`);
     }
     this.#requests++;
-    let taken = 0;
-    let released = false;
-    const onReceived = (bytes: number): void => {
-      if (released) return;
+    let received = 0;
+    const release = () => {
+      this.#requests--;
+      this.#memory.give(received);
+    };
+    signal.addEventListener("abort", release, { once: true });
+    return await this.#fetch(request, (bytes) => {
+      if (signal.aborted) return;
       if (!this.#memory.take(bytes)) {
         throw new RelayError(503, "too many bytes are being relayed; try again");
       }
-      taken += bytes;
-    };
-    return {
-      fetch: (request) => this.#fetch(request, onReceived),
-      release: () => {
-        if (released) return;
-        released = true;
-        this.#requests--;
-        this.#memory.give(taken);
-      },
-    };
+      received += bytes;
+    });
   }
 
   async #fetch(request: RelayRequest, onReceived: (bytes: number) => void): Promise<Scraped> {

@@ -1,7 +1,5 @@
 import leven from "leven";
-import type { Cache } from "../../cache/cache.js";
-import type { LastKnown } from "../../cache/departed.js";
-import type { Clock } from "../../model/clock.js";
+import type { KnownTarget } from "../../cache/cache.js";
 import { ageOf } from "../../model/scrape.js";
 import type { TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
@@ -18,23 +16,25 @@ export function explainMissing(
   replica: string | undefined,
 ): [status: number, text: string] {
   const { cache, clock } = context;
-  const targets = context.targets().filter(({ target }) => target.names.includes(name));
-  const requested = targets.filter(({ target }) => replica === undefined || target.replica === replica);
-  const stale = cache.lastKnown(name);
-  const elsewhere = stale.filter((last) => replica === undefined || last.replica === replica);
-  if (requested.length + elsewhere.length > 0) {
-    const reasons = new Set([
-      ...requested.map((status) => explainTarget(status, clock.now())),
-      ...elsewhere.map((last) => explainStale(last, cache, clock)),
-    ]);
-    return [
-      503,
-      `no fresh metrics for ${quote(name, replica)}: ${[...reasons].slice(0, maxReasons).join("; ")}`,
-    ];
+  const isRequested = (target: Identity) => replica === undefined || target.replica === replica;
+  const own = context.targets().filter(({ target }) => target.names.includes(name));
+  const elsewhere = targetsElsewhere(context, name);
+  const expired = cache.expiredTargets(name);
+  const reasons = new Set([
+    ...own.filter(({ target }) => isRequested(target)).map((status) => explainTarget(status, clock.now())),
+    ...elsewhere.filter(({ target }) => isRequested(target)).map((known) => explainElsewhere(known, context)),
+    ...expired
+      .filter(isRequested)
+      .map(({ origin, lastPublished }) => silent(origin, clock.monotonic() - lastPublished)),
+  ]);
+  if (reasons.size > 0) {
+    const listed = [...reasons].slice(0, maxReasons).join("; ");
+    return [503, `no fresh metrics for ${quote(name, replica)}: ${listed}`];
   }
-  const known = cache.names().concat(context.targets().flatMap(({ target }) => target.names));
-  if (replica !== undefined && (known.includes(name) || stale.length > 0)) {
-    const replicas = [...cache.named(name), ...targets.map(({ target }) => target), ...stale];
+  const identities = [...own, ...elsewhere].map(({ target }) => target);
+  const known = [...cache.names(), ...allTargets(context).flatMap(({ names }) => names)];
+  if (replica !== undefined && (known.includes(name) || expired.length > 0)) {
+    const replicas = [...cache.named(name), ...identities, ...expired];
     const list = [...new Set(replicas.map((identity) => identity.replica))].join(", ");
     return [404, `unknown replica: ${quote(name, replica)}; known replicas: ${list}`];
   }
@@ -44,37 +44,49 @@ export function explainMissing(
 }
 
 /** The first of these names, none of which has fresh metrics, that is not known at all. */
-export function firstUnknown(
-  { cache, targets }: ServerContext,
-  names: readonly string[],
-): string | undefined {
-  const ofTargets = new Set(targets().flatMap(({ target }) => target.names));
-  return names.find((name) => !ofTargets.has(name) && cache.lastKnown(name).length === 0);
+export function firstUnknown(context: ServerContext, names: readonly string[]): string | undefined {
+  const known = new Set(allTargets(context).flatMap(({ names }) => names));
+  return names.find((name) => !known.has(name) && context.cache.expiredTargets(name).length === 0);
+}
+
+type Identity = Pick<KnownTarget["target"], "names" | "replica">;
+
+/** The targets of all nodes that have not ended. */
+function allTargets({ cache, targets }: ServerContext): Identity[] {
+  const published = [...cache.targets()].filter(({ target }) => target.state !== "gone");
+  return [...targets(), ...published].map(({ target }) => target);
+}
+
+function targetsElsewhere({ cache }: ServerContext, name: string): KnownTarget[] {
+  return [...cache.targets()].filter(
+    (known) => !cache.isOwn(known) && known.target.state !== "gone" && known.target.names.includes(name),
+  );
 }
 
 /** Why a target of this node has no fresh metrics. @param now milliseconds since the epoch. */
 function explainTarget({ state, reason, lastSuccess }: TargetStatus, now: number): string {
   if (state === "pending") return "not scraped yet";
-  const last =
-    lastSuccess === undefined
-      ? ""
-      : ` (last successful scrape ${Math.round((now - lastSuccess) / 1000)} s ago)`;
-  return `${state}${reason === undefined ? "" : `: ${reason}`}${last}`;
+  const explained = reason === undefined ? state : `${state}: ${reason}`;
+  if (lastSuccess === undefined) return explained;
+  return `${explained} (last successful scrape ${Math.round((now - lastSuccess) / 1000)} s ago)`;
 }
 
-/** Why a scrape from another node is stale: that node is silent, or it has nothing newer itself. */
-function explainStale(
-  lastKnown: Pick<LastKnown, "origin" | "measuredAt">,
-  { holdings }: Pick<Cache, "holdings">,
-  clock: Clock,
-): string {
-  const { origin } = lastKnown;
+/** Why a target of another node has no fresh metrics here. */
+function explainElsewhere({ origin, target, scrape }: KnownTarget, { cache, clock }: ServerContext): string {
   const now = clock.monotonic();
-  const age = ageOf(lastKnown, now);
-  const silence = (now - (holdings.get(origin)?.heardAt ?? lastKnown.measuredAt)) / 1000;
+  const silence = now - (cache.feed(origin)?.newestAt ?? now);
+  const age = scrape === undefined ? undefined : ageOf(scrape, now);
   // A scrape as old as the silence of its node is stale because of it.
-  if (silence > age / 2) return `nothing received from node ${origin} for ${Math.round(silence)} s`;
-  return `node ${origin} has published no new scrape for ${Math.round(age)} s: see /targets on ${origin}`;
+  if (silence > (age ?? 60) * 500) return silent(origin, silence);
+  const { state, reason, scope } = target;
+  if (state !== "up") return `on node ${origin}: ${state}${reason === undefined ? "" : `: ${reason}`}`;
+  if (age !== undefined) return `node ${origin} has published no new scrape for ${Math.round(age)} s`;
+  if (scope === "replicated") return `on node ${origin}: its scrape has not arrived yet`;
+  return `on node ${origin}: served by that node only, not replicated (scope ${scope})`;
+}
+
+function silent(origin: string, milliseconds: number): string {
+  return `nothing received from node ${origin} for ${Math.round(milliseconds / 1000)} s`;
 }
 
 /** Up to five of the known names that resemble `name`: one contains the other, or a few letters differ. */

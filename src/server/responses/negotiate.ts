@@ -23,7 +23,7 @@ export function acceptReader(): (header: string | undefined) => FormatWeights {
 }
 
 /**
- * The weights of both formats in an Accept header. Without the header, or where it lists neither, both are accepted: a
+ * The weights of both formats in an Accept header. Without the header, or if it lists neither, both are accepted: a
  * client that requests HTML or JSON is a person or a tool that explores.
  *
  * A range with an unsupported version (such as text/plain;version=1.0.0) is ignored.

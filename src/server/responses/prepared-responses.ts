@@ -37,7 +37,8 @@ export class PreparedResponse {
   #gzip: Promise<Buffer> | undefined;
   #inflating: Promise<Buffer> | undefined;
   readonly #plainLength: number;
-  #bytes: number;
+  /** How much memory the body takes, in bytes. */
+  bytes: number;
 
   constructor(
     readonly contentType: string,
@@ -48,12 +49,7 @@ export class PreparedResponse {
   ) {
     this.#plain = plain;
     this.#plainLength = plain.length;
-    this.#bytes = plain.length;
-  }
-
-  /** How much memory the body takes, in bytes. */
-  get bytes(): number {
-    return this.#bytes;
+    this.bytes = plain.length;
   }
 
   /** The body. The plain one is kept until the first client accepts gzip, then only the compressed one. */
@@ -72,7 +68,7 @@ export class PreparedResponse {
   async #compress(): Promise<Buffer> {
     const compressed = await compressAsync(this.#plain!, { level: constants.Z_BEST_SPEED });
     this.#plain = undefined;
-    this.#bytes = compressed.length;
+    this.bytes = compressed.length;
     this.onResize();
     return compressed;
   }
@@ -88,6 +84,11 @@ interface Kept {
   readonly bytes: number;
 }
 
+interface Incomplete {
+  readonly scrapes: readonly Scrape[];
+  readonly omissions: readonly Omission[];
+}
+
 interface Pending {
   readonly scrapes: readonly Scrape[];
   readonly response: Promise<PreparedResponse>;
@@ -101,23 +102,20 @@ interface Pending {
 export class PreparedResponses {
   /** Inflates scrapes and knows the damaged ones. */
   readonly reader: ScrapeReader;
-  readonly #cache: ReadCache;
-  readonly #memory: MemoryBudget;
   /** The least recently used first. */
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<string, Pending>();
-  readonly #omissions = new Map<
-    string,
-    Pick<Kept, "scrapes"> & { readonly omissions: readonly Omission[] }
-  >();
+  readonly #omissions = new Map<string, Incomplete>();
   readonly #merges = pLimit(maxConcurrentMerges);
   readonly #singles = pLimit(maxConcurrentSingles);
   #additionsUntilPruning = 0;
 
   /** Registers itself as an evictor of `memory`. @param cache responses made of scrapes that it has replaced are dropped. */
-  constructor(cache: ReadCache, memory: MemoryBudget, logger?: Logger) {
-    this.#cache = cache;
-    this.#memory = memory;
+  constructor(
+    private readonly cache: ReadCache,
+    private readonly memory: MemoryBudget,
+    logger?: Logger,
+  ) {
     this.reader = new ScrapeReader(cache, logger);
     memory.addEvictor((bytesNeeded) => this.#evict(bytesNeeded));
   }
@@ -187,9 +185,8 @@ export class PreparedResponses {
 
   #add(key: string, scrapes: readonly Scrape[], response: PreparedResponse): void {
     this.#omissions.delete(key);
-    if (response.omissions.length > 0) {
-      this.#omissions.set(key, { scrapes, omissions: response.omissions });
-    }
+    const { omissions } = response;
+    if (omissions.length > 0) this.#omissions.set(key, { scrapes, omissions });
     this.#keep(key, scrapes, response);
     // Not every time: that would be quadratic.
     if (--this.#additionsUntilPruning <= 0) this.#prune();
@@ -198,7 +195,7 @@ export class PreparedResponses {
   #keep(key: string, scrapes: readonly Scrape[], response: PreparedResponse): void {
     this.#drop(key);
     const kept = { scrapes, response, bytes: response.bytes };
-    if (this.#memory.take(kept.bytes)) this.#kept.set(key, kept);
+    if (this.memory.take(kept.bytes)) this.#kept.set(key, kept);
     response.onResize = () => {
       if ((this.#kept.get(key) ?? kept) === kept) this.#keep(key, scrapes, response);
     };
@@ -208,7 +205,7 @@ export class PreparedResponses {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
-    this.#memory.give(kept.bytes);
+    this.memory.give(kept.bytes);
   }
 
   #evict(bytesNeeded: number): number {
@@ -224,7 +221,7 @@ export class PreparedResponses {
   /** Drops what is made of scrapes that the cache has replaced. */
   #prune(): void {
     const outdated = ({ scrapes }: Pick<Kept, "scrapes">) =>
-      !scrapes.every((scrape) => this.#cache.holds(scrape));
+      !scrapes.every((scrape) => this.cache.holds(scrape));
     for (const [key, kept] of this.#kept) if (outdated(kept)) this.#drop(key);
     for (const [key, one] of this.#omissions) if (outdated(one)) this.#omissions.delete(key);
     this.#additionsUntilPruning = this.#kept.size + this.#omissions.size;

@@ -10,7 +10,7 @@ import { checkInChunks, checkInflated, DamagedScrapeError } from "./check-scrape
 /** Something that a response had to omit. */
 export interface Omission {
   readonly instance: string;
-  /** The metric family; absent where the whole scrape is omitted. */
+  /** The metric family; undefined if the whole scrape is omitted. */
   readonly family?: string;
   readonly reason: string;
 }
@@ -36,15 +36,13 @@ export class ScrapeReader {
   readonly #damaged = new Map<Scrape["gzip"], { readonly scrape: Scrape; readonly reason: string }>();
   /** Bytes that passed the check. */
   readonly #checked = new WeakSet<Scrape["gzip"]>();
-  readonly #cache: ReadCache;
-  readonly #logger: Logger;
 
-  constructor(cache: ReadCache, logger: Logger = silentLogger) {
-    this.#cache = cache;
-    this.#logger = logger;
-  }
+  constructor(
+    private readonly cache: ReadCache,
+    private readonly logger: Logger = silentLogger,
+  ) {}
 
-  /** The inflated bytes of a scrape; undefined where it is damaged. */
+  /** The inflated bytes of a scrape; undefined if it is damaged. */
   async read(scrape: Scrape): Promise<Buffer | undefined> {
     const { gzip, size } = scrape;
     return this.#attempt(scrape, async () => {
@@ -61,7 +59,7 @@ export class ScrapeReader {
 
   /** Whether the bytes of a scrape are known to be good, and can be sent unread. */
   isChecked(scrape: Scrape): boolean {
-    return this.#cache.wasScraped(scrape) || this.#checked.has(scrape.gzip);
+    return this.cache.wasScraped(scrape) || this.#checked.has(scrape.gzip);
   }
 
   /** Whether the bytes of a scrape are good. Checks them unless that was done before. */
@@ -80,12 +78,12 @@ export class ScrapeReader {
     }));
   }
 
-  /** Why a scrape could not be read; undefined where it could, or was not read yet. */
+  /** Why a scrape could not be read; undefined if it could, or has not been read yet. */
   reasonFor({ gzip }: Scrape): string | undefined {
     return this.#damaged.get(gzip)?.reason;
   }
 
-  /** Runs work that fails for a damaged scrape; undefined where it does. */
+  /** Runs work that fails for a damaged scrape; returns undefined if it does. */
   async #attempt<T>(scrape: Scrape, work: () => Promise<T>): Promise<T | undefined> {
     if (this.#damaged.has(scrape.gzip)) return undefined;
     try {
@@ -95,25 +93,23 @@ export class ScrapeReader {
     } catch (error) {
       const fault =
         error instanceof DamagedScrapeError ? error.message : `cannot be inflated: ${describeError(error)}`;
-      this.#report(scrape, `cached scrape ${fault}`);
+      this.#addDamaged(scrape, `cached scrape ${fault}`);
       return undefined;
     }
   }
 
-  #report(scrape: Scrape, reason: string): void {
+  #addDamaged(scrape: Scrape, reason: string): void {
+    // Another request may have reported it in the meantime.
     if (this.#damaged.has(scrape.gzip)) return;
     this.#forgetReplaced();
     this.#damaged.set(scrape.gzip, { scrape, reason });
-    this.#logger.error("cached scrape is damaged and omitted until the next scrape", {
-      instance: instanceOf(scrape),
-      origin: scrape.origin,
-      reason,
-    });
+    const message = "cached scrape is damaged and omitted until the next scrape";
+    this.logger.error(message, { instance: instanceOf(scrape), origin: scrape.origin, reason });
   }
 
   #forgetReplaced(): void {
     for (const [gzip, { scrape }] of this.#damaged) {
-      if (!this.#cache.holds(scrape)) this.#damaged.delete(gzip);
+      if (!this.cache.holds(scrape)) this.#damaged.delete(gzip);
     }
   }
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import type { Request } from "express";
 
 /** Sends one line of plain text. */
 export function sendText(response: ServerResponse, status: number, text: string): void {
@@ -30,20 +31,13 @@ export function sendExposition(
   response.end(body);
 }
 
-/**
- * Whether a client accepts gzip, according to its Accept-Encoding (RFC 9110 12.5.3): the weight of gzip itself, else
- * that of `*`. A client that sends no such header gets no gzip, although the RFC allows it: curl would print it.
- */
-export function acceptsGzip(header: string | string[] | undefined): boolean {
-  if (header === undefined) return false;
-  if (header === "gzip") return true;
-  let wildcard = false;
-  for (const part of String(header).split(",")) {
-    const [coding, ...parameters] = part.split(";").map((piece) => piece.trim().toLowerCase());
-    const weight = parameters.find((parameter) => parameter.startsWith("q="));
-    const accepted = weight === undefined || Number(weight.slice(2)) > 0;
-    if (coding === "gzip" || coding === "x-gzip") return accepted;
-    if (coding === "*") wildcard = accepted;
-  }
-  return wildcard;
+/** Whether a client accepts gzip. Without an Accept-Encoding it does not, although RFC 9110 allows it: curl would print it. */
+export function acceptsGzip(request: Request): boolean {
+  return request.acceptsEncodings("gzip") !== false;
+}
+
+/** All values of a parameter in the query of a URL. Express' parser ignores everything after 1,000 parameters. */
+export function queryValues(url: string, name: string): string[] {
+  const query = url.indexOf("?");
+  return query < 0 ? [] : new URLSearchParams(url.slice(query)).getAll(name);
 }

@@ -1,4 +1,4 @@
-import type { IRouter, Request, Response } from "express";
+import type { IRouter } from "express";
 import { metricsPathOf } from "../../model/metrics-path.js";
 import type { Scrape } from "../../model/scrape.js";
 import { type Identity, instanceKeyOf } from "../../model/target.js";
@@ -23,9 +23,9 @@ export interface HttpSdGroup {
  * their metrics, too: then nothing is missed, but the lists of different nodes differ in the address.
  */
 export function discoveryRoute(router: IRouter, context: ServerContext): void {
-  router.get("/discovery", (request: Request, response: Response) => {
+  router.get("/discovery", (request, response) => {
     const failing = context.providers().find((provider) => provider.failing !== undefined);
-    const address = context.advertiseAddress ?? hostOf(request);
+    const address = context.advertiseAddress ?? validAddress(request.headers.host);
     const missing = context.notReady();
     if (missing.length > 0) {
       sendText(response, 503, `not ready: ${missing.join("; ")}`);
@@ -34,24 +34,23 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
     } else if (address === undefined) {
       sendText(response, 400, "no address to list: set ADVERTISE_ADDRESS or send a Host header");
     } else {
-      response.setHeader("Content-Type", "application/json; charset=utf-8");
-      response.end(JSON.stringify(groupsOf(context, address)));
+      response.json(groupsOf(context, address));
     }
   });
 }
 
 /** Each replica once. A replica that this node has a target for is its own, even if another node scraped it last. */
-function groupsOf({ cache, node, targets }: ServerContext, address: string): HttpSdGroup[] {
+function groupsOf({ cache, node, replication, targets }: ServerContext, address: string): HttpSdGroup[] {
   const own = targets().filter(hasMetrics);
   // The name under which this node publishes, so that all nodes list the same.
-  const name = cache.holdings.own ?? node();
+  const name = replication().status?.origin ?? node();
   const listed = new Set(own.map(({ target }) => instanceKeyOf(target)));
   const others = cache.fresh().filter((scrape) => !cache.isOwn(scrape) && !listed.has(instanceKeyOf(scrape)));
   return [
     ...own.map((status) => groupOfTarget(status, address, name)),
     ...others.map((scrape) => {
-      const advertised = cache.holdings.get(scrape.origin)?.advertise;
-      return groupOfScrape(scrape, advertised !== undefined && isAddress(advertised) ? advertised : address);
+      const advertised = cache.feed(scrape.origin)?.targetsDocument?.publication.advertise;
+      return groupOfScrape(scrape, validAddress(advertised) ?? address);
     }),
   ];
 }
@@ -86,12 +85,7 @@ function commonLabels(identity: Identity, node: string): Record<string, string> 
   };
 }
 
-/** The Host header of the request, if it is a valid target address. */
-function hostOf(request: Request): string | undefined {
-  const host = request.headers.host;
-  return host !== undefined && isAddress(host) ? host : undefined;
-}
-
-function isAddress(text: string): boolean {
-  return /^[A-Za-z0-9._:[\]-]{1,255}$/.test(text);
+/** The text, if it is a valid target address. */
+function validAddress(text = ""): string | undefined {
+  return /^[A-Za-z0-9._:[\]-]{1,255}$/.test(text) ? text : undefined;
 }

@@ -5,13 +5,13 @@ import type { IRouter, Request, Response } from "express";
 import { Federation } from "../../exposition/federate.js";
 import { contentTypes } from "../../exposition/format.js";
 import type { Clock } from "../../model/clock.js";
-import { clockOffsets, tellsTheTime } from "../../model/clock-offset.js";
+import { clockOffsets, hasUsableClock } from "../../model/clock-offset.js";
 import { onePerInstance, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { formatOf } from "../responses/check-scrape.js";
 import { explainMissing, firstUnknown } from "../responses/explain-missing.js";
-import { acceptsGzip, sendText } from "../responses/send.js";
+import { acceptsGzip, queryValues, sendText } from "../responses/send.js";
 import { runInSlices } from "../responses/time-slices.js";
 
 const maxNames = 1000;
@@ -30,7 +30,7 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
   const { cache } = context;
 
   router.get("/federate", async (request, response) => {
-    const names = namesIn(request.url);
+    const names = [...new Set(queryValues(request.url, "name"))];
     if (names.length > maxNames) {
       sendText(response, 400, `at most ${maxNames} names are allowed: ?name=a&name=b`);
     } else if (names.length === 0) {
@@ -43,12 +43,6 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
   router.get("/:name/federate", async (request, response) => {
     await respondFor(context, request, response, [request.params.name]);
   });
-}
-
-/** All distinct values of the parameter `name`. Not Express' parser, which ignores everything after 1,000 parameters. */
-function namesIn(url: string): string[] {
-  const query = url.indexOf("?");
-  return query < 0 ? [] : [...new Set(new URLSearchParams(url.slice(query)).getAll("name"))];
 }
 
 /**
@@ -80,24 +74,21 @@ async function stream(
   response: Response,
   scrapes: readonly Scrape[],
 ): Promise<void> {
-  const untimed = new Set(scrapes.filter((scrape) => !tellsTheTime(scrape, context.clock)));
-  const gzipped = acceptsGzip(request.headers["accept-encoding"]);
+  const untimed = new Set(scrapes.filter((scrape) => !hasUsableClock(scrape, context.clock)));
+  const gzipped = acceptsGzip(request);
   response.statusCode = 200;
   response.setHeader("Content-Type", contentTypes.text);
   response.setHeader("Vary", "Accept-Encoding");
   if (gzipped) response.setHeader("Content-Encoding", "gzip");
   if (untimed.size > 0) response.setHeader("X-Clock-Offset", formatOffsets(untimed, context.clock));
-  if (request.method === "HEAD") {
-    response.end();
-    return;
-  }
+  if (request.method === "HEAD") return void response.end();
   const body = Readable.from(federated(context, scrapes, untimed), { objectMode: false });
   const timeout = setTimeout(() => response.destroy(), (context.federateSeconds ?? defaultSeconds) * 1000);
   try {
     if (gzipped) await pipeline(body, createGzip({ level: constants.Z_BEST_SPEED }), response);
     else await pipeline(body, response);
   } catch (error) {
-    // Not an error where the client has disconnected.
+    // Not an error if the client has disconnected.
     if (!response.destroyed || !request.socket.destroyed) throw error;
   } finally {
     clearTimeout(timeout);

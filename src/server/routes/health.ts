@@ -3,7 +3,7 @@ import type { ServerContext } from "../context.js";
 import { sendText } from "../responses/send.js";
 
 /**
- * `/-/healthy`: the process is running. `/-/ready`: the first scan and, where there are other nodes, the first
+ * `/-/healthy`: the process is running. `/-/ready`: the first scan and, if there are other nodes, the first
  * exchange with them have finished; else 503 with what is missing.
  */
 export function healthRoutes(router: IRouter, { notReady }: ServerContext): void {

@@ -6,7 +6,7 @@ import type { Scraped } from "../../fetch/read-response.js";
 import type { ServerContext } from "../context.js";
 import type { Relay } from "../relay/relay.js";
 import { RelayError } from "../relay/relay-error.js";
-import { acceptsGzip, sendText } from "../responses/send.js";
+import { acceptsGzip, queryValues, sendText } from "../responses/send.js";
 
 /** Up to this size a body is inflated on the main thread. */
 const maxInlineBytes = 1024 * 1024;
@@ -17,10 +17,8 @@ const maxInlineBytes = 1024 * 1024;
  */
 export function relayRoute(router: IRouter, { relay, telemetry, logger }: ServerContext): void {
   router.get("/relay", async (request: Request, response: Response) => {
-    if (relay === undefined) {
-      sendText(response, 404, "the relay is disabled; set RELAY_ALLOW to enable it");
-      return;
-    }
+    if (relay === undefined)
+      return sendText(response, 404, "the relay is disabled; set RELAY_ALLOW to enable it");
     const ended = measure(response, telemetry);
     try {
       await respond(relay, request, response, ended);
@@ -28,29 +26,24 @@ export function relayRoute(router: IRouter, { relay, telemetry, logger }: Server
       if (response.destroyed || response.headersSent) response.destroy();
       else if (error instanceof RelayError) {
         // Logged because Prometheus shows only the status.
-        logger.debug("relay request failed", {
-          status: error.status,
-          reason: error.message,
-        });
+        logger.debug("relay request failed", { status: error.status, reason: error.message });
         sendText(response, error.status, error.message);
       } else throw error;
     }
   });
 
   async function respond(relay: Relay, request: Request, response: Response, ended: AbortSignal) {
-    const slot = relay.acquire();
-    ended.addEventListener("abort", () => slot.release(), { once: true });
-    const scraped = await slot.fetch({
-      targets: targetsOf(request.url),
-      accept: request.headers.accept,
-      timeout: headerText(request, "x-prometheus-scrape-timeout-seconds"),
-      userAgent: request.headers["user-agent"],
+    const scraped = await relay.fetch({
+      targets: queryValues(request.url, "target"),
+      accept: request.get("accept"),
+      timeout: request.get("x-prometheus-scrape-timeout-seconds"),
+      userAgent: request.get("user-agent"),
       signal: ended,
     });
     telemetry.relaySize.observe(scraped.size);
     const timeout = setTimeout(() => response.destroy(), relay.sendTimeout * 1000).unref();
     ended.addEventListener("abort", () => clearTimeout(timeout), { once: true });
-    await send(response, scraped, acceptsGzip(request.headers["accept-encoding"]));
+    await send(response, scraped, acceptsGzip(request));
   }
 }
 
@@ -78,17 +71,6 @@ async function send(response: Response, scraped: Scraped, gzipped: boolean): Pro
   if (response.req.method === "HEAD") response.end();
   else if (gzipped) response.end(gzip);
   else if (size <= maxInlineBytes) response.end(gunzipSync(gzip, { maxOutputLength: Math.max(size, 1) }));
-  // In chunks, so that only the compressed bodies are in memory, however many clients there are.
+  // In chunks, so that only the compressed bodies are in memory, even with many clients.
   else await pipeline(Readable.from([gzip]), createGunzip(), response);
-}
-
-/** All values of the parameter `target`. */
-function targetsOf(url: string): string[] {
-  const query = url.indexOf("?");
-  return query < 0 ? [] : new URLSearchParams(url.slice(query)).getAll("target");
-}
-
-function headerText(request: Request, name: string): string | undefined {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value[0] : value;
 }

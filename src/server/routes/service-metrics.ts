@@ -15,61 +15,37 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
   const readAccept = acceptReader();
 
   /** A single scrape in an accepted format is sent byte for byte; anything else is prepared first. */
-  const send = (
-    request: Request,
-    response: Response,
-    scrapes: readonly Scrape[],
-  ): Promise<void> | undefined => {
+  const send = async (request: Request, response: Response, scrapes: readonly Scrape[]): Promise<void> => {
     const formats = scrapes.map(formatOf);
     const format = chooseFormat(readAccept(request.headers.accept), formats);
-    const gzipped = acceptsGzip(request.headers["accept-encoding"]);
+    const gzipped = acceptsGzip(request);
     const monotonic = clock.monotonic();
     const age = Math.max(...scrapes.map((scrape) => ageOf(scrape, monotonic)));
     const [only] = scrapes;
-    if (only !== undefined && scrapes.length === 1 && gzipped && formats[0] === format) {
-      if (!responses.reader.isChecked(only)) return sendChecked(only);
-      sendUnchanged(only);
-    } else if (tooLargeToMerge(scrapes)) {
-      sendText(
-        response,
-        503,
-        ["too large to merge; request a single replica:", ...scrapes.map(pathOf)].join("\n"),
-      );
-    } else {
-      return sendPrepared();
+    const unchanged = only !== undefined && scrapes.length === 1 && gzipped && formats[0] === format;
+    if (unchanged && (await responses.reader.check(only)))
+      return sendExposition(response, { contentType: only.contentType, age, gzipped, body: only.gzip });
+    if (tooLargeToMerge(scrapes)) {
+      const advice = ["too large to merge; request a single replica:", ...scrapes.map(pathOf)];
+      return sendText(response, 503, advice.join("\n"));
     }
-    return undefined;
-
-    function sendUnchanged({ contentType, gzip }: Scrape): void {
-      sendExposition(response, { contentType, age, gzipped, body: gzip });
+    const prepared = await responses.get(scrapes, format);
+    if (prepared.sources > 0) {
+      const { contentType } = prepared;
+      return sendExposition(response, { contentType, age, gzipped, body: await prepared.body(gzipped) });
     }
-
-    async function sendChecked(scrape: Scrape): Promise<void> {
-      if (await responses.reader.check(scrape)) sendUnchanged(scrape);
-      else refuse();
-    }
-
-    function refuse(): void {
-      const reasons = scrapes.map(
-        (scrape) => `${instanceOf(scrape)}: ${responses.reader.reasonFor(scrape) ?? "damaged"}`,
-      );
-      sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
-    }
-
-    async function sendPrepared(): Promise<void> {
-      const prepared = await responses.get(scrapes, format);
-      if (prepared.sources === 0) return refuse();
-      const body = await prepared.body(gzipped);
-      sendExposition(response, { contentType: prepared.contentType, age, gzipped, body });
-    }
+    const reasons = scrapes.map(
+      (scrape) => `${instanceOf(scrape)}: ${responses.reader.reasonFor(scrape) ?? "damaged"}`,
+    );
+    sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
   };
 
-  const respond = (
+  const respond = async (
     request: Request,
     response: Response,
     name: string,
-    replica: string | undefined,
-  ): Promise<void> | undefined => {
+    replica?: string,
+  ): Promise<void> => {
     const named = cache.named(name);
     const scrapes = replica === undefined ? named : named.filter((scrape) => scrape.replica === replica);
     if (scrapes.length > 0) return send(request, response, scrapes);
@@ -77,12 +53,9 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     if (slashedName !== name || slashedReplica !== replica)
       return respond(request, response, slashedName, slashedReplica);
     sendText(response, ...explainMissing(context, name, replica));
-    return undefined;
   };
 
-  router.get("/:name/metrics", (request, response) =>
-    respond(request, response, request.params.name, undefined),
-  );
+  router.get("/:name/metrics", (request, response) => respond(request, response, request.params.name));
 
   router.get("/:name/:replica/metrics", (request, response) =>
     respond(request, response, request.params.name, request.params.replica),

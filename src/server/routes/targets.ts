@@ -1,13 +1,15 @@
 import type { IRouter } from "express";
+import type { KnownTarget } from "../../cache/cache.js";
 import { findNameClashes } from "../../cache/name-clashes.js";
 import { clockOffsets, clockTolerance } from "../../model/clock-offset.js";
+import type { PublishedTarget } from "../../model/publication.js";
 import type { PeerStatus } from "../../model/replication-status.js";
 import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 
-/** `/targets`: the targets of this node, their providers, and the scrapes and peers of the other nodes, as JSON. */
+/** `/targets`: the targets of all nodes, this node's first, its providers, and its peers, as JSON. */
 export function targetsRoute(router: IRouter, context: ServerContext): void {
   const { cache, responses } = context;
   router.get("/targets", (_request, response) => {
@@ -16,11 +18,16 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
     response.json({
       node: context.node(),
       version: context.version,
-      providers: context.providers().map(providerJson),
+      providers: context.providers().map(({ name, failing }) => ({ name, ...stateJson(failing) })),
       services: servicesJson(fresh),
       nameClashes: findNameClashes(fresh),
       mergeConflicts: responses.omissions(),
-      targets: context.targets().map((status) => targetJson(context, status)),
+      targets: [
+        ...context.targets().map((status) => targetJson(context, status)),
+        ...[...cache.targets()]
+          .filter((known) => !cache.isOwn(known) || known.target.state === "gone")
+          .map((known) => publishedTargetJson(context, known)),
+      ],
       ...replicationJson(context, others),
       replicated: others.map((scrape) => replicatedJson(context, scrape)),
     });
@@ -39,30 +46,20 @@ function servicesJson(scrapes: readonly Scrape[]): object[] {
   return [...services].map(([job, { names, replicas }]) => ({ job, names: [...names], replicas }));
 }
 
-function providerJson({ name, failing }: ProviderStatus): object {
-  return { name, ...stateJson(failing) };
-}
-
 function stateJson(failing: ProviderStatus["failing"]): object {
   return failing === undefined
     ? { ok: true }
     : { ok: false, failingSince: isoTime(failing.since), reason: failing.reason };
 }
 
-function targetJson({ cache, clock }: ServerContext, status: TargetStatus): object {
+function targetJson(context: ServerContext, status: TargetStatus): object {
+  const { cache, node } = context;
   const { target } = status;
-  const scrape = cache.get(target.id);
+  const scrape = cache.own === undefined ? undefined : cache.feed(cache.own)?.scrapes.newestOf(target.id);
   return {
-    id: target.id,
+    node: cache.own ?? node(),
     provider: target.provider,
-    title: target.title,
-    image: target.image,
-    names: target.names,
-    job: target.job,
-    replica: target.replica,
-    instance: instanceOf(target),
-    stack: target.stack,
-    scope: target.scope,
+    ...metadataJson(target),
     state: status.state,
     reason: status.reason,
     problems: target.problems.length === 0 ? undefined : target.problems,
@@ -72,15 +69,41 @@ function targetJson({ cache, clock }: ServerContext, status: TargetStatus): obje
     lastSuccess: isoTime(status.lastSuccess),
     lastDurationSeconds: status.lastDuration,
     failures: status.failures,
-    entry: scrape && {
-      fresh: cache.isFresh(scrape),
-      ageSeconds: roundSeconds(ageOf(scrape, clock.monotonic())),
-      contentType: scrape.contentType,
-      samples: scrape.samples,
-      bytes: scrape.size,
-      gzipBytes: scrape.gzip.length,
-    },
-    labels: target.labels,
+    entry: scrape && entryJson(context, scrape),
+  };
+}
+
+/** A target of another node, or one that ended, as its node published it, with times by the clock of its node. */
+function publishedTargetJson(context: ServerContext, { origin, target, scrape }: KnownTarget): object {
+  const attempts = context.cache.feed(origin)?.scrapes.attemptsOf(target.id) ?? [];
+  return {
+    node: origin,
+    ...metadataJson(target),
+    state: target.state,
+    reason: target.reason,
+    since: isoTime(target.since),
+    url: target.url,
+    lastScrape: isoTime(attempts.at(-1)?.scrapedAt),
+    lastSuccess: isoTime(scrape?.scrapedAt),
+    lastDurationSeconds: attempts.at(-1)?.duration,
+    entry: scrape && entryJson(context, scrape),
+  };
+}
+
+/** What does not change while a target lives. */
+function metadataJson(target: Omit<PublishedTarget, "startedAt" | "state" | "since">): object {
+  const { id, title, image, names, job, replica, stack, scope, labels } = target;
+  return { id, title, image, names, job, replica, instance: instanceOf(target), stack, scope, labels };
+}
+
+function entryJson({ cache, clock }: ServerContext, scrape: Scrape): object {
+  return {
+    fresh: cache.isFresh(scrape),
+    ageSeconds: roundSeconds(ageOf(scrape, clock.monotonic())),
+    contentType: scrape.contentType,
+    samples: scrape.samples,
+    bytes: scrape.size,
+    gzipBytes: scrape.gzip.length,
   };
 }
 
@@ -114,20 +137,9 @@ function clockJson(offset: number | undefined): object {
   return { clockOffsetSeconds: roundSeconds(offset), timesUsed: Math.abs(offset) <= clockTolerance };
 }
 
-function peerJson(peer: PeerStatus): object {
-  return {
-    title: peer.title,
-    address: peer.address,
-    node: peer.node,
-    state: peer.state,
-    lastSuccess: isoTime(peer.lastSuccess),
-    lastDurationSeconds: peer.lastDuration === undefined ? undefined : roundSeconds(peer.lastDuration),
-    failures: peer.failures,
-    lastError: peer.lastError,
-    lastReason: peer.lastReason,
-    bytesIn: peer.bytesIn,
-    bytesOut: peer.bytesOut,
-  };
+function peerJson({ lastSuccess, lastDuration, ...rest }: PeerStatus): object {
+  const lastDurationSeconds = lastDuration === undefined ? undefined : roundSeconds(lastDuration);
+  return { ...rest, lastSuccess: isoTime(lastSuccess), lastDurationSeconds };
 }
 
 function replicatedJson({ cache, clock }: ServerContext, scrape: Scrape): object {

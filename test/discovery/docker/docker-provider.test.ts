@@ -90,7 +90,7 @@ describe("the Docker provider", () => {
     expect(target?.fetch).toEqual({ kind: "http", urls: ["https://172.17.0.2:9000/stats?all=1"] });
     expect(target?.names).toEqual(["shop"]);
     expect(target?.expected).toBe(true);
-    expect(target?.problems).toEqual(['label metrics.enable="maybe" is ignored: it must be true or false']);
+    expect(target?.problems).toEqual(['label metrics.enable="maybe" ignored: must be true or false']);
   });
 
   it("reports a disabled container", async () => {

@@ -69,7 +69,7 @@ describe("networks of a container", () => {
     expect(await networksOf({ late: network("late", "") })).toEqual([{ name: "late", id }]);
   });
 
-  it("have an address only where the engine knows no prefix", async () => {
+  it("have only an address if the engine reports no prefix", async () => {
     const bare = { NetworkID: "n", IPAddress: "10.0.1.5", IPPrefixLen: 0 };
     const older = { NetworkID: "o", IPAddress: "10.0.2.5" };
     expect(await networksOf({ bare, older })).toEqual([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { EngineContainer } from "../../../src/discovery/docker/engine-api.js";
+import type { EngineContainer } from "../../../src/discovery/docker/engine-objects.js";
 import { reachOf, type Viewpoint } from "../../../src/discovery/docker/reach.js";
 
 function container(

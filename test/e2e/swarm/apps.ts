@@ -6,30 +6,30 @@ import type { ProxyClient } from "../proxy-client.js";
 import type { ProxySwarm } from "./proxy-swarm.js";
 
 /**
- * The command of a service whose every container tells who it is: `app_info{container="<the beginning of its id>",
+ * The command of a service whose containers identify themselves: `app_info{container="<the beginning of the id>",
  * version="<VERSION>"}`.
  */
-const tellsItself = (port: number) =>
-  `["/bin/busybox", "sh", "-c", "/bin/busybox printf '# HELP app_info Who this is.\\\\n# TYPE app_info gauge\\\\napp_info{container=\\"%s\\",version=\\"%s\\"} 1\\\\n' $$HOSTNAME $$VERSION > /www/metrics; exec /bin/busybox httpd -f -p ${port} -h /www"]`;
+const identifiesItself = (port: number) =>
+  `["/bin/busybox", "sh", "-c", "/bin/busybox printf '# HELP app_info Identity of the container.\\\\n# TYPE app_info gauge\\\\napp_info{container=\\"%s\\",version=\\"%s\\"} 1\\\\n' $$HOSTNAME $$VERSION > /www/metrics; exec /bin/busybox httpd -f -p ${port} -h /www"]`;
 
 /** One service of a stack. */
 export interface AppService {
   readonly name: string;
   /** Its section `deploy`, such as `replicas: 6`. */
   readonly deploy: string;
-  /** `dnsrr` unless told. */
+  /** Default: `dnsrr`. */
   readonly endpointMode?: "vip" | "dnsrr";
-  /** Where its metrics are; 8080 unless told. */
+  /** The port of its metrics. Default: 8080. */
   readonly port?: number;
 }
 
-/** A stack on a network that is there already, whose containers tell who they are. */
+/** A stack on an existing network, whose containers identify themselves. */
 export function appStack(network: string, ...services: readonly AppService[]): string {
   const sections = services.map(
     ({ name, deploy, endpointMode = "dnsrr", port = 8080 }) => `
   ${name}:
     image: sample-exporter
-    command: ${tellsItself(port)}
+    command: ${identifiesItself(port)}
     environment: { VERSION: "1" }
     networks: [${network}]
     stop_signal: KILL
@@ -45,12 +45,12 @@ networks:
 `;
 }
 
-/** The containers behind a name as a proxy shows them: the beginning of each one's id, by `instance`. */
+/** The containers that a proxy serves under a name: the beginning of each id, by `instance`. */
 export async function shown(client: ProxyClient, name: string): Promise<Record<string, string>> {
   return containersIn(await client.metrics(name));
 }
 
-/** The same, of an exposition. */
+/** The same, from an exposition. */
 export function containersIn(exposition: string): Record<string, string> {
   const { samples } = readExposition(Buffer.from(exposition), "text");
   const found = samples
@@ -62,10 +62,10 @@ export function containersIn(exposition: string): Record<string, string> {
   return Object.fromEntries(found.sort());
 }
 
-/** What should be shown: tasks by the full name of their service. */
+/** Expected tasks, by the full name of their service. */
 export type TasksByService = Readonly<Record<string, readonly Task[]>>;
 
-/** What `shown` answers where just these tasks are behind a name. */
+/** The result of `shown` if exactly these tasks are served. */
 export function showing(tasks: TasksByService): Record<string, string> {
   const pairs = Object.entries(tasks).flatMap(([service, list]) =>
     list.map(({ slot, containerId }) => [`${service}.${slot}`, containerId.slice(0, 12)] as const),
@@ -73,7 +73,7 @@ export function showing(tasks: TasksByService): Record<string, string> {
   return Object.fromEntries(pairs.sort());
 }
 
-/** Waits until nodes show just these tasks under a name. @param on all nodes unless told. */
+/** Waits until nodes serve exactly these tasks under a name. @param on all nodes by default. */
 export async function allShow(
   swarm: ProxySwarm,
   name: string,
@@ -81,9 +81,9 @@ export async function allShow(
   seconds: number,
   on: readonly SwarmNode[] = swarm.lab.nodes,
 ): Promise<void> {
-  const wanted = JSON.stringify(showing(tasks));
-  const ask = () => Promise.all(on.map(async (node) => [node.name, await shown(swarm.client(node), name)]));
-  const right = (all: Awaited<ReturnType<typeof ask>>) =>
-    all.every(([, seen]) => JSON.stringify(seen) === wanted);
-  await until(ask, right, `/${name}/metrics shows ${wanted}`, seconds * 1000);
+  const expected = JSON.stringify(showing(tasks));
+  const look = () => Promise.all(on.map(async (node) => [node.name, await shown(swarm.client(node), name)]));
+  const isExpected = (all: Awaited<ReturnType<typeof look>>) =>
+    all.every(([, seen]) => JSON.stringify(seen) === expected);
+  await until(look, isExpected, `/${name}/metrics shows ${expected}`, seconds * 1000);
 }

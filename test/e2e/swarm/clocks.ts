@@ -11,7 +11,7 @@ import { folderOfThisNode, writeOfThisNode } from "./of-this-node.js";
 import { interval, type ProxySwarm, proxyService, staleAfter } from "./proxy-swarm.js";
 import { watchForAge } from "./watch.js";
 
-/** What the loader reads for `$LIB` on a Debian. */
+/** The value of `$LIB` for the dynamic loader of Debian. */
 const debianLibraries = `lib/${process.arch === "arm64" ? "aarch64" : "x86_64"}-linux-gnu`;
 
 /** The proxy of one node, a worker, runs two hours ahead of the others. */
@@ -19,8 +19,8 @@ export function describeClocks(theSwarm: () => ProxySwarm): void {
   let swarm: ProxySwarm;
   let ahead: SwarmNode;
   let others: readonly SwarmNode[];
-  let its: readonly Task[];
-  let theirs: readonly Task[];
+  let ownTasks: readonly Task[];
+  let otherTasks: readonly Task[];
 
   beforeAll(async () => {
     swarm = theSwarm();
@@ -37,13 +37,13 @@ export function describeClocks(theSwarm: () => ProxySwarm): void {
     await deployStack(nodes[0]!.engine, "shop", [appStack("shop_net", web)]);
     const replicas = await runningTasks(swarm.lab, "shop_web", 6);
     const id = await ahead.id();
-    its = replicas.filter(({ nodeId }) => nodeId === id);
-    theirs = replicas.filter(({ nodeId }) => nodeId !== id);
+    ownTasks = replicas.filter(({ nodeId }) => nodeId === id);
+    otherTasks = replicas.filter(({ nodeId }) => nodeId !== id);
     await allShow(swarm, "web", { shop_web: replicas }, 15);
   });
   afterAll(() => swarm.removeStacks("shop"));
 
-  /** The library that makes it so is on one node only: on the others the loader goes on without it. */
+  /** Only one node has the library that changes the clock; on the others, the loader ignores that it is missing. */
   async function setClock() {
     const { LD_PRELOAD: library, ...settings } = await twoHoursAhead();
     for (const node of others) await writeOfThisNode(node);
@@ -66,19 +66,19 @@ export function describeClocks(theSwarm: () => ProxySwarm): void {
 
   const pathOf = ({ slot }: Task) => `/shop_web/${slot}/metrics`;
 
-  it("is two hours ahead there", async () => {
+  it("writes log times that are two hours ahead", async () => {
     const last = (await swarm.log(ahead)).split("\n").at(-1)!;
     const { timestamp } = JSON.parse(last) as { timestamp: string };
     expect(Date.parse(timestamp) - Date.now()).toBeGreaterThan(7_000_000);
   });
 
-  it("makes nothing stale, on no node", async () => {
-    const ages = watchForAge([ahead, ...others].map(swarm.client), [...its, ...theirs].map(pathOf));
+  it("keeps all metrics fresh on all nodes", async () => {
+    const ages = watchForAge([ahead, ...others].map(swarm.client), [...ownTasks, ...otherTasks].map(pathOf));
     await sleep(2 * staleAfter * 1000);
     expect(await ages.end()).toBeLessThan(staleAfter);
   });
 
-  it("has /federate give no times for it, and say which node it is", async () => {
+  it("omits its timestamps on /federate, and names the node", async () => {
     const timesOf = async (node: SwarmNode, tasks: readonly Task[]) => {
       const { body, headers } = await swarm.client(node).get("/federate");
       const times = tasks.map(({ slot }) => {
@@ -88,26 +88,26 @@ export function describeClocks(theSwarm: () => ProxySwarm): void {
       return { times: new Set(times), offsets: headers.get("x-clock-offset") };
     };
     for (const node of others) {
-      expect(await timesOf(node, its)).toEqual({
+      expect(await timesOf(node, ownTasks)).toEqual({
         times: new Set([false]),
         offsets: expect.stringMatching(new RegExp(`^${ahead.name}=7(199|200|201)\\.\\d$`)),
       });
-      expect((await timesOf(node, theirs)).times).toEqual(new Set([true]));
-      expect(await swarm.log(node)).toContain(`the clock of a node differs from this one's`);
+      expect((await timesOf(node, otherTasks)).times).toEqual(new Set([true]));
+      expect(await swarm.log(node)).toContain("clock of a node differs");
     }
-    expect((await timesOf(ahead, its)).times).toEqual(new Set([true]));
-    expect((await timesOf(ahead, theirs)).times).toEqual(new Set([false]));
+    expect((await timesOf(ahead, ownTasks)).times).toEqual(new Set([true]));
+    expect((await timesOf(ahead, otherTasks)).times).toEqual(new Set([false]));
   });
 
-  it("does not have it served too long where it falls silent", async () => {
-    const silent = performance.now();
+  it("stops serving its metrics in time when the node is cut off", async () => {
+    const since = performance.now();
     await ahead.cut();
     try {
-      await allShow(swarm, "web", { shop_web: theirs }, staleAfter + 6, others);
+      await allShow(swarm, "web", { shop_web: otherTasks }, staleAfter + 6, others);
     } finally {
       await ahead.heal();
     }
-    expect((performance.now() - silent) / 1000).toBeGreaterThan(staleAfter - 2 * interval);
-    await allShow(swarm, "web", { shop_web: [...its, ...theirs] }, 30);
+    expect((performance.now() - since) / 1000).toBeGreaterThan(staleAfter - 2 * interval);
+    await allShow(swarm, "web", { shop_web: [...ownTasks, ...otherTasks] }, 30);
   });
 }

@@ -1,10 +1,10 @@
 import { Readable } from "node:stream";
 import type { SwarmNode } from "../../support/docker/swarm-lab.js";
 
-/** A folder of each node that its containers can mount: a way to let the tasks of one service differ. */
+/** A folder on each node that containers can mount, so that the tasks of one service can differ. */
 export const folderOfThisNode = "/run/of-this-node";
 
-/** Writes a file into that folder. The folder is there from then on, also where there is no file to write. */
+/** Creates that folder, and writes a file into it, if given. */
 export async function writeOfThisNode(
   { engine }: SwarmNode,
   file?: { readonly name: string; readonly content: Buffer | string },

@@ -8,8 +8,8 @@ import { folderOfThisNode, writeOfThisNode } from "./of-this-node.js";
 import { type ProxySwarm, swarmSecret } from "./proxy-swarm.js";
 
 /**
- * What users of the image's predecessor of the same name have: its own compose file for a swarm. The quotes get into
- * the value that way; there is neither an endpoint mode nor a volume.
+ * The compose file for a swarm of the predecessor with the same name. The quotes become part of the value of PORTS; it
+ * has neither an endpoint mode nor a volume.
  */
 const predecessor = `
 version: "3.8"
@@ -35,7 +35,7 @@ networks:
   application-network: { external: true, name: shop_net }
 `;
 
-/** Another secret on one node: each has its own in a file. */
+/** Has each node read its secret from a file, so that one node can have a different one. */
 const secretOfNode = `
 version: "3.8"
 services:
@@ -47,7 +47,7 @@ services:
 
 const service = "old_app-metrics-proxy";
 
-/** The compose file of the predecessor, and what goes wrong with its one secret. */
+/** The compose file of the predecessor, with a missing and a wrong secret. */
 export function describePredecessor(theSwarm: () => ProxySwarm): void {
   let swarm: ProxySwarm;
   let nodes: readonly SwarmNode[];
@@ -57,7 +57,7 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
     swarm = theSwarm();
     ({ nodes } = swarm.lab);
     await swarm.removeStacks("metrics");
-    // As most stacks are, with a virtual address; on a port that only PORTS names.
+    // With a virtual address, as most stacks; on a port that only PORTS lists.
     const web = { name: "web", deploy: "replicas: 6", endpointMode: "vip" as const, port: 1201 };
     await deployStack(nodes[0]!.engine, "shop", [appStack("shop_net", web)]);
     replicas = await runningTasks(swarm.lab, "shop_web", 6);
@@ -67,25 +67,25 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
   const deploy = (environment: Record<string, string>, ...changes: string[]) =>
     deployStack(nodes[0]!.engine, "old", [predecessor, ...changes], environment);
 
-  it("ends with one clear line where SSHPASS is not set", async () => {
+  it("exits with a message if SSHPASS is not set", async () => {
     await deploy({ SSHPASS: "" });
     const failed = async () => (await tasksOf(swarm.lab, service)).filter(({ state }) => state === "failed");
     await until(failed, (tasks) => tasks.length > 0, "a task fails");
     const { containerId, nodeId } = (await failed())[0]!;
     const ids = await Promise.all(nodes.map((node) => node.id()));
     const { engine } = nodes[ids.indexOf(nodeId)]!;
-    const said = (await engine.docker(["logs", containerId], { withErrors: true })).split("\n");
-    expect(said.filter((line) => !line.startsWith("{"))).toEqual([
+    const output = (await engine.docker(["logs", containerId], { withErrors: true })).split("\n");
+    expect(output.filter((line) => !line.startsWith("{"))).toEqual([
       expect.stringMatching(/^SSHPASS is not set: it is required because this is a task of a Swarm service/),
     ]);
     expect(await engine.docker(["inspect", "--format", "{{.State.ExitCode}}", containerId])).toBe("1");
   });
 
-  it("runs, and replicates", async () => {
+  it("runs and replicates", async () => {
     await deploy({ SSHPASS: swarmSecret });
     await runningTasks(swarm.lab, service, 3);
     await swarm.untilReady();
-    // Its interval is the usual one, of 10 s.
+    // SCRAPE_INTERVAL has its default, 10 s.
     await allShow(swarm, "web", { shop_web: replicas }, 20);
   });
 
@@ -108,7 +108,7 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
       await swarm.untilReady();
     });
 
-    it("serves there what is there, and elsewhere what is elsewhere", async () => {
+    it("serves the replicas of the worker on the worker, and the others on the managers", async () => {
       const id = await other.id();
       const its = replicas.filter(({ nodeId }) => nodeId === id);
       const rest = replicas.filter(({ nodeId }) => nodeId !== id);
@@ -116,26 +116,26 @@ export function describePredecessor(theSwarm: () => ProxySwarm): void {
       await allShow(swarm, "web", { shop_web: rest }, 20, managers);
     });
 
-    it("is told by all nodes, in metrics and log, on /targets and the status page", async () => {
+    it("is reported by all nodes, in metrics and log, on /targets and the status page", async () => {
       for (const node of nodes) {
         const [metric, label] = [
           node === other ? "ssh_refused" : "replication_failures",
           'reason="host_key"',
         ];
         const client = swarm.client(node);
-        const told = async () => ({
+        const reports = async () => ({
           metric: (await client.ownMetric(`app_metrics_proxy_${metric}_total`, label)) > 0,
           log: /^(?=.*another SSHPASS).*"level":"warn"/m.test(await swarm.log(node, service)),
           targets: (await client.get("/targets")).body.includes("another SSHPASS"),
           page: (await client.get("/")).body.includes("another SSHPASS"),
         });
-        // Both pages show the last failure, which may be another: the networks may not be ready yet.
+        // Both pages show the last failure. It can be another one, while the networks start.
         const seen = new Set<string>();
         const look = async () => {
-          for (const [place, yes] of Object.entries(await told())) if (yes) seen.add(place);
+          for (const [place, yes] of Object.entries(await reports())) if (yes) seen.add(place);
           return [...seen];
         };
-        await until(look, ({ length }) => length === 4, `${node.name} tells of another SSHPASS`);
+        await until(look, ({ length }) => length === 4, `${node.name} reports another SSHPASS`);
       }
     });
   });

@@ -11,19 +11,19 @@ import { runningTasks } from "../../support/docker/tasks.js";
 import { until } from "../../support/docker/until.js";
 import { ProxyClient } from "../proxy-client.js";
 
-/** What all proxies of a test share. */
+/** SSHPASS of all proxies. */
 export const swarmSecret = "a secret for this swarm";
 
-/** What stack.yml's service is called under the name that the tests deploy it by. */
+/** Full name of the service of stack.yml, deployed as stack `metrics`. */
 export const proxyService = "metrics_proxy";
 
 /** SCRAPE_INTERVAL in seconds. */
 export const interval = 2;
 
-/** Where a node's proxy takes SSH connections from this machine. */
+/** The port at which the SSH server of each node's proxy is published. */
 export const sshPort = 2222;
 
-/** What an operator adds to stack.yml to see a node's cache with ssh. */
+/** The change to stack.yml that lets people export a node's cache with ssh. */
 const withSsh = `
 version: "3.8"
 services:
@@ -31,27 +31,39 @@ services:
     ports: [{ target: 22, published: ${sshPort}, mode: host }]
 `;
 
-/** STALE_AFTER in seconds, as it is where nothing else is said. */
+/** The change to stack.yml that adds environment variables. */
+const withSettings = (settings: Readonly<Record<string, string>>) => `
+version: "3.8"
+services:
+  proxy:
+    environment: ${JSON.stringify(settings)}
+`;
+
+/** Default of STALE_AFTER in seconds. */
 export const staleAfter = 3 * interval;
 
-/** A swarm on whose nodes the project's image and the sample exporter are. */
+/** A swarm whose nodes have the project's image and the sample exporter. */
 export interface ProxySwarm {
   readonly lab: SwarmLab;
   /** The proxy of a node, at its published port. */
   client(node: SwarmNode): ProxyClient;
-  /** Makes overlay networks that stacks and single containers can join. */
+  /** Creates overlay networks that stacks and single containers can join. */
   createNetworks(...names: readonly string[]): Promise<void>;
-  /** Deploys stack.yml as it is shipped, on further networks, and waits until each node's proxy is ready. */
-  deployProxy(...networks: readonly string[]): Promise<void>;
-  /** Waits until each proxy that talks to others is in touch with all of them. */
-  untilInTouch(): Promise<void>;
-  /** Removes stacks; resolves when their containers are gone. */
+  /**
+   * Deploys stack.yml on further networks, and waits until each node's proxy is ready.
+   *
+   * @param settings environment variables to add to stack.yml.
+   */
+  deployProxy(networks: readonly string[], settings?: Readonly<Record<string, string>>): Promise<void>;
+  /** Waits until all proxies have links to all their peers. */
+  untilConnected(): Promise<void>;
+  /** Removes stacks, and waits until their containers have ended. */
   removeStacks(...names: readonly string[]): Promise<void>;
-  /** Waits until the proxies of these nodes have done their first scan and sync. */
+  /** Waits until the proxies of these nodes are ready. */
   untilReady(nodes?: readonly SwarmNode[]): Promise<void>;
-  /** What the last two proxies of a node wrote, or why that cannot be had. @param service stack.yml's unless told. */
+  /** The logs of a node's last two proxies, or the error. @param service that of stack.yml by default. */
   log(node: SwarmNode, service?: string): Promise<string>;
-  /** The same of all nodes, for a person who looks into a failure. */
+  /** The same of all nodes, to analyse a failure. */
   logs(service?: string): Promise<string>;
   stop(): Promise<void>;
 }
@@ -86,31 +98,33 @@ function proxySwarm(lab: SwarmLab): ProxySwarm {
         await lab.docker(["network", "create", "--driver", "overlay", "--attachable", name]);
       }
     },
-    async deployProxy(...networks) {
-      const settings = { SSHPASS: swarmSecret, SCRAPE_INTERVAL: String(interval) };
+    async deployProxy(networks, settings = {}) {
+      const variables = { SSHPASS: swarmSecret, SCRAPE_INTERVAL: String(interval) };
       const files = [shippedStack, joining(...networks), withSsh];
-      await deployStack(lab.nodes[0]!.engine, "metrics", files, settings);
+      if (Object.keys(settings).length > 0) files.push(withSettings(settings));
+      await deployStack(lab.nodes[0]!.engine, "metrics", files, variables);
       await runningTasks(lab, proxyService, lab.nodes.length);
       await untilReady();
     },
-    async untilInTouch() {
+    async untilConnected() {
       const states = ["failing", "pending"].map((state) => `state="${state}"`);
-      const apart = async () => {
+      const unconnected = async () => {
         const counts = lab.nodes.flatMap((node) =>
           states.map((state) => client(node).ownMetric("app_metrics_proxy_peers", state)),
         );
         return Promise.all(counts);
       };
-      await until(apart, (counts) => counts.every((count) => count === 0), "all proxies are in touch");
+      const isZero = (count: number) => count === 0;
+      await until(unconnected, (counts) => counts.every(isZero), "all proxies are connected");
     },
     async removeStacks(...names) {
       await lab.docker(["stack", "rm", ...names]);
-      // Not by `--detach=false`: with that Docker 28 counts what has ended in a way that may never come to its end.
+      // Not with `--detach=false`: Docker 28 may then wait forever.
       for (const name of names)
         await until(
           () => left(lab, name),
           ({ length }) => length === 0,
-          `no container of ${name} is left`,
+          `all containers of ${name} have ended`,
         );
     },
     log,

@@ -14,7 +14,7 @@ const web = (replicas: number) => ({
 });
 const agent = { name: "agent", deploy: "mode: global" };
 
-/** Every replica is shown on every node, as it comes, moves, changes and goes. */
+/** Every node serves every replica while replicas start, move, change and end. */
 export function describeReplicas(theSwarm: () => ProxySwarm): void {
   let swarm: ProxySwarm;
   let nodes: readonly SwarmNode[];
@@ -28,7 +28,7 @@ export function describeReplicas(theSwarm: () => ProxySwarm): void {
     await removeContainers(nodes[2]!.engine, "lone");
   });
 
-  it("shows all replicas on each node within an interval and a second", async () => {
+  it("serves all replicas on each node within an interval and a second", async () => {
     await Promise.all([
       deployStack(nodes[0]!.engine, "shop", [appStack("shop_net", web(6), agent)]),
       deployStack(nodes[0]!.engine, "store", [appStack("store_net", web(2))]),
@@ -48,7 +48,7 @@ export function describeReplicas(theSwarm: () => ProxySwarm): void {
     expect(new Set(shop.map(({ nodeId }) => nodeId)).size).toBe(3);
   });
 
-  it("shows of a global service and of a single container only what is on the node", async () => {
+  it("serves only the containers of the node for a global service and a single container", async () => {
     const agents = await tasksOf(swarm.lab, "shop_agent");
     for (const node of nodes) {
       const id = await node.id();
@@ -56,13 +56,12 @@ export function describeReplicas(theSwarm: () => ProxySwarm): void {
       expect(await shown(swarm.client(node), "agent")).toEqual({ "": own });
       expect(Object.values(await shown(swarm.client(node), `agent/${node.name}`))).toEqual([own]);
     }
-    const lone = await Promise.all(
-      nodes.map(async (node) => (await swarm.client(node).get("/lone/metrics")).status),
-    );
-    expect(lone).toEqual([404, 404, 200]);
+    const lone = await Promise.all(nodes.map((node) => swarm.client(node).get("/lone/metrics")));
+    expect(lone.map(({ status }) => status)).toEqual([503, 503, 200]);
+    expect(lone[0]!.body).toContain("on node node-3: served by that node only");
   });
 
-  describe("while it is asked all the time", () => {
+  describe("under constant requests", () => {
     let watch: Watch;
     beforeAll(() => {
       const paths = ["/web/metrics", "/shop_web/metrics", "/federate"];
@@ -95,7 +94,7 @@ export function describeReplicas(theSwarm: () => ProxySwarm): void {
       await follows(await runningTasks(swarm.lab, "shop_web", 6, moved), nodes.slice(0, 2));
     });
 
-    it("tells all to a node that comes back", async () => {
+    it("serves all replicas on a node that comes back", async () => {
       await docker("node", "update", "--availability", "active", "node-3");
       await runningTasks(swarm.lab, "metrics_proxy", 3);
       await swarm.untilReady();
@@ -115,6 +114,6 @@ export function describeReplicas(theSwarm: () => ProxySwarm): void {
       );
     });
 
-    it("has shown no series twice on the way", () => watch.end());
+    it("never served a series twice", () => watch.end());
   });
 }

@@ -6,10 +6,10 @@ import { until } from "../../support/docker/until.js";
 import { allShow, appStack } from "./apps.js";
 import { interval, type ProxySwarm, proxyService } from "./proxy-swarm.js";
 
-/** Whether all nodes answer with a status. */
+/** Whether all statuses are this one. */
 const all = (status: number) => (statuses: readonly number[]) => statuses.every((one) => one === status);
 
-/** A service on the worker whose metrics are where only its deploy labels say. */
+/** A service on the worker whose port and path of the metrics are set by deploy labels only. */
 const labelled = `
 version: "3.8"
 services:
@@ -41,20 +41,26 @@ export function describeRoles(theSwarm: () => ProxySwarm): void {
   const statusOn = (path: string) =>
     Promise.all(nodes.map(async (node) => (await swarm.client(node).get(path)).status));
 
-  /** Scales the service and waits until all nodes show just that. */
+  /** Scales the service and waits until all nodes serve exactly its replicas. */
   async function scaleTo(count: number) {
     await docker("service", "scale", "--detach", `shop_web=${count}`);
     await allShow(swarm, "web", { shop_web: await runningTasks(swarm.lab, "shop_web", count) }, 2 * interval);
   }
 
-  /** How many peers a node talks to, and in which state. */
-  const peers = (node: SwarmNode, state = "") =>
-    swarm.client(node).ownMetric("app_metrics_proxy_peers", state);
+  /** How many other nodes a node knows. */
+  const peers = (node: SwarmNode) => swarm.client(node).ownMetric("app_metrics_proxy_peers");
+  /** Waits until a node's proxy reports the role of its node. */
+  const untilRole = (node: SwarmNode, role: "manager" | "worker") =>
+    until(
+      async () => (await swarm.client(node).targets()).replication?.manager,
+      (manager) => manager === (role === "manager"),
+      `${node.name} is a ${role}`,
+    );
 
-  it("scrapes on a worker where the labels of a service say, which only managers know", async () => {
+  it("applies the labels of a service, which only managers know, on a worker", async () => {
     await deployStack(nodes[0]!.engine, "shop", [labelled]);
     await runningTasks(swarm.lab, "shop_apart", 1);
-    await until(() => statusOn("/apart/metrics"), all(200), "apart is shown");
+    await until(() => statusOn("/apart/metrics"), all(200), "apart is served");
     expect(await swarm.client(nodes[0]!).metrics("apart")).toBe("apart_up 1\n");
   });
 
@@ -65,24 +71,18 @@ export function describeRoles(theSwarm: () => ProxySwarm): void {
     const proxies = async () => (await runningTasks(swarm.lab, proxyService, 3)).map(({ id }) => id).sort();
     const before = await proxies();
     await docker("node", "promote", "node-3");
-    await until(
-      () => peers(nodes[2]!, 'state="connected"'),
-      (count) => count === 2,
-      "the new manager has peers",
-    );
+    await untilRole(nodes[2]!, "manager");
     await docker("node", "demote", "node-2");
-    await until(
-      () => peers(nodes[1]!),
-      (count) => count === 0,
-      "the new worker has none",
-    );
+    await untilRole(nodes[1]!, "worker");
+    for (const node of nodes) expect(await peers(node)).toBe(2);
+    await swarm.untilConnected();
     await scaleTo(5);
     expect(await proxies()).toEqual(before);
   });
 
-  it("tells one who is a worker now the labels of services, and when they change", async () => {
+  it("sends labels of services, and their changes, to a former manager", async () => {
     await docker("service", "update", "--detach", "--label-add", "metrics.name=renamed", "shop_apart");
-    await until(() => statusOn("/renamed/metrics"), all(200), "the new name counts");
+    await until(() => statusOn("/renamed/metrics"), all(200), "the new name is served");
     await docker(
       ...["service", "update", "--detach", "--constraint-rm", "node.hostname == node-3"],
       ...["--constraint-add", "node.hostname == node-2", "shop_apart"],
@@ -92,7 +92,7 @@ export function describeRoles(theSwarm: () => ProxySwarm): void {
     await until(
       () => statusOn("/renamed/1/metrics"),
       all(200),
-      "it is shown from where it is now",
+      "it is served from the other node",
       2000 * interval,
     );
   });
@@ -102,16 +102,18 @@ export function describeRoles(theSwarm: () => ProxySwarm): void {
     const id = await leaver.id();
     await leaver.engine.docker(["swarm", "leave"]);
     const state = async () => (await swarm.lab.roles())["node-2"]?.status;
-    await until(state, (status) => status === "Down", "the swarm knows that it left");
+    await until(state, (status) => status === "Down", "the swarm lists it as down");
     await docker("node", "rm", id);
     const web = await runningTasks(swarm.lab, "shop_web", 5);
     const rest = nodes.filter((node) => node !== leaver);
     await allShow(swarm, "web", { shop_web: web }, 2 * interval, rest);
-    await until(
-      () => peers(nodes[0]!),
-      (count) => count === 1,
-      "it is no peer any more",
-    );
+    for (const node of rest) {
+      await until(
+        () => peers(node),
+        (count) => count === 1,
+        `it is no longer a peer of ${node.name}`,
+      );
+    }
 
     await swarm.lab.join(leaver, "worker");
     await runningTasks(swarm.lab, proxyService, 3);

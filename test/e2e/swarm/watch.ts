@@ -2,24 +2,24 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readExposition, seriesKey } from "../../support/exposition-reader.js";
 import type { ProxyClient } from "../proxy-client.js";
 
-/** Asks proxies all the time and checks each answer: no series may be there twice. */
+/** Sends requests to proxies all the time, and checks that no response has a series twice. */
 export interface Watch {
-  /** Ends it. @throws Error where a series was there twice, or nothing was seen. */
+  /** Ends it. @throws Error if a response had a series twice, or if there was no response. */
   end(): Promise<void>;
 }
 
-/** @param paths such as `/web/metrics`; in the answer to each `/federate` every sample must name job and instance. */
+/** @param paths such as `/web/metrics`; in responses of `/federate`, every sample must have job and instance. */
 export function watchForDuplicates(clients: readonly ProxyClient[], paths: readonly string[]): Watch {
   let ended = false;
-  let answers = 0;
+  let responses = 0;
   const faults = new Set<string>();
   const watch = async (client: ProxyClient) => {
     while (!ended) {
       for (const path of paths) {
-        const answer = await client.get(path).catch(() => undefined);
-        if (answer?.status !== 200) continue;
-        answers++;
-        for (const fault of faultsOf(answer.body, path)) faults.add(`${client.url}${path}: ${fault}`);
+        const response = await client.get(path).catch(() => undefined);
+        if (response?.status !== 200) continue;
+        responses++;
+        for (const fault of faultsOf(response.body, path)) faults.add(`${client.url}${path}: ${fault}`);
       }
       await sleep(100);
     }
@@ -29,7 +29,7 @@ export function watchForDuplicates(clients: readonly ProxyClient[], paths: reado
     async end() {
       ended = true;
       await Promise.all(running);
-      if (answers === 0) throw new Error(`no answer of any of ${paths.join(", ")} was seen`);
+      if (responses === 0) throw new Error(`no response to any of ${paths.join(", ")}`);
       if (faults.size > 0) throw new Error([...faults].join("\n"));
     },
   };
@@ -40,7 +40,7 @@ function faultsOf(body: string, path: string): string[] {
   const faults: string[] = [];
   const { samples } = readExposition(Buffer.from(body), "text");
   for (const sample of samples) {
-    // What tells the containers of one instance apart must not hide that there are two of it.
+    // Labels that differ between two containers of one instance must not hide the duplicate.
     const labels = sample.labels.filter(([name]) => name !== "container" && name !== "version");
     const key = seriesKey({ name: sample.name, labels });
     if (seen.has(key)) faults.push(`twice: ${key}`);
@@ -53,9 +53,9 @@ function faultsOf(body: string, path: string): string[] {
   return faults;
 }
 
-/** Asks proxies all the time how old what they serve is. */
+/** Checks the age of responses all the time. */
 export interface AgeWatch {
-  /** Ends it; answers the highest `Age` in seconds. What was not served counts as infinitely old. */
+  /** Ends it. Returns the highest `Age` in seconds; infinity if a response was not 200. */
   end(): Promise<number>;
 }
 
@@ -68,7 +68,7 @@ export function watchForAge(clients: readonly ProxyClient[], paths: readonly str
       for (const path of paths) {
         const { status, headers } = await client.get(path);
         const age = status === 200 ? Number(headers.get("age") ?? Number.NaN) : Number.POSITIVE_INFINITY;
-        // NaN, an answer without an age, stays.
+        // A response without an age: NaN, which stays.
         oldest = Number.isNaN(age) ? age : Math.max(oldest, age);
       }
       await sleep(100);

@@ -2,13 +2,13 @@ import fc from "fast-check";
 import { Federation } from "../../../src/exposition/federate.js";
 import type { Format } from "../../../src/exposition/format.js";
 import type { Source } from "../../../src/exposition/source.js";
-import { validate } from "../../../src/exposition/validator.js";
 import { openMetricsExposition, textExposition } from "../../exposition/arbitrary.js";
 import { corpus, onlyPrometheus3 } from "../../exposition/corpus.js";
 import { familiesExposition, similarExposition } from "../../exposition/families-arbitrary.js";
 import { withLabels, withoutExemplar } from "../../exposition/labelled-samples.js";
 import { atOnce, merge } from "../../support/at-once.js";
 import { readExposition, seriesKey } from "../../support/exposition-reader.js";
+import { validate } from "../../support/validate.js";
 import { law, type Subject } from "../subject.js";
 import { subject as exposition } from "./exposition.js";
 

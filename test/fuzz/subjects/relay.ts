@@ -123,7 +123,10 @@ export const subject: Subject = {
     const target = refusing(() => readRelayTarget([targetText]), isRefusal(400));
     if (target !== undefined) {
       const { url, host, port } = target;
-      law(/^https?:$/.test(url.protocol) && url.username === "" && url.hash === "", "a target can be asked");
+      law(
+        /^https?:$/.test(url.protocol) && url.username === "" && url.hash === "",
+        "a target can be requested",
+      );
       law(port >= 1 && port <= 65535 && host !== "", "a target has a host and a port", () => targetText);
     }
     if (!("value" in reading)) {

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ConnectionGuard, defaultConnectionLimits } from "../../../src/replication/ssh/connection-guard.js";
 import type { RefusalReason } from "../../../src/replication/ssh/failures.js";
-import { manualClock } from "../../support/entries.js";
+import { manualClock } from "../../support/manual-clock.js";
 
 /** The part of a socket that the guard uses. */
 class TestSocket extends EventEmitter {

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { PasswordGuard } from "../../../src/replication/ssh/password-guard.js";
-import { manualClock } from "../../support/entries.js";
+import { manualClock } from "../../support/manual-clock.js";
 
 it("limits guessing from one address and from many, and recovers with time", () => {
   const clock = manualClock();

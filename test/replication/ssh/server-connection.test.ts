@@ -107,8 +107,8 @@ describe("a connection of a peer", () => {
   it("ends with a clear error when the server does not know the command", async () => {
     const link = await connectPeer(await startTestServer());
     await link.run("sync-99");
-    const message = 'peer does not support the command "sync-99"';
-    expect(await endOf(link)).toMatchObject({ reason: "protocol", message });
+    const message = 'peer does not support the command "sync-99": update the older one';
+    expect(await endOf(link)).toMatchObject({ reason: "version", message });
   });
 });
 

@@ -49,8 +49,8 @@ describe("a target behind a proxy", () => {
       },
     });
     for (let round = 0; round < 2; round++) expect((await scrape(target.url, "db")).samples).toBe(1);
-    expect(proxy.asked.map(({ line }) => line)).toEqual([`GET ${target.url}`, `GET ${target.url}`]);
-    expect(proxy.asked[0]?.headers["proxy-authorization"]).toBe(
+    expect(proxy.requests.map(({ line }) => line)).toEqual([`GET ${target.url}`, `GET ${target.url}`]);
+    expect(proxy.requests[0]?.headers["proxy-authorization"]).toBe(
       `Basic ${Buffer.from("user:p@ss").toString("base64")}`,
     );
     // Headers for CONNECT must not reach the target.
@@ -70,9 +70,9 @@ describe("a target behind a proxy", () => {
       },
     });
     for (let round = 0; round < 2; round++) expect((await scrape(target.url, "db")).samples).toBe(1);
-    expect(proxy.asked.map(({ line }) => line)).toEqual([`CONNECT ${target.host}`]);
-    expect(proxy.asked[0]?.headers).toMatchObject({ "x-proxy-key": "k3y" });
-    expect(proxy.asked[0]?.headers["authorization"]).toBeUndefined();
+    expect(proxy.requests.map(({ line }) => line)).toEqual([`CONNECT ${target.host}`]);
+    expect(proxy.requests[0]?.headers).toMatchObject({ "x-proxy-key": "k3y" });
+    expect(proxy.requests[0]?.headers["authorization"]).toBeUndefined();
     expect(target.seen[0]).toMatchObject({ authorization: "Bearer t" });
     expect(target.seen[0]?.["x-proxy-key"]).toBeUndefined();
   });
@@ -93,11 +93,11 @@ describe("a target behind a proxy", () => {
       expect((await scrape(url, "good")).samples).toBe(1);
       expect(await failure(url, "bad")).toMatch(/certificate/);
     }
-    expect(good.asked.map(({ line }) => line)).toEqual([
+    expect(good.requests.map(({ line }) => line)).toEqual([
       `CONNECT 127.0.0.1:${plain.port}`,
       `CONNECT ${target.host}`,
     ]);
-    expect(bad.asked).toEqual([]);
+    expect(bad.requests).toEqual([]);
   });
 
   it("is scraped directly if no_proxy matches", async () => {
@@ -107,7 +107,7 @@ describe("a target behind a proxy", () => {
       db: { proxy_url: `http://127.0.0.1:${proxy.port}`, no_proxy: "example.org, 127.0.0.0/8" },
     });
     expect((await scrape(target.url, "db")).samples).toBe(1);
-    expect(proxy.asked).toEqual([]);
+    expect(proxy.requests).toEqual([]);
   });
 
   it("has a token server that is reached directly or through its own proxy", async () => {
@@ -122,8 +122,8 @@ describe("a target behind a proxy", () => {
     });
     await scrape(target.url, "direct");
     await scrape(target.url, "other");
-    expect(proxy.asked.map(({ line }) => line)).toEqual([`GET ${target.url}`, `GET ${target.url}`]);
-    expect(other.asked.map(({ line }) => line)).toEqual([`POST ${oauth2.token_url}`]);
+    expect(proxy.requests.map(({ line }) => line)).toEqual([`GET ${target.url}`, `GET ${target.url}`]);
+    expect(other.requests.map(({ line }) => line)).toEqual([`POST ${oauth2.token_url}`]);
   });
 });
 

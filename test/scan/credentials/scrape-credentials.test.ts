@@ -95,10 +95,10 @@ describe("a target that requires credentials", () => {
   it("is not scraped if its entry does not exist", async () => {
     const target = await startTarget(metrics);
     const { scraper, failure } = await scraperWith({ default: {} });
-    expect(await failure(target.url, "nobody")).toMatch(
-      /^not scraped: SCRAPE_AUTH_FILE has no entry "nobody"/,
+    expect(await failure(target.url, "missing")).toMatch(
+      /^not scraped: SCRAPE_AUTH_FILE has no entry "missing"/,
     );
-    await expect(scraper.scrape(target.url, AbortSignal.timeout(9e3), "nobody")).rejects.toMatchObject({
+    await expect(scraper.scrape(target.url, AbortSignal.timeout(9e3), "missing")).rejects.toMatchObject({
       outcome: "credentials",
     });
     expect(target.requests).toEqual([]);

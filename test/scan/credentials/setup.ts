@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import type { Logger } from "../../../src/logging.js";
 import { openScrapeCredentials } from "../../../src/scan/credentials/scrape-credentials.js";
 import { createHttpScraper } from "../../../src/scan/http-scraper.js";
-import { manualClock } from "../../support/entries.js";
+import { manualClock } from "../../support/manual-clock.js";
 import { tempFolder } from "../../support/temp-folder.js";
 
 const never = () => new AbortController().signal;

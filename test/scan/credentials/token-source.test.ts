@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Token } from "../../../src/scan/credentials/token-request.js";
 import { TokenSource } from "../../../src/scan/credentials/token-source.js";
-import { manualClock } from "../../support/entries.js";
+import { manualClock } from "../../support/manual-clock.js";
 
 /** A source with a token server that the test controls. */
 function setUp() {

@@ -16,7 +16,7 @@ function startLockedVictim() {
   const users = { prometheus: bcrypt.hashSync("the right one", 4) };
   writeFileSync(webConfig, JSON.stringify({ basic_auth_users: users }));
   return startVictim({
-    settings: { WEB_CONFIG_FILE: webConfig, BEARER_TOKEN: "a-token-that-nobody-guesses" },
+    settings: { WEB_CONFIG_FILE: webConfig, BEARER_TOKEN: "a-token-that-is-hard-to-guess" },
     authorization: basic("prometheus", "the right one"),
   });
 }
@@ -47,9 +47,9 @@ const nearlyOpen = [
 describe("a proxy that requires authentication", () => {
   it("cannot be bypassed by the spelling of a path", async () => {
     const victim = await startLockedVictim();
-    const asked = [...paths.map(([path]) => path), ...nearlyOpen];
+    const requested = [...paths.map(([path]) => path), ...nearlyOpen];
     const seen = await Promise.all(
-      asked.map(async (path) => {
+      requested.map(async (path) => {
         const { statuses, text } = await exchange(victim.port, Buffer.from(get(path, close), "latin1"));
         expect(text).not.toContain("lab_metric");
         return [path, statuses] as const;

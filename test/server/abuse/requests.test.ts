@@ -64,7 +64,7 @@ const unread: readonly [path: string, headers: string][] = [
 ];
 
 describe("the proxy keeps working with limited memory despite", () => {
-  it("a thousand simultaneous requests whose responses nobody reads", async () => {
+  it("a thousand simultaneous requests with unread responses", async () => {
     const victim = await startVictim();
     for (const [path, headers] of unread) {
       const { grownBy } = await underAttack(victim, async (meanwhile) => {

@@ -4,7 +4,7 @@ import { silentLogger } from "../../../src/logging.js";
 import { Authenticator, type Verdict } from "../../../src/server/listener/authenticator.js";
 import { PasswordChecks } from "../../../src/server/listener/password-checks.js";
 import { createTelemetry } from "../../../src/telemetry.js";
-import { manualClock } from "../../support/entries.js";
+import { manualClock } from "../../support/manual-clock.js";
 
 const hashOf = (password: string) => bcrypt.hashSync(password, 4);
 const basic = (user: string, password: string) =>
@@ -70,7 +70,7 @@ describe("authentication", () => {
     expect(looked).toEqual([]);
   });
 
-  it("accepts either one where both are configured", async () => {
+  it("accepts either one if both are configured", async () => {
     const { kind, authenticator } = setUp({ users, bearerToken: "open-sesame" });
     expect(await kind("Bearer open-sesame")).toBe("pass");
     expect(await kind(basic("alice", "right"))).toBe("pass");
@@ -96,7 +96,7 @@ describe("authentication", () => {
     expect(await setUp().kind(header)).toBe("refuse");
   });
 
-  it("refuses users where only a token is configured", async () => {
+  it("refuses users if only a token is configured", async () => {
     const { kind, looked } = setUp({ bearerToken: "t" });
     expect(await kind(basic("alice", "right"))).toBe("refuse");
     expect(looked).toEqual([]);

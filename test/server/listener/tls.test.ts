@@ -15,7 +15,7 @@ let otherCa: Authority;
 let server: Certificate;
 let renewed: Certificate;
 let client: Certificate;
-let stranger: Certificate;
+let untrusted: Certificate;
 
 beforeAll(() => {
   const folder = mkdtempSync(join(tmpdir(), "tls-test-"));
@@ -24,7 +24,7 @@ beforeAll(() => {
   server = ca.issue("server");
   renewed = ca.issue("renewed");
   client = ca.issue("client", "DNS:prometheus.example,IP:2001:db8::1");
-  stranger = otherCa.issue("stranger", "DNS:prometheus.example");
+  untrusted = otherCa.issue("untrusted", "DNS:prometheus.example");
   return () => rmSync(folder, { recursive: true });
 });
 
@@ -116,7 +116,7 @@ describe("TLS", () => {
 describe("client certificates", () => {
   const none = () => ({});
   const good = () => ({ cert: client.cert, key: client.key });
-  const bad = () => ({ cert: stranger.cert, key: stranger.key });
+  const bad = () => ({ cert: untrusted.cert, key: untrusted.key });
 
   it.each<[ClientAuthType, number | "refused", number | "refused", number | "refused"]>([
     ["NoClientCert", 200, 200, 200],
@@ -183,7 +183,7 @@ describe("a changed configuration", () => {
     const session = new Promise<Buffer>((resolve) => first.once("session", resolve));
     expect(await askOn(first)).toBe(200);
     http.use({ ...openAccess, tls: tlsConfig({ clientAuth, clientCa: otherCa.cert }) });
-    expect(await ask({ cert: stranger.cert, key: stranger.key })).toBe(200);
+    expect(await ask({ cert: untrusted.cert, key: untrusted.key })).toBe(200);
     expect(await ask({ cert: client.cert, key: client.key })).toBe("refused");
     const resumed = connectTo({ cert: client.cert, key: client.key, session: await session });
     await expect(resumed.then(askOn)).rejects.toThrow();

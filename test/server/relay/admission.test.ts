@@ -175,7 +175,7 @@ describe("a name", () => {
   it("is not resolved for a port that no entry allows", async () => {
     const names = namesIn({ node: [["10.0.0.1"]] });
     await admit("10.0.0.0/8:9100", "http://node:9101/", { resolve: names });
-    expect(names.asked).toEqual([]);
+    expect(names.requests).toEqual([]);
   });
 });
 

@@ -31,11 +31,11 @@ function startProxy(settings: Record<string, string> = {}): Promise<BuiltProxy> 
 const relayed = (proxy: BuiltProxy, target: string) =>
   proxy.get(`/relay?target=${encodeURIComponent(target)}`);
 
-/** An exporter with a certificate; `asked` counts its requests. */
+/** An exporter with a certificate; `requests` returns the number of requests. */
 async function startExporter({ cert, key }: Certificate) {
-  let asked = 0;
+  let requests = 0;
   const server = createServer({ cert, key }, (_request, response) => {
-    asked++;
+    requests++;
     response.writeHead(200, { "content-type": textType }).end("up 1\n");
   });
   server.on("tlsClientError", () => undefined);
@@ -44,7 +44,7 @@ async function startExporter({ cert, key }: Certificate) {
     server.close();
     server.closeAllConnections();
   });
-  return { port: (server.address() as AddressInfo).port, asked: () => asked };
+  return { port: (server.address() as AddressInfo).port, requests: () => requests };
 }
 
 describeUnless(isOnPath("nginx") ? undefined : "nginx is not installed", "a relayed https target", () => {
@@ -71,7 +71,7 @@ describe("a relayed https target is not requested, and 502 has the reason, if it
       status: 502,
       text: `127.0.0.1:${exporter.port}: unable to verify the first certificate\n`,
     });
-    expect(exporter.asked()).toBe(0);
+    expect(exporter.requests()).toBe(0);
   });
 
   it("is from an authority that is not in NODE_EXTRA_CA_CERTS, or for another name, or self-signed", async () => {
@@ -87,7 +87,7 @@ describe("a relayed https target is not requested, and 502 has the reason, if it
       expect(text).toMatch(reason);
       expect(text).toMatch(/^127\.0\.0\.1:\d+: [^\n]+\n$/);
       expect(status).toBe(502);
-      expect(exporter.asked()).toBe(0);
+      expect(exporter.requests()).toBe(0);
     }
   });
 });

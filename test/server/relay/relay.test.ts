@@ -93,11 +93,11 @@ describe("a target cannot block the relay:", () => {
 describe("a client cannot block the relay:", () => {
   it("at most 64 concurrent requests", async () => {
     const held: (() => void)[] = [];
-    const target = await startTarget((asked, response) => {
-      held.push(() => answerWith("up 1\n")(asked, response));
+    const target = await startTarget((request, response) => {
+      held.push(() => answerWith("up 1\n")(request, response));
     });
     const { ask, metric } = await setUpRelay({ timeout: 20 });
-    const asked = Array.from({ length: 64 }, () => ask(target.url));
+    const requests = Array.from({ length: 64 }, () => ask(target.url));
     await expect.poll(() => held.length, { timeout: 10_000 }).toBe(64);
     expect(await metric("requests_in_flight")).toBe(64);
     expect(await ask(target.url)).toMatchObject({
@@ -105,7 +105,7 @@ describe("a client cannot block the relay:", () => {
       text: "too many concurrent requests (limit 64); try again\n",
     });
     for (const release of held) release();
-    expect(new Set((await Promise.all(asked)).map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set((await Promise.all(requests)).map(({ status }) => status))).toEqual(new Set([200]));
     held.length = 0;
     const again = ask(target.url);
     await expect.poll(() => held.length).toBe(1);
@@ -185,11 +185,11 @@ describe("nothing can be smuggled in the path:", () => {
     ["/http://169.254.169.254/", "/http://169.254.169.254/"],
     ["/?target=http://169.254.169.254/", "/?target=http://169.254.169.254/"],
     ["/'\"<>`{}", "/'%22%3C%3E%60%7B%7D"],
-  ])("%j is one request for %j of the same target", async (path, asked) => {
+  ])("%j is one request for %j of the same target", async (path, requested) => {
     const target = await startTarget(answerWith("up 1\n"));
     const { ask } = await setUpRelay();
     expect((await ask(`http://127.0.0.1:${target.port}${path}`)).status).toBe(200);
-    expect(target.requests).toEqual([`GET ${asked}`]);
+    expect(target.requests).toEqual([`GET ${requested}`]);
   });
 
   it("a line break that is encoded twice is detected", async () => {

@@ -3,9 +3,9 @@ import { createSystemResolver } from "../../../src/server/relay/system-resolver.
 
 describe("resolving names", () => {
   it("has a limited queue, which includes lookups of disconnected clients", async () => {
-    const asked: string[] = [];
+    const requested: string[] = [];
     const resolve = createSystemResolver((host) => {
-      asked.push(host);
+      requested.push(host);
       return new Promise(() => undefined);
     });
     const gone = AbortSignal.abort();
@@ -16,7 +16,7 @@ describe("resolving names", () => {
       );
     }
     await expect.poll(() => [...refusals]).toEqual(["503 too many host names are being resolved; try again"]);
-    expect(asked).toEqual(["slow0.test", "slow1.test"]);
+    expect(requested).toEqual(["slow0.test", "slow1.test"]);
   });
 
   it("continues with the queue when a lookup has finished", async () => {

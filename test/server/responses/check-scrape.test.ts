@@ -26,8 +26,8 @@ const faults: [what: string, reason: RegExp, fields: Partial<Scrape> & { text?: 
 
 describe.each(faults)("a scrape from another node that is %s", (_, reason, fields) => {
   it.each(["gzip", "identity"])("is not served (%s), and listed with the reason", async (encoding) => {
-    const { get, take } = await setUpServer();
-    take("n2", fields);
+    const { get, node } = await setUpServer();
+    node("n2").put(fields);
     const headers = { "accept-encoding": encoding };
     for (let time = 0; time < 2; time++) {
       const { status, text } = await get("/web/metrics", headers);
@@ -41,8 +41,8 @@ describe.each(faults)("a scrape from another node that is %s", (_, reason, field
   });
 
   it("does not affect other scrapes", async () => {
-    const { get, put, take } = await setUpServer();
-    take("n2", { id: "docker:2", replica: "2", ...fields });
+    const { get, put, node } = await setUpServer();
+    node("n2").put({ id: "docker:2", replica: "2", ...fields });
     put({ text: "good 1\n" });
     expect((await get("/web/metrics")).text).toBe('good{instance="shop_web.1"} 1\n');
     expect((await get("/federate")).text).toMatch(/^good\{job="shop_web",instance="shop_web\.1"\} 1 \d+\n$/);
@@ -54,8 +54,8 @@ describe("a valid scrape from another node", () => {
     ["small", "a 2\n"],
     ["large", long],
   ])("is served byte for byte, compressed and plain (%s)", async (_, text) => {
-    const { get, take } = await setUpServer();
-    const { gzip } = take("n2", { text });
+    const { get, node } = await setUpServer();
+    const { gzip } = node("n2").put({ text });
     for (let time = 0; time < 2; time++) {
       expect((await get("/web/metrics", { "accept-encoding": "gzip" })).body.equals(gzip)).toBe(true);
       expect((await get("/web/metrics")).text).toBe(text);

@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { MemoryBudget } from "../../../src/memory-budget.js";
 import type { Scrape } from "../../../src/model/scrape.js";
 import { PreparedResponses } from "../../../src/server/responses/prepared-responses.js";
-import { entryFor, manualClock } from "../../support/entries.js";
+import { manualClock } from "../../support/manual-clock.js";
+import { scrapeFor } from "../../support/scrapes.js";
 
 const kilobyte = 1024;
 const clock = manualClock();
@@ -13,7 +14,7 @@ const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 /** A scrape whose text is as long as stated. */
 function scrapeOf(replica: string, bytes: number, fields: Partial<Scrape> = {}): Scrape {
   const text = `${"# ".padEnd(bytes - 5, "x")}\na 1\n`;
-  return entryFor(clock, { id: `docker:${replica}`, replica, text, ...fields });
+  return scrapeFor(clock, { id: `docker:${replica}`, replica, text, ...fields });
 }
 
 function setUp({ maxBytes = 100 * kilobyte, onRead = (_scrape: Scrape): void => undefined } = {}) {
@@ -73,7 +74,7 @@ describe("prepared responses", () => {
     expect(await get(1)).not.toBe(kept[1]);
   });
 
-  it("make room for other users of the budget", async () => {
+  it("are removed if other users of the budget need memory", async () => {
     const { responses, memory } = setUp();
     for (const replica of ["1", "2", "3"]) await responses.get([scrapeOf(replica, 30 * kilobyte)], "text");
     expect(memory.take(35 * kilobyte)).toBe(true);
@@ -117,7 +118,7 @@ describe("prepared responses", () => {
     const { responses } = setUp();
     const text = ["1", "2"].map((replica) => scrapeOf(replica, kilobyte));
     const om = text.map(({ replica }) =>
-      entryFor(clock, { id: `docker:${replica}`, replica, contentType: openMetrics, text: "a 1\n# EOF\n" }),
+      scrapeFor(clock, { id: `docker:${replica}`, replica, contentType: openMetrics, text: "a 1\n# EOF\n" }),
     );
     // OpenMetrics cannot be made of text.
     const failed = responses.get(text, "openmetrics");
@@ -129,7 +130,7 @@ describe("prepared responses", () => {
   it("list what they omit, even when they were too large to keep", async () => {
     const { responses, memory, replaced } = setUp({ maxBytes: 1 });
     const scrapes = ["counter", "gauge"].map((type, index) =>
-      entryFor(clock, { id: `docker:${index}`, replica: `${index}`, text: `# TYPE a ${type}\na 1\n` }),
+      scrapeFor(clock, { id: `docker:${index}`, replica: `${index}`, text: `# TYPE a ${type}\na 1\n` }),
     );
     await responses.get(scrapes, "text");
     expect(memory.used).toBe(0);

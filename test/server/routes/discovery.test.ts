@@ -83,21 +83,18 @@ describe("/discovery on other nodes", () => {
 
   it("lists each replica once, at the address of its node, or at this node's if that one published none", async () => {
     const own = statusOf({}, { names: ["web", "shop_web"], job: "shop_web", replica: "1" });
-    const { get, put, take, cache, clock } = await setUpServer({
+    const { get, put, node, clock } = await setUpServer({
       targets: [own],
       advertiseAddress: "node1.example.org:2137",
     });
-    cache.holdings.publish({ origin: "node1", epoch: 1, travels: () => true });
     put({ id: own.target.id });
-    const version = { epoch: 1, sequence: 1 };
-    cache.holdings.reach("n2", version, clock.monotonic(), "n2.example.org:2137");
-    cache.holdings.reach("n3", version, clock.monotonic());
-    cache.holdings.reach("n4", version, clock.monotonic(), "http://n4 /");
-    take("n2", { id: "docker:2", replica: "2" });
-    take("n3", { id: "docker:3", replica: "3" });
-    take("n4", { id: "docker:4", replica: "a b" });
+    node("n2").advertise = "n2.example.org:2137";
+    node("n4").advertise = "http://n4 /";
+    node("n2").put({ id: "docker:2", replica: "2" });
+    node("n3").put({ id: "docker:3", replica: "3" });
+    node("n4").put({ id: "docker:4", replica: "a b" });
     // It moved here from n2, which still lists it.
-    take("n2", { id: "docker:5", replica: "1" });
+    node("n2").put({ id: "docker:5", replica: "1" });
     const { text } = await get("/discovery");
     expect(advertised(text)).toEqual([
       ["/shop_web/1/metrics", "node1", "node1.example.org:2137"],
@@ -110,8 +107,8 @@ describe("/discovery on other nodes", () => {
   });
 
   it("labels replicas of other nodes from their scrapes", async () => {
-    const { get, take } = await setUpServer({ advertiseAddress: "node1.example.org:2137" });
-    take("n2", { replica: "2" });
+    const { get, node } = await setUpServer({ advertiseAddress: "node1.example.org:2137" });
+    node("n2").put({ replica: "2" });
     expect(JSON.parse((await get("/discovery")).text)[0].labels).toEqual({
       __metrics_path__: "/shop_web/2/metrics",
       __meta_app_metrics_proxy_name: "web",

@@ -52,11 +52,11 @@ describe("/federate", () => {
     const { get, put } = await setUpServer();
     const names = Array.from({ length: 1001 }, (_, index) => `s${index}`);
     for (const [index, name] of names.entries()) put({ id: `docker:${index}`, job: name, names: [name] });
-    const asked = (some: readonly string[]) =>
+    const requestOf = (some: readonly string[]) =>
       get(`/federate?${some.map((name) => `name=${name}`).join("&")}`);
-    expect((await asked(names)).status).toBe(400);
-    expect((await asked(names.slice(1))).text.split("\n")).toHaveLength(1000 + 1);
-    expect((await asked([...names.slice(1), "s7"])).status).toBe(200);
+    expect((await requestOf(names)).status).toBe(400);
+    expect((await requestOf(names.slice(1))).text.split("\n")).toHaveLength(1000 + 1);
+    expect((await requestOf([...names.slice(1), "s7"])).status).toBe(200);
   });
 
   it("finds every name among many other parameters", async () => {
@@ -124,6 +124,7 @@ describe("/federate with origins whose clocks differ", () => {
         replica: "2",
         origin: "n2",
         text: "a 2\nb 3 1700000000000\n",
+        samples: 2,
         scrapedAt: at + offset,
       });
       for (const path of ["/federate", "/web/federate"]) {

@@ -6,7 +6,7 @@ it("/metrics counts requests by route and code, never by path", async () => {
   put();
   await get("/web/metrics");
   await get("/something/else/entirely");
-  await get("/nobody/metrics");
+  await get("/unknown/metrics");
   const { text, headers } = await get("/metrics");
   expect(headers["content-type"]).toMatch(/^text\/plain; version=0\.0\.4/);
   expect(text).toContain(

@@ -83,9 +83,9 @@ describe("/relay", () => {
 describe("the relay sends to a target", () => {
   async function headersFor(headers: Record<string, string>): Promise<IncomingHttpHeaders> {
     let seen: IncomingHttpHeaders = {};
-    const target = await startTarget((asked, response) => {
-      seen = asked.headers;
-      answerWith("up 1\n")(asked, response);
+    const target = await startTarget((incoming, response) => {
+      seen = incoming.headers;
+      answerWith("up 1\n")(incoming, response);
     });
     const { ask } = await setUpRelay({ timeout: 3 });
     expect((await ask(target.url, headers)).status).toBe(200);
@@ -335,8 +335,8 @@ describe("a name is resolved once, and the checked address is dialled", () => {
     const hosts: string[] = [];
     const port = await freePort();
     for (const address of ["127.0.0.2", "127.0.0.3"]) {
-      const server = createServer((asked, response) => {
-        hosts.push(asked.headers.host ?? "");
+      const server = createServer((incoming, response) => {
+        hosts.push(incoming.headers.host ?? "");
         response.setHeader("content-type", textType);
         response.end(`at{address="${address}"} 1\n`);
       });
@@ -356,7 +356,7 @@ describe("a name is resolved once, and the checked address is dialled", () => {
     const { ask } = await setUpRelay({ allow: "127.0.0.2:*", resolve });
     const { status, text } = await ask(`http://rebind.test:${port}/metrics`);
     expect({ status, text }).toEqual({ status: 200, text: 'at{address="127.0.0.2"} 1\n' });
-    expect(resolve.asked).toEqual(["rebind.test"]);
+    expect(resolve.requests).toEqual(["rebind.test"]);
     expect(hosts).toEqual([`rebind.test:${port}`]);
     // The second result is forbidden, and is checked too.
     expect((await ask(`http://rebind.test:${port}/metrics`)).status).toBe(403);
@@ -410,11 +410,13 @@ describe("the metrics of the relay", () => {
 
   it("count clients that disconnect, and the target is disconnected at once", async () => {
     let closed = false;
-    const target = await startTarget((asked) => asked.socket.on("close", () => (closed = true)));
+    const target = await startTarget((incoming) => incoming.socket.on("close", () => (closed = true)));
     const { port, metric } = await setUpRelay();
     const leaving = new AbortController();
-    const asked = request(`http://127.0.0.1:${port}/relay?target=${target.url}`, { signal: leaving.signal });
-    asked.catch(() => undefined);
+    const relayed = request(`http://127.0.0.1:${port}/relay?target=${target.url}`, {
+      signal: leaving.signal,
+    });
+    relayed.catch(() => undefined);
     await expect.poll(() => metric("requests_in_flight")).toBe(1);
     leaving.abort();
     await expect.poll(() => closed).toBe(true);

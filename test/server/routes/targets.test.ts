@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { targetKeyOf } from "../../../src/archive/target-key.js";
 import { setUpServer, statusOf } from "../../support/http-server.js";
 import { at, peerAt, replicating, time } from "../../support/replication-view.js";
 
@@ -38,7 +39,110 @@ it("/targets lists every target and provider", async () => {
   });
 });
 
-describe("/targets on other nodes", () => {
+describe("/targets for targets of other nodes", () => {
+  const targetsOf = async (get: (path: string) => Promise<{ text: string }>) =>
+    JSON.parse((await get("/targets")).text).targets;
+
+  it("lists those of this node first, each with its node", async () => {
+    const own = statusOf({}, { id: "docker:own" });
+    const { get, node } = await setUpServer({ targets: [own] });
+    node("a1").put();
+    node("n2").put({ id: "docker:2", replica: "2" });
+    expect(await targetsOf(get)).toMatchObject([
+      { node: "node1", id: "docker:own" },
+      { node: "a1", id: "docker:1" },
+      { node: "n2", id: "docker:2" },
+    ]);
+  });
+
+  it("has the state, the last attempt and the cached scrape of each", async () => {
+    const { get, node, clock } = await setUpServer();
+    node("n2").put({ duration: 0.5, samples: 3 });
+    clock.advance(12);
+    expect(await targetsOf(get)).toEqual([
+      {
+        node: "n2",
+        id: "docker:1",
+        title: "docker:1",
+        names: ["web", "shop_web"],
+        job: "shop_web",
+        replica: "1",
+        instance: "shop_web.1",
+        stack: "shop",
+        scope: "replicated",
+        state: "up",
+        since: time,
+        url: "http://10.0.0.1:8080/metrics",
+        lastScrape: time,
+        lastSuccess: time,
+        lastDurationSeconds: 0.5,
+        entry: expect.objectContaining({ fresh: true, ageSeconds: 12, samples: 3 }),
+        labels: {},
+      },
+    ]);
+  });
+
+  it("has the reason why a target is down, since when, and its last successful scrape", async () => {
+    const { get, node, clock } = await setUpServer();
+    node("n2").put();
+    clock.advance(20);
+    const reason = "connection refused";
+    node("n2").list({ id: "docker:1", state: "down", reason, since: clock.now() });
+    node("n2").publish([{ target: targetKeyOf("docker:1"), ago: 0, duration: 0.25, outcome: { reason } }]);
+    clock.advance(15);
+    expect(await targetsOf(get)).toMatchObject([
+      {
+        state: "down",
+        reason,
+        since: new Date(at + 20_000).toISOString(),
+        lastScrape: new Date(at + 20_000).toISOString(),
+        lastSuccess: time,
+        lastDurationSeconds: 0.25,
+        entry: { fresh: false, ageSeconds: 35 },
+      },
+    ]);
+  });
+
+  it("has times by the clock of the other node", async () => {
+    const { get, node, clock } = await setUpServer();
+    node("n2").put({ scrapedAt: clock.now() - 7000 });
+    const [target] = await targetsOf(get);
+    expect(target.lastSuccess).toBe(new Date(at - 7000).toISOString());
+    expect(target.entry.ageSeconds).toBe(0);
+  });
+
+  it("lists a target whose metrics stay on its node without a scrape", async () => {
+    const { get, node } = await setUpServer();
+    node("n2").list({ id: "docker:1", scope: "global" });
+    const [target] = await targetsOf(get);
+    expect(target).toMatchObject({ node: "n2", scope: "global", state: "up" });
+    expect(target.entry).toBeUndefined();
+  });
+
+  it("lists an ended target as gone until its node no longer lists it", async () => {
+    const { get, node, clock } = await setUpServer();
+    node("n2").put();
+    clock.advance(5);
+    node("n2").list({ id: "docker:1", state: "gone", since: clock.now() });
+    const [target] = await targetsOf(get);
+    expect(target).toMatchObject({ state: "gone", since: new Date(at + 5000).toISOString() });
+    expect(target.entry).toBeUndefined();
+    expect((await get("/web/metrics")).status).toBe(404);
+    node("n2").unlist("docker:1");
+    expect(await targetsOf(get)).toEqual([]);
+  });
+});
+
+it("/targets lists an ended target of this node as gone", async () => {
+  const { get, put, publisher } = await setUpServer();
+  const { id } = put();
+  publisher.listed("docker", []);
+  publisher.endCycle();
+  const { targets } = JSON.parse((await get("/targets")).text);
+  expect(targets).toMatchObject([{ node: "node1", id, state: "gone", since: time }]);
+});
+
+describe("/targets on peers and origins", () => {
   it("lists peers, origins with their clocks, and each scrape in a small object", async () => {
     const peers = [
       peerAt("10.0.0.2:22", { node: "n2", lastSuccess: at, lastDuration: 0.0123456 }),
@@ -49,7 +153,7 @@ describe("/targets on other nodes", () => {
         lastReason: "connect",
       }),
     ];
-    const { get, take, clock, cache } = await setUpServer(
+    const { get, node, clock } = await setUpServer(
       replicating({
         peers,
         cutOff: [{ node: "n4", reason: "limit", error: "it sends too much", at, times: 2 }],
@@ -60,8 +164,7 @@ describe("/targets on other nodes", () => {
         ],
       }),
     );
-    cache.holdings.publish({ origin: "node1", epoch: 1, travels: () => true });
-    take("n2", { id: "docker:7", replica: "2", scrapedAt: clock.now() + 7000 });
+    node("n2").put({ id: "docker:7", replica: "2", scrapedAt: clock.now() + 7000 });
     clock.advance(31.5);
     const answer = JSON.parse((await get("/targets")).text);
     expect(answer.replication).toEqual({

@@ -3,21 +3,21 @@ import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
-/** What the Docker client is given. */
+/** Input of the Docker client. */
 export interface ClientOptions {
-  /** Its standard input; none unless told. */
+  /** Standard input. Default: none. */
   readonly input?: Readable;
-  /** Variables beside those of this process. */
+  /** Environment variables in addition to those of this process. */
   readonly environment?: Readonly<Record<string, string>>;
-  /** Whether what it writes to its standard error is part of the answer, as of `docker logs`. */
+  /** Whether the result includes standard error, for `docker logs`. */
   readonly withErrors?: boolean;
 }
 
 /**
- * Runs the Docker client and answers what it prints, trimmed.
+ * Runs the Docker client. Returns its output, trimmed.
  *
- * @param settings a folder of the tests' own for what the client keeps.
- * @throws Error with what it says, where it fails.
+ * @param settings a folder for the files of the client.
+ * @throws Error with its output if it fails.
  */
 export async function runClient(
   { host, settings }: { readonly host: string; readonly settings: string },
@@ -25,7 +25,7 @@ export async function runClient(
   { input, environment, withErrors = false }: ClientOptions = {},
 ): Promise<string> {
   const child = spawn("docker", args, {
-    // A developer's own settings and contexts stay out; the classic builder needs no plugin.
+    // Without the settings and contexts of the developer. The classic builder needs no plugin.
     env: {
       ...process.env,
       DOCKER_HOST: host,
@@ -36,16 +36,16 @@ export async function runClient(
     stdio: [input ? "pipe" : "ignore", "pipe", "pipe"],
   });
   const output: Buffer[] = [];
-  const complaints: Buffer[] = [];
+  const errors: Buffer[] = [];
   child.stdout!.on("data", (data: Buffer) => output.push(data));
-  child.stderr!.on("data", (data: Buffer) => (withErrors ? output : complaints).push(data));
+  child.stderr!.on("data", (data: Buffer) => (withErrors ? output : errors).push(data));
   const closed = once(child, "close");
-  // A client that ends early breaks the pipe; what it says tells more than that.
+  // A client that exits early breaks the pipe; its output has the reason.
   if (input) await pipeline(input, child.stdin!).catch(() => {});
   const [code] = await closed;
   if (code === 0) return Buffer.concat(output).toString().trim();
-  const said = Buffer.concat([...output.slice(-20), ...complaints])
+  const message = Buffer.concat([...output.slice(-20), ...errors])
     .toString()
     .trim();
-  throw new Error(`docker ${args.join(" ").slice(0, 200)} ended with code ${code}: ${said}`);
+  throw new Error(`docker ${args.join(" ").slice(0, 200)} ended with code ${code}: ${message}`);
 }

@@ -15,38 +15,38 @@ import { type Addresses, allowFromMachine, connect } from "./link.js";
 import { type Namespace, type NetworkMode, openNamespace } from "./namespace.js";
 
 export interface EngineOptions {
-  /** The node's name, as the engine's `/info` tells it. */
+  /** The name of the node in `/info` of the engine. */
   readonly hostname?: string;
-  /** Whether containers live on while the engine is stopped. */
+  /** Whether containers continue to run while the engine is stopped. */
   readonly liveRestore?: boolean;
-  /** `machine`: no container networks, but the machine's own for `docker build --network host`. */
+  /** `machine`: the network of this machine, without container networks, for `docker build --network host`. */
   readonly network?: NetworkMode;
-  /** How a network of its own is joined to others; to this machine alone unless told. Called at each power-on. */
+  /** Connects the network of the node, at each start. Default: to this machine only. */
   readonly connect?: (namespace: Namespace) => Promise<Addresses>;
 }
 
-/** A real Docker engine of the tests' own. */
+/** A Docker engine that a test starts. */
 export interface Engine {
   readonly hostname: string;
   /** A value for DOCKER_HOST. */
   readonly host: string;
-  /** The path of the socket as containers and processes on the engine's node see it. */
+  /** The path of the socket for containers and processes on the node. */
   readonly socketOnNode: string;
-  /** Where this machine reaches containers in the host's network: a value for HOST_ADDRESS. */
+  /** The address of containers in the host's network, for this machine: a value for HOST_ADDRESS. */
   readonly address: string;
-  /** Runs the Docker client and answers what it prints, trimmed; rejects with what it says on failure. */
+  /** Runs the Docker client. Returns its output, trimmed. @throws Error with its output if it fails. */
   docker(args: readonly string[], options?: ClientOptions): Promise<string>;
-  /** Ends the daemon, as `systemctl stop docker` does. With liveRestore its containers live on. */
+  /** Stops the daemon, as `systemctl stop docker` does. With liveRestore, its containers continue to run. */
   stopDaemon(): Promise<void>;
-  /** Starts the daemon again over the same data. */
+  /** Starts the daemon again with the same data. */
   startDaemon(): Promise<void>;
-  /** Ends the daemon without warning. Its containers live on, until it starts again. */
+  /** Kills the daemon. Its containers continue to run until it starts again. */
   killDaemon(): Promise<void>;
-  /** Ends the node as a power cut does: the daemon and all containers at once. What is on disk stays. */
+  /** Ends the daemon and all containers at once, as a power failure does. Files remain. */
   powerOff(): Promise<void>;
-  /** Boots the node again over the same data. */
+  /** Starts the node again with the same data. */
   powerOn(): Promise<void>;
-  /** Ends the engine and all its containers and removes what it left. */
+  /** Ends the engine and all its containers, and removes its files. */
   stop(): Promise<void>;
 }
 
@@ -67,7 +67,7 @@ export async function startEngine(options: EngineOptions = {}): Promise<Engine> 
   }
 }
 
-/** A place and the engine in it. */
+/** A namespace and the engine in it. */
 class Node implements Engine {
   readonly #folder: string;
   readonly #options: Required<EngineOptions>;
@@ -102,12 +102,12 @@ class Node implements Engine {
 
   async startDaemon(): Promise<void> {
     const log = await open(join(this.#folder, "log"), "a");
-    this.#daemon = spawn(...this.#place.enter("dockerd", ...this.#flags), {
+    this.#daemon = spawn(...this.#running.enter("dockerd", ...this.#flags), {
       stdio: ["ignore", log.fd, log.fd],
     });
     await log.close();
-    await this.#answers(this.#daemon);
-    if (this.#own) await allowFromMachine(this.#place);
+    await this.#untilRunning(this.#daemon);
+    if (this.#own) await allowFromMachine(this.#running);
   }
 
   stopDaemon(): Promise<void> {
@@ -121,13 +121,13 @@ class Node implements Engine {
   async powerOn(): Promise<void> {
     const { hostname, network, connect } = this.#options;
     const folder = this.#folder;
-    // What lies in memory on a real node.
+    // These are in memory on a real node.
     for (const name of ["run", "exec", "pid"]) await rm(join(folder, name), { recursive: true, force: true });
     await mkdir(join(folder, "run"));
     this.#namespace = await openNamespace(hostname, network);
     if (this.#own) {
       this.#addresses = await connect(this.#namespace);
-      await furnish(this.#namespace, folder);
+      await mountFolders(this.#namespace, folder);
     }
     await this.startDaemon();
   }
@@ -147,8 +147,8 @@ class Node implements Engine {
     return this.#options.network === "own";
   }
 
-  get #place(): Namespace {
-    if (this.#namespace === undefined) throw new Error(`${this.hostname} is switched off`);
+  get #running(): Namespace {
+    if (this.#namespace === undefined) throw new Error(`${this.hostname} is powered off`);
     return this.#namespace;
   }
 
@@ -157,7 +157,7 @@ class Node implements Engine {
     return [
       ...["--config-file", at("daemon.json"), "--data-root", at("data"), "--exec-root", at("exec")],
       ...["--pidfile", at("pid"), "--host", `unix://${this.socketOnNode}`],
-      // The default asks systemd, which is not in here.
+      // The default needs systemd.
       ...[
         "--exec-opt",
         "native.cgroupdriver=cgroupfs",
@@ -175,13 +175,13 @@ class Node implements Engine {
     const daemon = this.#daemon;
     if (!daemon || daemon.exitCode !== null || daemon.signalCode !== null) return;
     const gone = once(daemon, "exit");
-    await this.#place.run("kill", `-${signal}`, (await readFile(join(this.#folder, "pid"), "utf8")).trim());
+    await this.#running.run("kill", `-${signal}`, (await readFile(join(this.#folder, "pid"), "utf8")).trim());
     await gone;
-    // A killed one leaves it, and the next may get the number of another process that lives.
+    // A killed daemon leaves the file, and another process can get its pid.
     await rm(join(this.#folder, "pid"), { force: true });
   }
 
-  async #answers(daemon: ChildProcess): Promise<void> {
+  async #untilRunning(daemon: ChildProcess): Promise<void> {
     for (const deadline = Date.now() + 60_000; ; await sleep(100)) {
       try {
         await this.docker(["version"]);
@@ -189,14 +189,14 @@ class Node implements Engine {
       } catch (error) {
         if (daemon.exitCode === null && Date.now() < deadline) continue;
         const log = await readFile(join(this.#folder, "log"), "utf8");
-        throw new Error(`the engine does not start:\n${log.slice(-3000)}`, { cause: error });
+        throw new Error(`the engine did not start:\n${log.slice(-3000)}`, { cause: error });
       }
     }
   }
 }
 
-/** Gives the node its own `/run` and `/etc/docker`, and a `/sys` that shows its own network devices. */
-async function furnish(namespace: Namespace, folder: string): Promise<void> {
+/** Mounts a `/run` and `/etc/docker` for the node, and a `/sys` with its own network devices. */
+async function mountFolders(namespace: Namespace, folder: string): Promise<void> {
   const script = `set -e
     mkdir -p "$1/etc" "$1/cgroup" /etc/docker
     mount --bind "$1/run" /run

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** Does something that only one process at a time may do. @param path of a file that says which one that is. */
+/** Runs work that only one process may do at a time. @param path of a file that holds the pid of that process. */
 export async function withFileLock<T>(path: string, work: () => Promise<T>): Promise<T> {
   while (!(await take(path))) await sleep(200);
   try {
@@ -20,7 +20,7 @@ async function take(path: string): Promise<boolean> {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
   const owner = await readFile(path, "utf8").catch(() => "");
-  // Who crashed has left it; who has just made it may not have written its name yet.
+  // A crashed process leaves the file. An empty file is new: its pid is about to be written.
   if (owner !== "" && !existsSync(`/proc/${owner}`)) await rm(path, { force: true });
   return false;
 }

@@ -4,12 +4,12 @@ import { fileURLToPath } from "node:url";
 import type { Engine } from "./engine.js";
 import { addProgram, importImage } from "./import.js";
 
-/** What busybox' httpd serves as `/metrics`. */
-export const sampleExposition = `# HELP sample_requests_total Requests that were answered.
+/** The response of the sample exporter at `/metrics`. */
+export const sampleExposition = `# HELP sample_requests_total Requests by status and path.
 # TYPE sample_requests_total counter
 sample_requests_total{code="200",path="/a \\"quoted\\" path"} 1027
 sample_requests_total{code="500",path="/"} 3
-# HELP sample_temperature_celsius Temperature, which may be below zero.
+# HELP sample_temperature_celsius Outside temperature.
 # TYPE sample_temperature_celsius gauge
 sample_temperature_celsius -3.5
 `;
@@ -32,19 +32,19 @@ export function importNodeExporter(engine: Engine): Promise<void> {
   );
 }
 
-/** `prometheus`: Debian's Prometheus, on port 9090, with a configuration of its own. */
+/** `prometheus`: Debian's Prometheus, on port 9090, with this configuration. */
 export function importPrometheus(engine: Engine, config: object): Promise<void> {
   const command = ["/usr/bin/prometheus", "--config.file=/prometheus.yml", "--storage.tsdb.path=/data"];
   return importImage(engine, "prometheus", [`CMD ${JSON.stringify(command)}`], async (root) => {
     await addProgram(root, "/usr/bin/prometheus");
-    // JSON is YAML, too.
+    // JSON is valid YAML.
     await writeFile(join(root, "prometheus.yml"), JSON.stringify(config));
   });
 }
 
 /**
- * `sample-app`: the kinds of programs that a scan meets, see sample-app/main.mjs. The command of the container
- * is the kind and, if need be, the port (8080 unless told).
+ * `sample-app`: several kinds of programs, see sample-app/main.mjs. The command of the container is the kind and
+ * optionally the port (default: 8080).
  */
 export function importSampleApp(engine: Engine): Promise<void> {
   const entry = `ENTRYPOINT ["/bin/node", "/main.mjs"]`;

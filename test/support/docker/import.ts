@@ -8,25 +8,25 @@ import { makeFolder, removeFolder } from "./leftovers.js";
 const exec = promisify(execFile);
 
 /**
- * Makes an image out of a folder that `furnish` fills, since nothing can be pulled in a test.
+ * Creates an image from a folder that `fill` writes, since tests cannot pull images.
  * `changes` are instructions of a Dockerfile, such as `CMD ["/bin/app"]`.
  */
 export async function importImage(
   engine: Engine,
   name: string,
   changes: readonly string[],
-  furnish: (root: string) => Promise<void>,
+  fill: (root: string) => Promise<void>,
 ): Promise<void> {
   const root = await makeFolder();
   try {
-    await furnish(root);
+    await fill(root);
     await importFolder(engine, name, root, changes);
   } finally {
     await removeFolder(root);
   }
 }
 
-/** Makes an image out of a folder's content. */
+/** Creates an image from a folder. */
 export async function importFolder(
   engine: Engine,
   name: string,
@@ -41,7 +41,7 @@ export async function importFolder(
   });
 }
 
-/** Puts a program of this machine into an image's root, with the libraries that it is linked to. */
+/** Copies a program of this machine with its shared libraries into the root folder of an image. */
 export async function addProgram(root: string, program: string, path = program): Promise<void> {
   const linked = await exec("ldd", [program]).then(
     ({ stdout }) => [...stdout.matchAll(/(\/\S+) \(0x/g)].map(([, library]) => library!),

@@ -6,26 +6,26 @@ import { type Namespace, openNamespace } from "./namespace.js";
 const exec = promisify(execFile);
 
 /**
- * A network that joins several nodes and this machine: a bridge in a place of its own, so that it vanishes with
- * the process of the tests, however that ends, and no firewall rule of the machine counts in it.
+ * A network of several nodes and this machine: a bridge in its own namespace. It disappears with the process of the
+ * tests, however that ends, and the firewall of this machine does not apply to it.
  */
 export interface Lan {
   /**
-   * Joins a node. It may be joined again, at the same address, once its old place is gone.
+   * Connects a node. After its namespace has ended, it can be connected again, at the same address.
    *
-   * @param number the node's, from 1 on; it makes the address.
+   * @param number of the node, from 1; it determines the address.
    */
   connect(number: number, namespace: Namespace): Promise<Addresses>;
-  /** Takes a node's cable down: nothing gets from it to the others or to this machine, nor back. */
+  /** Disconnects a node from the others and from this machine. */
   cut(number: number): Promise<void>;
-  /** Takes it up again. */
+  /** Connects it again. */
   heal(number: number): Promise<void>;
   close(): Promise<void>;
 }
 
 const bridge = "lan";
 
-/** Opens a network without nodes. Needs root. */
+/** Creates a network without nodes. Needs root. */
 export async function openLan(): Promise<Lan> {
   const place = await openNamespace("lan", "own");
   const ip = (...args: string[]) => place.run("ip", ...args);
@@ -38,7 +38,7 @@ export async function openLan(): Promise<Lan> {
     return {
       async connect(number, namespace) {
         const port = `port${number}`;
-        // Of a place that is gone it lingers for a moment.
+        // The port of an ended namespace can remain for a moment.
         await ip("link", "delete", port).catch(() => undefined);
         const ends = [
           ["name", port, "netns", String(place.pid)],

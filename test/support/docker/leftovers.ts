@@ -5,12 +5,12 @@ import { join } from "node:path";
 
 const prefix = "app-metrics-proxy-engine-";
 
-/** A folder for an engine or an image; its name tells which process made it. */
+/** Creates a folder for an engine or an image; its name contains the pid of this process. */
 export async function makeFolder(parent = tmpdir()): Promise<string> {
   return mkdtemp(join(parent, `${prefix}${process.pid}-`));
 }
 
-/** The control group under which an engine of this folder keeps its containers. */
+/** The control group of the containers of an engine with this folder. */
 export function controlGroupOf(folder: string): string {
   return folder.slice(folder.lastIndexOf("/") + 1);
 }
@@ -21,7 +21,7 @@ export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
 }
 
-/** Removes what runs left behind whose process is gone. Their engines died with them. */
+/** Removes the folders of earlier processes. Their engines ended with them. */
 export async function removeLeftovers(parent = tmpdir()): Promise<void> {
   for (const name of await readdir(parent)) {
     const owner = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
@@ -29,10 +29,10 @@ export async function removeLeftovers(parent = tmpdir()): Promise<void> {
   }
 }
 
-/** Removes the control groups of a place whose processes are gone. */
+/** Removes control groups whose processes have ended. */
 export async function removeControlGroups(name: string): Promise<void> {
   const root = "/sys/fs/cgroup";
-  // Version 1 has a tree a controller, version 2 one tree.
+  // cgroup v1 has one tree per controller, v2 has one tree.
   const trees = [root, ...(await readdir(root)).map((tree) => join(root, tree))];
   for (const tree of trees) await removeTree(join(tree, name));
 }
@@ -41,7 +41,7 @@ async function removeTree(group: string): Promise<void> {
   if (!existsSync(group)) return;
   const entries = await readdir(group, { withFileTypes: true });
   for (const entry of entries) if (entry.isDirectory()) await removeTree(join(group, entry.name));
-  // Busy for a moment after its last process is gone; it costs nothing if it stays.
+  // Busy for a moment after its last process has ended. It does no harm if it remains.
   for (let attempt = 0; attempt < 10; attempt++) {
     try {
       return await rmdir(group);

@@ -4,37 +4,37 @@ import type { Namespace } from "./namespace.js";
 
 const exec = promisify(execFile);
 
-/** The addresses of one engine, out of the range that is reserved for tests between networks (RFC 2544). */
+/** The addresses of one engine, from the range reserved for benchmarks (RFC 2544). */
 export interface Addresses {
-  /** The machine as the engine sees it. */
+  /** This machine, for the engine. */
   readonly machine: string;
-  /** The engine's node as the machine sees it: where containers in the host's network are reached. */
+  /** The node, for this machine: also the address of containers in the host's network. */
   readonly node: string;
-  /** Address and width of the default bridge, such as `198.18.1.1/24`. */
+  /** Address and prefix length of the default bridge, such as `198.18.1.1/24`. */
   readonly bridge: string;
-  /** Where user-defined networks take theirs from. */
+  /** The range for user-defined networks. */
   readonly pool: string;
 }
 
-/** A cable (a veth pair) from this machine into a place. It vanishes with the place. */
+/** A veth pair between this machine and a namespace. It disappears with the namespace. */
 export interface Cable {
-  /** The name of the end inside. */
+  /** The name of the device in the namespace. */
   readonly inside: string;
-  /** An address out of the cable's own range: `part` below 16; part 0 is what is reached without a route. */
+  /** An address from the range of this cable. @param part below 16; part 0 needs no route. */
   at(part: number, host: number): string;
 }
 
 const slots = 16;
 
-/** The end of each cable that is inside. */
+/** Device name in each namespace. */
 const inside = "machine0";
 
-/** Plugs in a cable; this end is up and has the address `at(0, 1)`. */
+/** Connects a namespace. The device on this machine is up and has the address `at(0, 1)`. */
 export async function plugIn(namespace: Namespace): Promise<Cable> {
   for (let slot = 0; slot < slots; slot++) {
     const cable = `amp-test${slot}`;
     try {
-      // One name, one holder: this fails where another run has the slot.
+      // This fails if another run uses the slot.
       await exec(
         "ip",
         ["link", "add", cable, "type", "veth", "peer", "name", inside].concat("netns", String(namespace.pid)),
@@ -48,12 +48,12 @@ export async function plugIn(namespace: Namespace): Promise<Cable> {
     await exec("ip", ["link", "set", cable, "up"]);
     return { inside, at };
   }
-  throw new Error(`${slots} test engines run already`);
+  throw new Error(`${slots} test engines are already running`);
 }
 
 /**
- * Joins the engine's network to this machine with a cable and a route, so that a process here reaches each
- * container at its own address, as on a real node.
+ * Connects the network of an engine to this machine, with a route, so that processes here reach each container at its
+ * own address, as on a real node.
  */
 export async function connect(namespace: Namespace): Promise<Addresses> {
   const { at } = await plugIn(namespace);
@@ -63,14 +63,14 @@ export async function connect(namespace: Namespace): Promise<Addresses> {
   return addresses;
 }
 
-/** What an engine has at a cable. @param host the last number of its node's address, from 2 on. */
+/** The addresses of an engine. @param host the last number of its node's address, from 2. */
 export function addressesOf(at: Cable["at"], host: number): Addresses {
   return { machine: at(0, 1), node: at(0, host), bridge: `${at(1, 1)}/24`, pool: `${at(8, 0)}/21` };
 }
 
 /**
- * Sets up an engine's end of its cable. Deliberately no default route: an engine that believes in an internet asks
- * it for every image.
+ * Configures the device in the namespace of an engine. There is deliberately no default route: with one, the engine
+ * would look for every image in a registry.
  */
 export async function giveAddress(namespace: Namespace, { node }: Addresses): Promise<void> {
   await namespace.run("ip", "address", "add", `${node}/24`, "dev", inside);
@@ -78,7 +78,7 @@ export async function giveAddress(namespace: Namespace, { node }: Addresses): Pr
   await namespace.run("ip", "link", "set", "lo", "up");
 }
 
-/** Lets this machine reach the containers' own addresses, which the engine's rules keep from other machines. */
+/** Allows connections from this machine to containers, which the firewall rules of the engine block otherwise. */
 export async function allowFromMachine(namespace: Namespace): Promise<void> {
   await namespace.run("iptables", "-I", "DOCKER-USER", "-i", inside, "-j", "ACCEPT");
 }

@@ -4,31 +4,30 @@ import { promisify } from "node:util";
 
 const exec = promisify(execFile);
 
-/** What an engine is given of the machine: a network of its own, or the machine's (to build with). */
+/** Whether an engine has its own network, or that of the machine (to build images). */
 export type NetworkMode = "own" | "machine";
 
 /**
- * A place for one engine: process, mount and host name spaces of its own, mostly a network too.
+ * Linux namespaces for one engine: processes, mounts, hostname, and usually network.
  *
- * All of it hangs on one process that reads from a pipe. When it is closed, or this process dies in whatever
- * way, the kernel ends everything inside and with it every mount, bridge and firewall rule: nothing needs
- * finding and undoing afterwards.
+ * One process, which reads from a pipe, keeps them open. When the pipe is closed, or this process ends in any way, the
+ * kernel ends all processes inside and removes all mounts, bridges and firewall rules: no cleanup is needed.
  */
 export interface Namespace {
-  /** The process that holds the place open. */
+  /** The process that keeps the namespaces open. */
   readonly pid: number;
-  /** The words that start a command inside: `[command, ...arguments]`. */
+  /** The command line that runs a command inside. */
   enter(command: string, ...args: string[]): [string, string[]];
-  /** Runs a command inside and answers what it prints; its failure rejects with what it said. */
+  /** Runs a command inside. Returns its output. @throws Error with its output if it fails. */
   run(command: string, ...args: string[]): Promise<string>;
-  /** Ends everything inside; resolves when it is gone. */
+  /** Ends all processes inside, and waits for it. */
   close(): Promise<void>;
 }
 
-/** Opens a place with the host name `hostname`. Needs root. */
+/** Creates namespaces with this hostname. Needs root. */
 export async function openNamespace(hostname: string, network: NetworkMode): Promise<Namespace> {
   const kinds = ["--mount", "--uts", "--ipc", "--pid", ...(network === "own" ? ["--net"] : [])];
-  // A shell that waits for its child also waits for orphans, as the first process of a place has to.
+  // Process 1 has to reap orphans: a shell that waits for its child does.
   const script = `hostname "${hostname}"; echo open; cat >/dev/null; :`;
   const holder = spawn("unshare", [...kinds, "--fork", "--kill-child", "--mount-proc", "sh", "-c", script], {
     stdio: ["pipe", "pipe", "inherit"],
@@ -54,7 +53,7 @@ export async function openNamespace(hostname: string, network: NetworkMode): Pro
 
 async function firstOutput(child: ChildProcess): Promise<void> {
   const failed = once(child, "exit").then(([code]) => {
-    throw new Error(`no place for an engine: unshare ended with code ${code}`);
+    throw new Error(`namespaces not created: unshare ended with code ${code}`);
   });
   await Promise.race([once(child.stdout!, "data"), failed]);
   failed.catch(() => {});

@@ -9,22 +9,22 @@ import { makeFolder, removeLeftovers } from "./leftovers.js";
 
 const exec = promisify(execFile);
 
-/** What takes long to make and needs the package mirrors, kept from run to run and outside the project. */
+/** A folder outside the project for images, which take long to build and need the package mirrors. */
 export const cacheFolder = process.env["TEST_CACHE_DIR"] ?? "/var/cache/app-metrics-proxy-tests";
 
-/** The image that the Dockerfile starts from. */
+/** The base image of the Dockerfile. */
 export const nodeImage = "node:24-bookworm-slim";
 
 /**
- * Makes the Dockerfile's base image out of what is in reach without an image registry: Debian's own packages, and
- * Node and npm from their npm packages. The first time takes about a minute.
+ * Builds the base image of the Dockerfile without an image registry: from Debian packages, and the npm packages of Node
+ * and npm. The first time takes about a minute.
  */
 export async function importNodeImage(engine: Engine): Promise<void> {
   const root = join(cacheFolder, "node-24-bookworm");
   if (!existsSync(root)) {
     await mkdir(cacheFolder, { recursive: true });
     await removeLeftovers(cacheFolder);
-    // Under another name until it is whole.
+    // Renamed when it is complete.
     const unfinished = await makeFolder(cacheFolder);
     await chmod(unfinished, 0o755);
     await installDebian(unfinished);
@@ -45,7 +45,7 @@ async function installDebian(root: string): Promise<void> {
   );
 }
 
-/** The mirror from which this machine has its packages, where it is a Debian; else debootstrap's own default. */
+/** The package mirror of this machine, if it is a Debian; otherwise debootstrap uses its default. */
 async function debianMirror(): Promise<string[]> {
   const format = ["--format", "$(REPO_URI)", "Codename: bookworm", "Label: Debian", "Component: main"];
   const { stdout } = await exec("apt-get", ["indextargets", ...format]).catch(() => ({ stdout: "" }));

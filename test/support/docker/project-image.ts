@@ -12,12 +12,12 @@ import { cacheFolder, importNodeImage } from "./node-image.js";
 const exec = promisify(execFile);
 const project = fileURLToPath(new URL("../../../", import.meta.url));
 
-/** The project's own image, as the Dockerfile makes it. */
+/** The image of this project. */
 export const projectImage = "app-metrics-proxy:test";
 
 /**
- * Puts the project's image into engines. It is built from the Dockerfile as it stands, by an engine in the
- * machine's network; the result is kept until something that goes into it changes.
+ * Loads the image of this project into engines. An engine in the network of this machine builds it from the Dockerfile;
+ * the result is cached until the sources change.
  */
 export async function importProjectImage(...engines: readonly Engine[]): Promise<void> {
   const archives = join(cacheFolder, "project-images");
@@ -46,7 +46,7 @@ async function buildTo(archive: string): Promise<void> {
   }
 }
 
-/** How this machine reaches npm's registry: its address, and the certificates that were added here. */
+/** Access to the npm registry on this machine: its address, added certificates and proxies. */
 async function buildArguments(): Promise<Record<string, string>> {
   const registry = (await exec("npm", ["config", "get", "registry"])).stdout.trim();
   const folder = "/usr/local/share/ca-certificates";

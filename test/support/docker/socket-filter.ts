@@ -1,11 +1,11 @@
 import { chmod } from "node:fs/promises";
 import { createServer, request } from "node:http";
 
-/** A read-only socket proxy: between an engine and who may make only some calls. */
+/** A read-only proxy for the socket of an engine. */
 export interface SocketFilter {
-  /** The calls that were let through, such as `GET /containers/json`. */
+  /** The forwarded calls, such as `GET /containers/json`. */
   readonly passed: ReadonlySet<string>;
-  /** The calls that were not. */
+  /** The rejected calls. */
   readonly refused: ReadonlySet<string>;
   close(): Promise<void>;
 }
@@ -13,13 +13,13 @@ export interface SocketFilter {
 export interface SocketFilterOptions {
   /** The engine's socket. */
   readonly engine: string;
-  /** The filter's own, which everybody may use. */
+  /** The socket of the filter, which every user can access. */
   readonly listen: string;
-  /** The calls that are let through; a version before the path does not count. */
+  /** The calls to forward, without the version prefix of the path. */
   readonly allowed: readonly string[];
 }
 
-/** Lets exactly the `allowed` calls through; all others get 403, as from the socket proxies that people use. */
+/** Forwards the allowed calls; responds to others with 403, as common socket proxies do. */
 export async function startSocketFilter(options: SocketFilterOptions): Promise<SocketFilter> {
   const { engine, listen, allowed } = options;
   const passed = new Set<string>();
@@ -33,15 +33,15 @@ export async function startSocketFilter(options: SocketFilterOptions): Promise<S
       return;
     }
     passed.add(call);
-    const asked = request({ socketPath: engine, path: url, method, headers }, (answer) => {
-      outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-      // An event must not wait for the next one.
+    const forwarded = request({ socketPath: engine, path: url, method, headers }, (response) => {
+      outgoing.writeHead(response.statusCode ?? 502, response.headers);
+      // Send the headers at once: the body of /events starts later.
       outgoing.flushHeaders();
-      answer.on("error", () => outgoing.destroy()).pipe(outgoing);
+      response.on("error", () => outgoing.destroy()).pipe(outgoing);
     });
-    asked.on("error", () => outgoing.destroy());
-    outgoing.on("close", () => asked.destroy());
-    asked.end();
+    forwarded.on("error", () => outgoing.destroy());
+    outgoing.on("close", () => forwarded.destroy());
+    forwarded.end();
   });
   await new Promise<void>((resolve) => server.listen(listen, resolve));
   await chmod(listen, 0o666);

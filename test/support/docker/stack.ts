@@ -6,18 +6,17 @@ import type { Engine } from "./engine.js";
 import { projectImage } from "./project-image.js";
 import { throughElections } from "./through-elections.js";
 
-/** The project's stack.yml, as it is shipped. */
+/** The path of stack.yml. */
 export const shippedStack = fileURLToPath(new URL("../../../stack.yml", import.meta.url));
 
-/** The name of the image in it. */
+/** The image name in stack.yml. */
 export const shippedImage = "app-metrics-proxy:latest";
 
 /**
- * Deploys a stack, as an operator does on a manager; nothing is asked of a registry. The swarm does the work after
- * this returns.
+ * Deploys a stack on a manager, without a registry. Does not wait for the tasks.
  *
- * @param files paths, or the texts of compose files (what has more than one line); the later ones override.
- * @param environment what `${…}` in them stand for.
+ * @param files paths, or contents of compose files (strings with several lines); later ones override earlier ones.
+ * @param environment values of `${…}` in the files.
  */
 export async function deployStack(
   engine: Pick<Engine, "docker">,
@@ -41,24 +40,24 @@ export async function deployStack(
   }
 }
 
-/** Gives the project's image the name that stack.yml asks for. */
+/** Tags the image of this project with the name in stack.yml. */
 export async function nameShippedImage(engine: Engine): Promise<void> {
   await engine.docker(["tag", projectImage, shippedImage]);
 }
 
-/** The text of stack.yml without the comment sign before each line that is marked with this word. */
+/** The content of stack.yml, with the lines uncommented that are marked with this word. */
 export async function uncommentedStack(mark: string): Promise<string> {
   const lines = (await readFile(shippedStack, "utf8")).split("\n");
   const marked = new RegExp(`^( *)# (.* # (?:\\w+, )*${mark}(?:, \\w+)*)$`);
   return lines.map((line) => line.replace(marked, "$1$2")).join("\n");
 }
 
-/** The text of stack.yml for an SSHPASS that is a Docker secret, changed as its comments say. */
+/** The content of stack.yml for SSHPASS as a Docker secret, changed as its comments describe. */
 export async function stackWithSecret(): Promise<string> {
   return (await uncommentedStack("secret")).replace(/^ *SSHPASS: .*\n/m, "");
 }
 
-/** What an operator changes in stack.yml for the stacks that are to be scraped: their networks. */
+/** The change to stack.yml that adds the networks of the stacks to scrape. */
 export function joining(...networks: readonly string[]): string {
   return `
 version: "3.8"

@@ -4,19 +4,19 @@ import { removeLeftovers } from "./leftovers.js";
 import { throughElections } from "./through-elections.js";
 import { until } from "./until.js";
 
-/** Milliseconds that the managers may need to choose a leader; after a cut of a minute it has taken more than one. */
+/** Milliseconds for the election of a leader; after a partition of a minute it can take more than a minute. */
 const electionMs = 180_000;
 
-/** A node of the lab: an engine in places of its own, and its cable. */
+/** A node of the lab: an engine in its own namespaces, and its connection to the network. */
 export interface SwarmNode {
   readonly engine: Engine;
   /** Its hostname, `node-1` and so on. */
   readonly name: string;
-  /** Where this machine and the other nodes reach it, and so its published ports. */
+  /** Its address, with its published ports, for this machine and the other nodes. */
   readonly address: string;
-  /** Pulls out its cable: it and its containers go on, alone. */
+  /** Disconnects it; it and its containers continue to run. */
   cut(): Promise<void>;
-  /** Plugs it in again. */
+  /** Connects it again. */
   heal(): Promise<void>;
   /** Its id in the swarm. */
   id(): Promise<string>;
@@ -24,17 +24,17 @@ export interface SwarmNode {
 
 /** A Docker Swarm of real engines on this machine. */
 export interface SwarmLab {
-  /** Managers first; the first one has begun the swarm. */
+  /** Managers first; the first one created the swarm. */
   readonly nodes: readonly SwarmNode[];
-  /** Runs the Docker client on the first node, as an operator does, who tries again where there is no leader. */
+  /** Runs the Docker client on the first node; repeats the command while there is no leader. */
   docker: Engine["docker"];
-  /** What a node's `docker node ls` says of each node, by its name. @throws Error where there is no quorum. */
+  /** The output of `docker node ls` on the first node, by the name of the node. @throws Error without a quorum. */
   roles(): Promise<Record<string, NodeState>>;
-  /** Waits until the swarm sees all nodes as ready. */
+  /** Waits until all nodes are ready. */
   allReady(): Promise<void>;
-  /** Makes a node join (again), as one that has never been in it or has left. */
+  /** Has a node join that is not in the swarm. */
   join(node: SwarmNode, role: "manager" | "worker"): Promise<void>;
-  /** Ends all engines with all that runs on them, and the network. */
+  /** Ends all engines and containers, and the network. */
   stop(): Promise<void>;
 }
 
@@ -46,9 +46,9 @@ export interface NodeState {
 }
 
 export interface SwarmOptions {
-  /** 2 unless told. */
+  /** Default: 2. */
   readonly managers?: number;
-  /** 1 unless told. */
+  /** Default: 1. */
   readonly workers?: number;
 }
 
@@ -64,7 +64,7 @@ export async function startSwarm({ managers = 2, workers = 1 }: SwarmOptions = {
     nodes.push(...started.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
     for (const one of started) if (one.status === "rejected") throw one.reason;
     await lab.docker(["swarm", "init", "--advertise-addr", nodes[0]!.address]);
-    // One after the other: two managers that join at once may find no quorum.
+    // One after the other: two managers that join at the same time can lose the quorum.
     for (const [index, node] of nodes.entries()) {
       if (index > 0) await lab.join(node, index < managers ? "manager" : "worker");
     }
@@ -99,7 +99,7 @@ function labOf(lan: Lan, nodes: readonly SwarmNode[]): SwarmLab {
         (states) =>
           nodes.every(({ name }) => states[name]?.status === "Ready") &&
           Object.values(states).every(({ manager }) => manager !== "Unreachable"),
-        "the swarm has all its nodes",
+        "all nodes of the swarm are ready",
         electionMs,
       ).then(() => undefined),
     async join(node, role) {

@@ -7,10 +7,10 @@ export interface Task {
   /** 1, 2, … for a replicated service, 0 for a global one. */
   readonly slot: number;
   readonly nodeId: string;
-  /** As it is and as it should be, such as `running`. */
+  /** Actual and desired state, such as `running`. */
   readonly state: string;
   readonly desired: string;
-  /** What it says of a failure. */
+  /** The reason of a failure. */
   readonly error: string;
   readonly containerId: string;
 }
@@ -27,7 +27,7 @@ interface TaskJson {
   };
 }
 
-/** All tasks of a service that the swarm remembers. */
+/** All tasks of a service, ended ones included. */
 export async function tasksOf({ docker }: Pick<SwarmLab, "docker">, service: string): Promise<Task[]> {
   const ids = (await docker(["service", "ps", "--quiet", "--no-trunc", service])).split("\n").filter(Boolean);
   if (ids.length === 0) return [];
@@ -44,8 +44,8 @@ export async function tasksOf({ docker }: Pick<SwarmLab, "docker">, service: str
 }
 
 /**
- * Waits until just so many tasks of a service run, each of which should, and answers them. A service with a health
- * check that is updated a node at a time needs its while.
+ * Waits until exactly so many tasks of a service run, all of them desired. Returns them. A rolling update of a service
+ * with a health check takes a while.
  */
 export async function runningTasks(
   lab: Pick<SwarmLab, "docker">,
@@ -56,5 +56,5 @@ export async function runningTasks(
   const running = async () => (await tasksOf(lab, service)).filter(({ state }) => state === "running");
   const settled = (tasks: readonly Task[]) =>
     tasks.length === count && tasks.every(({ desired }) => desired === "running") && isRight(tasks);
-  return until(running, settled, `${count} tasks of ${service} run, and no other`, 110_000);
+  return until(running, settled, `${count} tasks of ${service} run, and no others`, 110_000);
 }

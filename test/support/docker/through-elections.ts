@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const noLeader = /lost leader status|does not have a leader/;
 
-/** Has the managers do something, again for as long as they are choosing a leader, as an operator would; 90 s at most. */
+/** Runs a command for the managers; repeats it while they elect a leader, for up to 90 s. */
 export async function throughElections<T>(command: () => Promise<T>): Promise<T> {
   for (const deadline = Date.now() + 90_000; ; await sleep(1000)) {
     try {

@@ -1,29 +1,28 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 /**
- * Asks again and again until the answer is as it should be, and answers it. What is thrown on the way counts as an
- * answer that is not.
+ * Repeats a function until its result is accepted, and returns that. An error counts as a result that is not accepted.
  *
- * @param what it waits for, in words for the error.
- * @param milliseconds after which it gives up; a minute unless told.
- * @throws Error with what was seen last.
+ * @param what it waits for, for the error message.
+ * @param milliseconds until it fails. Default: one minute.
+ * @throws Error with the last result.
  */
 export async function until<T>(
-  ask: () => Promise<T>,
-  isRight: (answer: T) => boolean,
+  run: () => Promise<T>,
+  isAccepted: (result: T) => boolean,
   what: string,
   milliseconds = 60_000,
 ): Promise<T> {
-  let seen: unknown;
+  let last: unknown;
   for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(100)) {
     try {
-      const answer = await ask();
-      if (isRight(answer)) return answer;
-      seen = answer;
+      const result = await run();
+      if (isAccepted(result)) return result;
+      last = result;
     } catch (error) {
-      seen = error;
+      last = error;
     }
   }
-  const last = seen instanceof Error ? seen.message : JSON.stringify(seen, undefined, 2);
-  throw new Error(`not within ${milliseconds / 1000} s: ${what}; last seen: ${last}`);
+  const text = last instanceof Error ? last.message : JSON.stringify(last, undefined, 2);
+  throw new Error(`not within ${milliseconds / 1000} s: ${what}; last result: ${text}`);
 }

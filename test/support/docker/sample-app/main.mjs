@@ -1,4 +1,4 @@
-// What a scan meets in the wild, one program a kind: node main.mjs <kind> [port]
+// Several kinds of programs that a scan finds: node main.mjs <kind> [port]
 import { createServer } from "node:http";
 import { createServer as createTcpServer } from "node:net";
 
@@ -21,10 +21,10 @@ function exposition() {
   ].join("\n");
 }
 
-function serve(answer) {
+function serve(respond) {
   createServer((request, response) => {
     requests++;
-    answer(request, response);
+    respond(request, response);
   }).listen(Number(port));
 }
 
@@ -35,32 +35,40 @@ const kinds = {
       if (request.url !== "/metrics") response.writeHead(404).end();
       else response.writeHead(200, text).end(exposition());
     }),
-  /** The same, but it takes no HEAD, as many exporters. */
+  /** The same, but it rejects HEAD, as many exporters do. */
   "no-head": () =>
     serve((request, response) => {
       if (request.method !== "GET") response.writeHead(405, { Allow: "GET" }).end();
       else response.writeHead(200, text).end(exposition());
     }),
-  /** A web app whose routing happens in the browser: its index page and 200 everywhere. */
+  /** A web app with routing in the browser: status 200 and its index page for every path. */
   "index-page": () =>
     serve((_request, response) => {
       response.writeHead(200, html).end('<!doctype html>\n<html><body><div id="app"></div></body></html>\n');
     }),
-  /** Accepts connections and never says a word. */
+  /** Accepts connections and never responds. */
   silent: () => createTcpServer((socket) => socket.on("error", () => {}).resume()).listen(Number(port)),
-  /** An exporter that wants what CREDENTIALS says, `user:password`. Whoever asks is on its standard output. */
+  /** An exporter that requires CREDENTIALS, `user:password`. It logs each request to its standard output. */
   locked: () => {
-    const wanted = `Basic ${Buffer.from(process.env.CREDENTIALS ?? "").toString("base64")}`;
+    const expected = `Basic ${Buffer.from(process.env.CREDENTIALS ?? "").toString("base64")}`;
     serve((request, response) => {
-      const right = request.headers.authorization === wanted;
-      console.log(`asked with ${right ? "the right" : (request.headers.authorization ?? "no")} credentials`);
+      const right = request.headers.authorization === expected;
+      console.log(
+        `request with ${right ? "the right" : (request.headers.authorization ?? "no")} credentials`,
+      );
       if (right) response.writeHead(200, text).end(exposition());
       else response.writeHead(401, { "WWW-Authenticate": "Basic" }).end();
     });
   },
-  /** Listens nowhere. */
+  /** Metrics that differ in each response: its time, with milliseconds. */
+  clock: () =>
+    serve((_request, response) => {
+      const help = "# HELP app_time_seconds Time of this response.\n# TYPE app_time_seconds gauge\n";
+      response.writeHead(200, text).end(`${help}app_time_seconds ${Date.now() / 1000}\n`);
+    }),
+  /** Does not listen. */
   idle: () => setInterval(() => {}, 60_000),
-  /** An exporter that needs three seconds until it listens. */
+  /** An exporter that starts to listen after three seconds. */
   late: () => setTimeout(() => kinds.exporter(), 3000),
 };
 

@@ -1,0 +1,134 @@
+import { AppError } from "../errors.js";
+
+/** An archive that does not have the expected form. */
+export class TarError extends AppError {}
+
+/** The header of a member. */
+export interface TarHeader {
+  readonly name: string;
+  /** Bytes of the body, without padding. */
+  readonly size: number;
+  /** Milliseconds since the epoch. */
+  readonly mtime: number;
+}
+
+export const blockBytes = 512;
+const regularFile = new Set(["0", "\0"]);
+
+/**
+ * Reads a header block (POSIX ustar, IEEE Std 1003.1, pax interchange format). Accepts only the output of
+ * `tar-writer.ts`: a regular file, a plain name, octal numbers, a correct checksum.
+ *
+ * @param block 512 bytes.
+ * @returns undefined for a block of zeros, which ends an archive.
+ * @throws TarError
+ */
+export function readHeader(block: Buffer): TarHeader | undefined {
+  let sum = 8 * 0x20;
+  for (let at = 0; at < blockBytes; at++) if (at < 148 || at >= 156) sum += block[at]!;
+  if (sum === 8 * 0x20) return undefined;
+  if (octal(block, 148, 8) !== sum) throw new TarError("invalid checksum in tar header");
+  if (block.toString("latin1", 257, 262) !== "ustar") throw new TarError("tar header is not ustar");
+  if (!regularFile.has(String.fromCharCode(block[156]!)))
+    throw new TarError("tar member is not a regular file");
+  const prefix = text(block, 345, 155);
+  const name = prefix === "" ? text(block, 0, 100) : `${prefix}/${text(block, 0, 100)}`;
+  return { name, size: octal(block, 124, 12), mtime: octal(block, 136, 12) * 1000 };
+}
+
+/** Bytes of a body and its padding. */
+export function paddedBytes(size: number): number {
+  return Math.ceil(size / blockBytes) * blockBytes;
+}
+
+/** A member of an archive that is in memory, and the offset of the byte after it. */
+export interface ReadMember extends TarHeader {
+  readonly body: Buffer;
+  readonly end: number;
+}
+
+/**
+ * Reads the members of an archive that is in memory. Stops at its end, at an incomplete member, and at the first
+ * invalid header; all members before that are complete. Bodies are parts of `archive`.
+ */
+export function* readArchive(archive: Buffer): Generator<ReadMember> {
+  for (let at = 0; at + blockBytes <= archive.length; ) {
+    let header: TarHeader | undefined;
+    try {
+      header = readHeader(archive.subarray(at, at + blockBytes));
+    } catch {
+      return; // An incomplete or damaged tail.
+    }
+    if (header === undefined) return;
+    const start = at + blockBytes;
+    const end = start + paddedBytes(header.size);
+    if (end > archive.length) return;
+    yield { ...header, body: archive.subarray(start, start + header.size), end };
+    at = end;
+  }
+}
+
+/** A member that arrived in a stream; without a body if it was not accepted. */
+export interface StreamedMember extends TarHeader {
+  readonly body: Buffer | undefined;
+}
+
+/**
+ * Reads members from chunks of any size.
+ *
+ * @param accept called with each header before memory is allocated for the body. The body of a member that is not
+ *   accepted is skipped. May throw to end the stream.
+ * @throws TarError if the archive is invalid, and any error of `accept` or `chunks`.
+ */
+export async function* readStream(
+  chunks: AsyncIterable<Buffer>,
+  accept: (header: TarHeader) => boolean,
+): AsyncGenerator<StreamedMember> {
+  const block = Buffer.alloc(blockBytes);
+  let filled = 0;
+  let header: TarHeader | undefined;
+  let body: Buffer | undefined;
+  let left = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length || (header !== undefined && left === 0); ) {
+      if (header === undefined) {
+        const copied = chunk.copy(block, filled, at);
+        at += copied;
+        filled += copied;
+        if (filled < blockBytes) continue;
+        filled = 0;
+        header = readHeader(block);
+        if (header === undefined) throw new TarError("unexpected end of archive in stream");
+        body = accept(header) ? Buffer.allocUnsafeSlow(header.size) : undefined;
+        left = paddedBytes(header.size);
+      } else if (left > 0) {
+        const taken = Math.min(left, chunk.length - at);
+        const done = paddedBytes(header.size) - left;
+        if (body !== undefined && done < header.size) {
+          chunk.copy(body, done, at, at + Math.min(taken, header.size - done));
+        }
+        left -= taken;
+        at += taken;
+      } else {
+        const member = { ...header, body };
+        header = undefined;
+        body = undefined;
+        yield member;
+      }
+    }
+  }
+}
+
+function octal(block: Buffer, start: number, length: number): number {
+  const digits = /^ *([0-7]+)[ \0]*$/.exec(block.toString("latin1", start, start + length))?.[1];
+  if (digits === undefined) throw new TarError("invalid number in tar header");
+  return Number.parseInt(digits, 8);
+}
+
+function text(block: Buffer, start: number, length: number): string {
+  const field = block.toString("latin1", start, start + length);
+  const end = field.indexOf("\0");
+  const value = end < 0 ? field : field.slice(0, end);
+  if (!/^[\x21-\x7e]*$/.test(value)) throw new TarError("invalid name in tar header");
+  return value;
+}

@@ -1,0 +1,246 @@
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { crc32 } from "node:zlib";
+import { publicationMemberName, scrapeKey, scrapeMemberName } from "../archive/members.js";
+import type { TarMember } from "../archive/tar-writer.js";
+import { describeError } from "../errors.js";
+import { scrapesNamedBy } from "../model/publication.js";
+import type { HeldPublication } from "./feed.js";
+import { type DiskLogOptions, emptySegment, loadSegments, type Segment } from "./load-segments.js";
+import { SegmentWriter } from "./segment.js";
+
+const maxSegmentBytes = 32 * 1024 * 1024;
+const maxQueued = 1000;
+const segmentName = /^segment-(\d{8,15})\.tar$/;
+/** Files of version 0.1. */
+const formerFile = /\.metrics\.gz$|^(origin|service-labels)\.json(\.tmp)?$/;
+
+/**
+ * The cache on disk: a log of tar segments. Each complete publication is appended with the scrapes that it names. When
+ * all batches of a segment have expired, whatever the cache still needs is copied to a new segment, and it is removed.
+ */
+export class DiskLog {
+  readonly #options: DiskLogOptions;
+  #segments: Segment[] = [];
+  #writer: SegmentWriter | undefined;
+  #nextSegment = 1;
+  readonly #logged = new Map<string, Segment>();
+  #queue: Promise<void> = Promise.resolve();
+  #queued = 0;
+  #failing = false;
+
+  constructor(options: DiskLogOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the last write failed. */
+  get failing(): boolean {
+    return this.#failing;
+  }
+
+  /** Loads the segments of an earlier process into the cache. Logs an error if the folder cannot be read. */
+  async load(): Promise<void> {
+    const { folder, logger } = this.#options;
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+      const names = await readdir(folder);
+      await this.#removeFormerFiles(names.filter((name) => formerFile.test(name)));
+      const numbers = names
+        .flatMap((name) => Number(segmentName.exec(name)?.[1] ?? []) || [])
+        .sort((a, b) => a - b);
+      this.#nextSegment = (numbers.at(-1) ?? 0) + 1;
+      this.#segments = await loadSegments(
+        numbers.map((number) => this.#pathOf(number)),
+        this.#options,
+      );
+      for (const segment of this.#segments)
+        for (const key of segment.scrapes.keys()) this.#logged.set(key, segment);
+    } catch (error) {
+      this.#failed(error);
+      return;
+    }
+    const { scrapes } = this.#options.cache.totals;
+    if (scrapes > 0) logger.info("cache loaded from disk", { folder, scrapes });
+  }
+
+  /** Appends a publication, and its scrapes that are not in the log yet, in the background. */
+  append(held: HeldPublication): void {
+    if (this.#queued >= maxQueued) {
+      this.#failed(new Error(`more than ${maxQueued} publications wait for the disk`));
+      return;
+    }
+    this.#queued++;
+    this.#queue = this.#queue
+      .then(() => this.#append(held))
+      .then(
+        () => this.#recovered(),
+        (error) => this.#failed(error),
+      )
+      .finally(() => this.#queued--);
+  }
+
+  /** Resolves when all appended publications are written or have failed. */
+  async written(): Promise<void> {
+    await this.#queue;
+  }
+
+  /** Resolves when all writes are complete or have failed, and the last segment is closed. */
+  async close(): Promise<void> {
+    await this.#queue;
+    await this.#closeSegment().catch((error) => this.#failed(error));
+  }
+
+  async #append(held: HeldPublication): Promise<void> {
+    const { publication } = held;
+    const segment = await this.#currentSegment();
+    const mtime = this.#wallTime(held.at);
+    const members: TarMember[] = [];
+    const added: { readonly origin: string; readonly number: number }[] = [];
+    if (publication.kind === "batch") {
+      for (const number of scrapesNamedBy(publication)) {
+        const member = this.#logged.has(scrapeKey(publication.origin, number))
+          ? undefined
+          : this.#scrapeMember(publication.origin, number, mtime);
+        if (member === undefined) continue;
+        members.push(member);
+        added.push({ origin: publication.origin, number });
+      }
+    }
+    const publications = this.#failing ? [...this.#documents(), held] : [held];
+    for (const one of publications) members.push(this.#publicationMember(one));
+    await this.#write(members);
+    for (const scrape of added) this.#note(segment, scrape);
+    for (const one of publications) {
+      if (one.publication.kind === "batch") segment.lastBatch = Math.max(segment.lastBatch, one.at);
+      else segment.documents.push(one);
+    }
+    await this.#removeExpired();
+  }
+
+  /** The documents in the cache. After a failed write some are not on disk, and each is published only once. */
+  #documents(): HeldPublication[] {
+    return [...this.#options.cache.feeds()].flatMap(({ targetsDocument, swarmDocument }) =>
+      [targetsDocument, swarmDocument].filter((held) => held !== undefined),
+    );
+  }
+
+  /** Appends members. After a failure, later members go to a new segment. */
+  async #write(members: readonly TarMember[]): Promise<void> {
+    const writer = this.#writer;
+    try {
+      await writer?.append(members);
+    } catch (error) {
+      await this.#closeSegment().catch(() => undefined);
+      if (writer?.size === 0) await this.#removeSegment(writer.path);
+      throw error;
+    }
+  }
+
+  async #currentSegment(): Promise<Segment> {
+    const { clock, folder, history } = this.#options;
+    const current = this.#segments.at(-1);
+    if (this.#writer !== undefined && current !== undefined) {
+      const isOld = clock.monotonic() - current.openedAt > history * 1000;
+      if (!isOld && this.#writer.size < maxSegmentBytes) return current;
+      await this.#closeSegment();
+    }
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    this.#writer = await SegmentWriter.create(this.#pathOf(this.#nextSegment++));
+    const segment = emptySegment(this.#writer.path, clock.monotonic());
+    this.#segments.push(segment);
+    return segment;
+  }
+
+  async #closeSegment(): Promise<void> {
+    const writer = this.#writer;
+    this.#writer = undefined;
+    await writer?.close();
+  }
+
+  /** Removes segments in which all batches have expired. */
+  async #removeExpired(): Promise<void> {
+    const { clock, history } = this.#options;
+    const historyStart = clock.monotonic() - history * 1000;
+    for (const segment of this.#segments.slice(0, -1)) {
+      if (segment.lastBatch >= historyStart) continue;
+      await this.#copyForward(segment);
+      await this.#removeSegment(segment.path);
+    }
+  }
+
+  /** Ignores files that cannot be removed, such as a folder named like a segment. */
+  async #removeSegment(path: string): Promise<void> {
+    await rm(path, { force: true }).catch(() => undefined);
+    this.#segments = this.#segments.filter((other) => other.path !== path);
+  }
+
+  async #copyForward(segment: Segment): Promise<void> {
+    const current = this.#segments.at(-1)!;
+    const mtime = this.#options.clock.now();
+    const members: TarMember[] = [];
+    const scrapes = [...segment.scrapes].filter(([key]) => this.#logged.get(key) === segment);
+    const copied = scrapes.flatMap(([, scrape]) => {
+      const member = this.#scrapeMember(scrape.origin, scrape.number, mtime);
+      if (member === undefined) return [];
+      members.push(member);
+      return [scrape];
+    });
+    const documents = segment.documents.filter((held) => this.#options.cache.isCurrent(held));
+    for (const held of documents) members.push(this.#publicationMember(held));
+    if (members.length > 0) await this.#write(members);
+    for (const [key] of scrapes) this.#logged.delete(key);
+    for (const scrape of copied) this.#note(current, scrape);
+    current.documents.push(...documents);
+  }
+
+  #publicationMember(held: HeldPublication): TarMember {
+    const name = publicationMemberName(held.publication, held.bytes);
+    return { name, body: held.bytes, mtime: this.#wallTime(held.at) };
+  }
+
+  #scrapeMember(origin: string, number: number, mtime: number): TarMember | undefined {
+    const scrapes = this.#options.cache.feed(origin)?.scrapes;
+    const body = scrapes?.gzipOf(number);
+    if (scrapes === undefined || body === undefined) return undefined;
+    const { job, replica } = scrapes.identityOf(number) ?? { job: "unknown", replica: "unknown" };
+    return { name: scrapeMemberName({ origin, job, replica, number }, crc32(body)), body, mtime };
+  }
+
+  async #removeFormerFiles(names: readonly string[]): Promise<void> {
+    const { folder, logger } = this.#options;
+    if (names.length === 0) return;
+    logger.info("removing cache files of an earlier version", { folder, files: names.length });
+    for (const name of names) await rm(join(folder, name), { force: true }).catch(() => undefined);
+  }
+
+  #note(segment: Segment, scrape: { readonly origin: string; readonly number: number }): void {
+    const key = scrapeKey(scrape.origin, scrape.number);
+    segment.scrapes.set(key, scrape);
+    this.#logged.set(key, segment);
+  }
+
+  #wallTime(at: number): number {
+    const { clock } = this.#options;
+    return clock.now() - (clock.monotonic() - at);
+  }
+
+  #pathOf(number: number): string {
+    return join(this.#options.folder, `segment-${String(number).padStart(8, "0")}.tar`);
+  }
+
+  #failed(error: unknown): void {
+    if (this.#failing) return;
+    this.#failing = true;
+    const { folder, logger } = this.#options;
+    logger.error("cache not written to disk: continuing from memory", {
+      folder,
+      error: describeError(error),
+    });
+  }
+
+  #recovered(): void {
+    if (!this.#failing) return;
+    this.#failing = false;
+    this.#options.logger.info("cache written to disk again", { folder: this.#options.folder });
+  }
+}

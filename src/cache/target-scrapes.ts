@@ -1,0 +1,239 @@
+import { targetKeyOf } from "../archive/target-key.js";
+import { type Attempt, type PublishedTarget, succeeded } from "../model/publication.js";
+import type { Scrape } from "../model/scrape.js";
+
+/** An attempt with its times on this node's clocks. */
+export interface TimedAttempt extends Pick<Attempt, "target" | "duration" | "outcome"> {
+  /** Start on this process's monotonic clock, in milliseconds. */
+  readonly at: number;
+  /** Start by the origin's wall clock, in milliseconds since the epoch. */
+  readonly scrapedAt: number;
+  /** Number of the batch that published it; undefined before. */
+  readonly batch: number | undefined;
+}
+
+interface TargetRecord {
+  published: PublishedTarget | undefined;
+  /** In the order of their times. */
+  attempts: TimedAttempt[];
+  newest: Scrape | undefined;
+}
+
+interface StoredScrape {
+  gzip: Buffer | undefined;
+  /** The number of attempts that name it. */
+  named: number;
+  readonly targets: Set<TargetRecord>;
+}
+
+export interface TargetScrapesListener {
+  /** The scrape to serve of a target changed. */
+  onNewest(before: Scrape | undefined, now: Scrape | undefined): void;
+  /** A target is no longer listed, or has ended. */
+  onRemoved(target: PublishedTarget): void;
+  /** Memory was freed, except by `evictOldest`. */
+  onFreed(bytes: number): void;
+}
+
+/** The targets of one origin with their attempts, and the scrapes that these name. */
+export class TargetScrapes {
+  readonly #origin: string;
+  readonly #listener: TargetScrapesListener;
+  readonly #targets = new Map<number, TargetRecord>();
+  /** In the order in which attempts first named them: oldest first. */
+  readonly #scrapes = new Map<number, StoredScrape>();
+  #bytes = 0;
+
+  constructor(origin: string, listener: TargetScrapesListener) {
+    this.#origin = origin;
+    this.#listener = listener;
+  }
+
+  /** Gzip bytes of all scrapes. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** The numbers of the scrapes whose bytes are in memory. */
+  get numbers(): number[] {
+    return [...this.#scrapes].flatMap(([number, { gzip }]) => (gzip === undefined ? [] : [number]));
+  }
+
+  /** The gzip bytes of a scrape. */
+  gzipOf(number: number): Buffer | undefined {
+    return this.#scrapes.get(number)?.gzip;
+  }
+
+  /** The identity of the target whose attempts name a scrape. */
+  identityOf(number: number): Pick<PublishedTarget, "job" | "replica"> | undefined {
+    for (const { published } of this.#scrapes.get(number)?.targets ?? [])
+      if (published !== undefined) return published;
+    return undefined;
+  }
+
+  /** The youngest scrape of each target that is listed and has not ended, fresh or not. */
+  *newest(): Generator<Scrape> {
+    for (const { newest } of this.#targets.values()) if (newest !== undefined) yield newest;
+  }
+
+  newestOf(id: string): Scrape | undefined {
+    return this.#targets.get(targetKeyOf(id))?.newest;
+  }
+
+  /** The attempts for a target, oldest first. */
+  attemptsOf(id: string): readonly TimedAttempt[] {
+    return this.#targets.get(targetKeyOf(id))?.attempts ?? [];
+  }
+
+  /** Every scrape of the listed targets, including ended ones: each once, with the times of its last attempt. */
+  *all(): Generator<Scrape> {
+    for (const { published, attempts } of this.#targets.values()) {
+      const seen = new Set<number>();
+      for (const attempt of attempts.toReversed()) {
+        const scrape = this.#join(published, attempt);
+        if (scrape === undefined || seen.has(scrape.number)) continue;
+        seen.add(scrape.number);
+        yield scrape;
+      }
+    }
+  }
+
+  /** Replaces the list of targets. */
+  list(targets: readonly PublishedTarget[]): void {
+    const listed = new Map(targets.map((target) => [targetKeyOf(target.id), target]));
+    for (const [key, record] of this.#targets) {
+      if (listed.has(key)) continue;
+      this.#publish(record, undefined);
+      if (record.attempts.length === 0) this.#targets.delete(key);
+    }
+    for (const [key, target] of listed) this.#publish(this.#recordOf(key), target);
+  }
+
+  /** Replaces one target, or adds it to the list. */
+  listOne(target: PublishedTarget): void {
+    this.#publish(this.#recordOf(targetKeyOf(target.id)), target);
+  }
+
+  /** Adds an attempt for a target, listed or not. */
+  add(attempt: TimedAttempt): void {
+    const record = this.#recordOf(attempt.target);
+    let index = record.attempts.length;
+    while (index > 0 && record.attempts[index - 1]!.at > attempt.at) index--;
+    record.attempts.splice(index, 0, attempt);
+    if (succeeded(attempt)) {
+      const { number } = attempt.outcome;
+      const stored = this.#scrapes.get(number) ?? { gzip: undefined, named: 0, targets: new Set() };
+      this.#scrapes.set(number, stored);
+      stored.named++;
+      stored.targets.add(record);
+    }
+    this.#refresh(record);
+  }
+
+  /** Adds the bytes of a scrape. @returns false if no attempt names it, or they are already stored. */
+  store(number: number, gzip: Buffer): boolean {
+    const stored = this.#scrapes.get(number);
+    if (stored === undefined || stored.gzip !== undefined) return false;
+    stored.gzip = gzip;
+    this.#bytes += gzip.length;
+    for (const record of stored.targets) this.#refresh(record);
+    return true;
+  }
+
+  /** Removes the bytes of the scrape that was named first. @returns their number; 0 if there is none. */
+  evictOldest(): number {
+    for (const stored of this.#scrapes.values()) {
+      if (stored.gzip === undefined) continue;
+      const { length } = stored.gzip;
+      stored.gzip = undefined;
+      this.#bytes -= length;
+      for (const record of stored.targets) this.#refresh(record);
+      return length;
+    }
+    return 0;
+  }
+
+  /**
+   * Removes attempts, and scrapes that no other attempt names.
+   *
+   * @param batch the number of their batch; undefined for attempts that are not published.
+   * @param targets the keys of their targets; default: all.
+   */
+  remove(batch: number | undefined, targets: Iterable<number> = [...this.#targets.keys()]): void {
+    for (const key of targets) {
+      const record = this.#targets.get(key);
+      if (record === undefined) continue;
+      const removed = record.attempts.filter((attempt) => attempt.batch === batch);
+      if (removed.length === 0) continue;
+      record.attempts = record.attempts.filter((attempt) => attempt.batch !== batch);
+      for (const attempt of removed) if (succeeded(attempt)) this.#release(attempt.outcome.number);
+      this.#refresh(record);
+      if (record.attempts.length === 0 && record.published === undefined) this.#targets.delete(key);
+    }
+  }
+
+  #release(number: number): void {
+    const stored = this.#scrapes.get(number);
+    if (stored === undefined || --stored.named > 0) return;
+    this.#scrapes.delete(number);
+    this.#free(stored.gzip?.length ?? 0);
+  }
+
+  #free(bytes: number): void {
+    this.#bytes -= bytes;
+    if (bytes > 0) this.#listener.onFreed(bytes);
+  }
+
+  #publish(record: TargetRecord, target: PublishedTarget | undefined): void {
+    const before = record.published;
+    record.published = target;
+    this.#refresh(record);
+    const isServed = target !== undefined && target.state !== "gone";
+    if (!isServed && before !== undefined && before.state !== "gone") this.#listener.onRemoved(before);
+  }
+
+  /** Updates the scrape to serve of a target. */
+  #refresh(record: TargetRecord): void {
+    const { published, attempts, newest: before } = record;
+    record.newest = undefined;
+    if (published !== undefined && published.state !== "gone") {
+      for (let index = attempts.length - 1; index >= 0 && record.newest === undefined; index--) {
+        record.newest = this.#join(published, attempts[index]!);
+      }
+    }
+    if (before !== undefined || record.newest !== undefined) this.#listener.onNewest(before, record.newest);
+  }
+
+  #join(target: PublishedTarget | undefined, attempt: TimedAttempt): Scrape | undefined {
+    const { outcome, at, scrapedAt, duration } = attempt;
+    if (target === undefined || !("number" in outcome)) return undefined;
+    const gzip = this.gzipOf(outcome.number);
+    if (gzip === undefined) return undefined;
+    const { id, names, job, replica, scope, stack, startedAt, url = "" } = target;
+    return {
+      id,
+      origin: this.#origin,
+      names,
+      job,
+      replica,
+      scope,
+      ...(stack === undefined ? {} : { stack }),
+      number: outcome.number,
+      gzip,
+      contentType: outcome.contentType,
+      size: outcome.size,
+      samples: outcome.samples,
+      url,
+      scrapedAt,
+      duration,
+      startedAt,
+      measuredAt: at,
+    };
+  }
+
+  #recordOf(key: number): TargetRecord {
+    const record = this.#targets.get(key) ?? { published: undefined, attempts: [], newest: undefined };
+    this.#targets.set(key, record);
+    return record;
+  }
+}

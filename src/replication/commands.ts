@@ -1,0 +1,60 @@
+import { once } from "node:events";
+import type { Duplex } from "node:stream";
+import { crc32 } from "node:zlib";
+import { publicationMemberName, scrapeMemberName } from "../archive/members.js";
+import { encodeMembers, endOfArchive, type TarMember } from "../archive/tar-writer.js";
+import type { Cache } from "../cache/cache.js";
+import { AppError } from "../errors.js";
+import type { Clock } from "../model/clock.js";
+import type { SshCommand } from "./ssh/server-connection.js";
+
+const maxExports = 4;
+/** Milliseconds for one export, which keeps old scrapes in memory until it is read. */
+const exportMs = 300_000;
+
+/** `status`: the status of a node and its peers, as JSON. */
+export function createStatusCommand(status: () => object): SshCommand {
+  return async (stream) => {
+    stream.write(`${JSON.stringify(status(), undefined, 2)}\n`);
+  };
+}
+
+/** `export`: all scrapes of the cache with their batches and documents, as a tar archive. */
+export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
+  let running = 0;
+  return async (stream, _connection, ended) => {
+    if (running >= maxExports) throw new AppError(`too many exports (limit ${maxExports}): try again later`);
+    running++;
+    const signal = AbortSignal.any([ended, AbortSignal.timeout(exportMs)]);
+    try {
+      for (const piece of await encodeMembers(membersOf(cache, clock))) await write(stream, piece, signal);
+      await write(stream, endOfArchive, signal);
+    } finally {
+      running--;
+    }
+  };
+}
+
+function membersOf(cache: Cache, clock: Clock): TarMember[] {
+  const offset = clock.now() - clock.monotonic();
+  const members: TarMember[] = [];
+  for (const feed of cache.feeds()) {
+    for (const scrape of feed.scrapes.all()) {
+      members.push({
+        name: scrapeMemberName(scrape, crc32(scrape.gzip)),
+        body: scrape.gzip,
+        mtime: scrape.scrapedAt,
+      });
+    }
+    for (const { publication, bytes, at } of feed.publications()) {
+      members.push({ name: publicationMemberName(publication, bytes), body: bytes, mtime: at + offset });
+    }
+  }
+  return members.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Writes at the speed of the client. Throws if the client disconnects or takes too long. */
+async function write(stream: Duplex, bytes: Buffer, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (!stream.write(bytes)) await once(stream, "drain", { signal });
+}

@@ -1,0 +1,56 @@
+import type { Cache } from "../../cache/cache.js";
+import type { Publisher } from "../../cache/publisher.js";
+import type { Logger } from "../../logging.js";
+import type { MemoryBudget } from "../../memory-budget.js";
+import type { Clock } from "../../model/clock.js";
+import type { FailureReason } from "../peer-error.js";
+
+/** Timeouts of a link. */
+export interface SyncTimeouts {
+  /** Milliseconds between two `have` messages. */
+  readonly have: number;
+  /** Milliseconds without a message before a link is closed. */
+  readonly silence: number;
+  /** Milliseconds without a byte of a requested scrape before a link is closed. */
+  readonly idle: number;
+  /** Maximum milliseconds from the request of a scrape to its arrival. */
+  readonly fetch: number;
+  /** Milliseconds that another link must be ahead before an origin is followed there instead. */
+  readonly ahead: number;
+}
+
+export const defaultTimeouts: SyncTimeouts = {
+  have: 5000,
+  silence: 10_000,
+  idle: 5000,
+  fetch: 60_000,
+  ahead: 10_000,
+};
+
+/** The context that all links of this node share. */
+export interface SyncContext {
+  readonly cache: Cache;
+  readonly publisher: Publisher;
+  readonly budget: MemoryBudget;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Random id of this process. */
+  readonly instance: string;
+  /** Name of this node. */
+  readonly origin: string;
+  /** Id of its Swarm task. */
+  readonly task?: string;
+  /** Whether this node is a Swarm manager; true outside Swarm. */
+  readonly manager: () => boolean;
+  readonly replicateTo: "all" | "managers";
+  /** HISTORY and SCRAPE_INTERVAL in seconds. */
+  readonly history: number;
+  readonly interval: number;
+  readonly timeouts: SyncTimeouts;
+  /** The largest gzip stream of one scrape, in bytes. */
+  readonly maxScrapeBytes: number;
+  /** Called for each scrape that was sent or received, for the metrics. */
+  readonly onScrapes: (direction: "in" | "out", count: number) => void;
+  /** Called for each item that was skipped, for the metrics. */
+  readonly onSkipped: (reason: FailureReason) => void;
+}

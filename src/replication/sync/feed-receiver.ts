@@ -1,0 +1,255 @@
+import { crc32 } from "node:zlib";
+import { readMemberName, scrapeKey } from "../../archive/members.js";
+import { decodePublication } from "../../archive/publication-json.js";
+import type { StreamedMember, TarHeader } from "../../archive/tar-reader.js";
+import { describeError } from "../../errors.js";
+import { type Batch, type Publication, scrapesNamedBy, succeeded } from "../../model/publication.js";
+import { type FailureReason, PeerError } from "../peer-error.js";
+import type { LinkChannels } from "../wire/channel.js";
+import { type MessageOf, maxFetched, maxOrigins } from "../wire/messages.js";
+import type { SyncContext } from "./context.js";
+import type { OwnName } from "./own-name.js";
+
+/** A scrape that a batch named. */
+interface Wanted {
+  readonly origin: string;
+  readonly number: number;
+  /** Uncompressed size in bytes, as stated in the batch. */
+  readonly size: number;
+}
+
+/** Limits for requested scrapes: their number and uncompressed bytes. A single scrape is always allowed. */
+const maxOutstanding = maxFetched;
+const maxOutstandingBytes = 256 * 1024 * 1024;
+/** How many scrapes that this link could not deliver are remembered. */
+const maxFailed = 10_000;
+const gzipMagic = Buffer.from([0x1f, 0x8b, 8]);
+const minGzipBytes = 20;
+
+export interface FeedReceiverOptions {
+  readonly channels: LinkChannels;
+  readonly context: SyncContext;
+  readonly ownName: OwnName;
+  /** Name of the peer, for the log. */
+  readonly peer: () => string;
+  /** Whether this node follows an origin on this link. */
+  readonly isFollowed: (origin: string) => boolean;
+  /** When the newest publication that the peer has of an origin was published, on the monotonic clock. */
+  readonly newestAt: (origin: string) => number | undefined;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Adds the publications that this node follows on a link to the cache, and fetches the scrapes that they name. */
+export class FeedReceiver {
+  readonly #options: FeedReceiverOptions;
+  /** Not requested yet. By `<plain origin> <number>`, as in member names. */
+  readonly #waiting = new Map<string, Wanted>();
+  readonly #outstanding = new Map<string, Wanted & { readonly requestedAt: number }>();
+  #outstandingBytes = 0;
+  readonly #failed = new Set<string>();
+  #lastByteAt = 0;
+  /** Bytes taken from the memory budget for the scrape that is arriving. */
+  #reserved = 0;
+  #stopped = false;
+  /** Seconds from the request to the arrival of the last received scrape. */
+  lastDuration: number | undefined;
+
+  constructor(options: FeedReceiverOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Adds a publication to the cache. Skips and reports an invalid one. Ignores an origin that is no longer followed on
+   * this link: another link sends the publication too.
+   *
+   * @throws PeerError `limit`
+   */
+  async publication({ origin, number, age }: MessageOf<"publication">, body: Buffer): Promise<void> {
+    const { cache, clock, origin: own } = this.#options.context;
+    const { isFollowed, newestAt, ownName } = this.#options;
+    if (!isFollowed(origin)) return;
+    const receivedAt = clock.monotonic();
+    let publication: Publication;
+    let size: number;
+    try {
+      ({ publication, size } = await decodePublication(body));
+      if (publication.origin !== origin || publication.number !== number)
+        throw new Error("wrong origin or number");
+    } catch (error) {
+      this.#skip("invalid_entry", { origin, number, error: describeError(error) });
+      cache.feed(origin)?.skip(number);
+      return;
+    }
+    // If the link has failed in the meantime, nothing more is requested on it.
+    if (this.#stopped || !isFollowed(origin)) return;
+    if (origin === own && !ownName.accept(publication, receivedAt - age)) return;
+    const isNew = cache.feed(origin) === undefined;
+    if (isNew && [...cache.feeds()].length >= maxOrigins) {
+      throw new PeerError("limit", `more than ${maxOrigins} origins`);
+    }
+    const held = { publication, bytes: body, size, at: receivedAt - age };
+    const missing = new Set(cache.add(held));
+    // The first publication may be an old document, although the origin still publishes.
+    if (isNew) cache.feed(origin)?.publishedAt(newestAt(origin) ?? held.at);
+    cache.feed(origin)?.abandonBefore(number, (scrape) => this.#isRequested(origin, scrape));
+    if (publication.kind !== "batch") return;
+    this.#want(publication, missing);
+    this.#request();
+  }
+
+  /** Fetches the scrapes of an origin that other links could not deliver. To be called when it is followed here. */
+  fetchMissing(origin: string): void {
+    const feed = this.#options.context.cache.feed(origin);
+    for (const { publication } of feed?.batches ?? []) {
+      const missing = scrapesNamedBy(publication).filter(
+        (scrape) => feed?.scrapes.gzipOf(scrape) === undefined,
+      );
+      this.#want(publication, new Set(missing));
+    }
+    this.#request();
+  }
+
+  #want({ origin, attempts }: Batch, missing: Set<number>): void {
+    for (const attempt of attempts) {
+      if (!succeeded(attempt) || !missing.delete(attempt.outcome.number)) continue;
+      const { number, size } = attempt.outcome;
+      const key = scrapeKey(origin, number);
+      if (this.#failed.has(key)) this.#options.context.cache.feed(origin)?.giveUp(number);
+      else if (!this.#outstanding.has(key)) this.#waiting.set(key, { origin, number, size });
+    }
+  }
+
+  absent({ origin, numbers }: MessageOf<"absent">): void {
+    for (const number of numbers) {
+      const wanted = this.#settle(scrapeKey(origin, number));
+      if (wanted !== undefined) this.#giveUp(wanted);
+    }
+    this.#request();
+  }
+
+  /** Whether a scrape may arrive: it was requested, and there is memory for it. @throws PeerError */
+  accept({ name, size }: TarHeader): boolean {
+    const { budget, maxScrapeBytes } = this.#options.context;
+    const member = readMemberName(name);
+    const wanted = member && this.#outstanding.get(`${member.origin} ${member.number}`);
+    if (wanted === undefined) throw new PeerError("protocol", "received a scrape that was not requested");
+    if (size > maxScrapeBytes) {
+      this.#skip("limit", { origin: wanted.origin, number: wanted.number, error: `scrape of ${size} bytes` });
+      return false;
+    }
+    if (!budget.take(size)) return false;
+    this.#reserved = size;
+    return true;
+  }
+
+  /** Adds a scrape to the cache. Skips and reports an invalid one. */
+  scrape({ name, body }: StreamedMember): void {
+    const { cache, budget, onScrapes } = this.#options.context;
+    const member = readMemberName(name)!;
+    const wanted = this.#settle(`${member.origin} ${member.number}`);
+    const reserved = this.#reserved;
+    this.#reserved = 0;
+    if (wanted === undefined) {
+      budget.give(reserved);
+      return;
+    }
+    const { origin, number } = wanted;
+    const fault = body === undefined ? undefined : faultOf(body, member.crc, wanted.size);
+    if (body === undefined || fault !== undefined) {
+      budget.give(body?.length ?? 0);
+      if (fault !== undefined) this.#skip("invalid_entry", { origin, number, error: fault });
+      this.#giveUp(wanted);
+    } else {
+      cache.addScrape(origin, number, body);
+      onScrapes("in", 1);
+    }
+    this.#request();
+  }
+
+  /** Notes that bytes of a scrape arrived. */
+  bytesArrived(): void {
+    this.#lastByteAt = this.#options.context.clock.monotonic();
+  }
+
+  /** @throws PeerError `timeout` */
+  checkTime(): void {
+    const { clock, timeouts } = this.#options.context;
+    const now = clock.monotonic();
+    const [oldest] = this.#outstanding.values();
+    if (oldest === undefined) return;
+    if (now - Math.max(this.#lastByteAt, oldest.requestedAt) > timeouts.idle) {
+      throw new PeerError("timeout", `no data of a requested scrape for ${timeouts.idle / 1000} s`);
+    }
+    if (now - oldest.requestedAt > timeouts.fetch) {
+      throw new PeerError("timeout", `requested scrapes took more than ${timeouts.fetch / 1000} s`);
+    }
+  }
+
+  /** Releases the reserved memory. Scrapes that did not arrive are fetched on other links. */
+  stop(): void {
+    this.#stopped = true;
+    this.#options.context.budget.give(this.#reserved);
+    this.#reserved = 0;
+    this.#waiting.clear();
+    this.#outstanding.clear();
+  }
+
+  #request(): void {
+    const { channels, context, onError } = this.#options;
+    const requestedAt = context.clock.monotonic();
+    const byOrigin = new Map<string, number[]>();
+    for (const [key, wanted] of this.#waiting) {
+      const isAlone = this.#outstanding.size === 0;
+      const isTooMuch = this.#outstandingBytes + wanted.size > maxOutstandingBytes;
+      if (this.#outstanding.size >= maxOutstanding || (isTooMuch && !isAlone)) break;
+      this.#waiting.delete(key);
+      this.#outstanding.set(key, { ...wanted, requestedAt });
+      this.#outstandingBytes += wanted.size;
+      const numbers = byOrigin.get(wanted.origin) ?? [];
+      byOrigin.set(wanted.origin, numbers);
+      numbers.push(wanted.number);
+    }
+    for (const [origin, numbers] of byOrigin)
+      channels.send({ kind: "fetch", origin, numbers }).catch(onError);
+  }
+
+  #settle(key: string): Wanted | undefined {
+    const wanted = this.#outstanding.get(key);
+    if (wanted === undefined) return undefined;
+    this.#outstanding.delete(key);
+    this.#outstandingBytes -= wanted.size;
+    this.lastDuration = (this.#options.context.clock.monotonic() - wanted.requestedAt) / 1000;
+    return wanted;
+  }
+
+  #isRequested(origin: string, number: number): boolean {
+    const key = scrapeKey(origin, number);
+    return this.#outstanding.has(key) || this.#waiting.has(key);
+  }
+
+  #giveUp({ origin, number }: Wanted): void {
+    this.#failed.add(scrapeKey(origin, number));
+    const [first] = this.#failed;
+    if (this.#failed.size > maxFailed && first !== undefined) this.#failed.delete(first);
+    this.#options.context.cache.feed(origin)?.giveUp(number);
+  }
+
+  #skip(reason: FailureReason, fields: object): void {
+    const { context, peer } = this.#options;
+    context.onSkipped(reason);
+    context.logger.warn("invalid item from peer skipped", { peer: peer(), reason, ...fields });
+  }
+}
+
+/**
+ * Checks the frame of a gzip stream (RFC 1952, 2.3). It is not inflated here: its origin has checked it, and each node
+ * checks it fully before its first use, which for most scrapes never happens.
+ */
+function faultOf(gzip: Buffer, crc: number, size: number): string | undefined {
+  if (crc32(gzip) !== crc) return "wrong checksum";
+  if (gzip.length < minGzipBytes || !gzip.subarray(0, gzipMagic.length).equals(gzipMagic))
+    return "not a gzip stream";
+  if (gzip.readUInt32LE(gzip.length - 4) !== size % 2 ** 32)
+    return "uncompressed size differs from the stated size";
+  return undefined;
+}

@@ -1,0 +1,157 @@
+import { crc32 } from "node:zlib";
+import { scrapeMemberName } from "../../archive/members.js";
+import type { TarMember } from "../../archive/tar-writer.js";
+import { PeerError } from "../peer-error.js";
+import type { LinkChannels } from "../wire/channel.js";
+import { type MessageOf, maxFetched } from "../wire/messages.js";
+import type { SyncContext } from "./context.js";
+
+/** Maximum number of nodes that follow this node's own feed on a direct link. */
+export const maxFollowers = 32;
+/** Maximum number of scrapes that a peer has requested and not received. */
+const maxRequested = 10 * maxFetched;
+/** Approximate size of a group of scrapes. */
+const groupBytes = 256 * 1024;
+
+export interface FeedSenderOptions {
+  readonly channels: LinkChannels;
+  readonly context: SyncContext;
+  /** Instance id of the peer, which does not need its own publications. */
+  readonly peer: () => string | undefined;
+  /** Whether the peer may receive publications of a kind of an origin. */
+  readonly permits: (origin: string, kind: "batch" | "targets" | "swarm") => boolean;
+  /** The links that follow this node's own feed. */
+  readonly ownFollowers: Set<object>;
+  readonly onError: (error: unknown) => void;
+}
+
+interface RequestedScrape {
+  readonly origin: string;
+  readonly number: number;
+  readonly gzip: Buffer | undefined;
+}
+
+/** Sends the publications that a peer follows and the scrapes that it fetches. */
+export class FeedSender {
+  readonly #options: FeedSenderOptions;
+  /** By origin, the number up to which publications were sent. */
+  readonly #followed = new Map<string, number>();
+  /** Origins that may have something to send. */
+  readonly #due = new Set<string>();
+  readonly #requested: RequestedScrape[] = [];
+  #sendingPublications = false;
+  #sendingScrapes = false;
+
+  constructor(options: FeedSenderOptions) {
+    this.#options = options;
+  }
+
+  /** @returns false if this node has enough followers. */
+  follow(origin: string, above: number): boolean {
+    const { context, ownFollowers } = this.#options;
+    if (origin === context.origin) {
+      if (!ownFollowers.has(this) && ownFollowers.size >= maxFollowers) return false;
+      ownFollowers.add(this);
+    }
+    this.#followed.set(origin, above);
+    this.notify(origin);
+    return true;
+  }
+
+  unfollow(origin: string): void {
+    this.#followed.delete(origin);
+    if (origin === this.#options.context.origin) this.#options.ownFollowers.delete(this);
+  }
+
+  /** A publication of an origin is complete in the cache. */
+  notify(origin: string): void {
+    if (!this.#followed.has(origin)) return;
+    this.#due.add(origin);
+    if (!this.#sendingPublications) this.#sendPublications().catch(this.#options.onError);
+  }
+
+  /** @throws PeerError `limit` */
+  fetch({ origin, numbers }: MessageOf<"fetch">): void {
+    const { context, permits } = this.#options;
+    if (this.#requested.length + numbers.length > maxRequested) {
+      throw new PeerError("limit", `more than ${maxRequested} scrapes requested`);
+    }
+    const scrapes = permits(origin, "batch") ? context.cache.feed(origin)?.scrapes : undefined;
+    const requested = numbers.map((number) => ({ origin, number, gzip: scrapes?.gzipOf(number) }));
+    requested.sort((a, b) => (a.gzip?.length ?? 0) - (b.gzip?.length ?? 0));
+    this.#requested.push(...requested);
+    if (!this.#sendingScrapes) this.#sendScrapes().catch(this.#options.onError);
+  }
+
+  stop(): void {
+    this.#options.ownFollowers.delete(this);
+    this.#followed.clear();
+    this.#requested.length = 0;
+  }
+
+  async #sendPublications(): Promise<void> {
+    this.#sendingPublications = true;
+    for (const origin of this.#due) {
+      this.#due.delete(origin);
+      await this.#sendFeed(origin);
+    }
+    // Set synchronously: whatever becomes due from here on starts a new run.
+    this.#sendingPublications = false;
+  }
+
+  async #sendFeed(origin: string): Promise<void> {
+    const { channels, context, peer, permits } = this.#options;
+    let sent = this.#followed.get(origin);
+    if (sent === undefined) return;
+    for (const { publication, bytes, at } of context.cache.feed(origin)?.publicationsAbove(sent) ?? []) {
+      const { number, kind, instance } = publication;
+      // The peer has unfollowed, or follows from another number, which is handled separately.
+      if (this.#followed.get(origin) !== sent) return;
+      this.#followed.set(origin, number);
+      sent = number;
+      if (instance === peer() || !permits(origin, kind)) continue;
+      const age = Math.max(0, context.clock.monotonic() - at);
+      await channels.send({ kind: "publication", origin, number, age }, bytes);
+    }
+  }
+
+  /** Scrapes that were evicted after the request are still sent, because the queue references them. */
+  async #sendScrapes(): Promise<void> {
+    const { channels, context } = this.#options;
+    this.#sendingScrapes = true;
+    while (this.#requested.length > 0) {
+      const { members, absent } = this.#nextGroup();
+      for (const [origin, numbers] of absent) await channels.send({ kind: "absent", origin, numbers });
+      if (members.length === 0) continue;
+      await channels.sendScrapes(members);
+      context.onScrapes("out", members.length);
+    }
+    this.#sendingScrapes = false;
+  }
+
+  #nextGroup(): { members: TarMember[]; absent: Map<string, number[]> } {
+    const members: TarMember[] = [];
+    const absent = new Map<string, number[]>();
+    const mtime = this.#options.context.clock.now();
+    let count = 0;
+    for (let bytes = 0; count < this.#requested.length && count < maxFetched && bytes < groupBytes; count++) {
+      const { origin, number, gzip } = this.#requested[count]!;
+      if (gzip === undefined) {
+        const numbers = absent.get(origin) ?? [];
+        absent.set(origin, numbers);
+        numbers.push(number);
+        continue;
+      }
+      const scrapes = this.#options.context.cache.feed(origin)?.scrapes;
+      const { job, replica } = scrapes?.identityOf(number) ?? { job: "unknown", replica: "unknown" };
+      members.push({
+        name: scrapeMemberName({ origin, job, replica, number }, crc32(gzip)),
+        body: gzip,
+        mtime,
+      });
+      bytes += gzip.length;
+    }
+    this.#requested.splice(0, count);
+    return { members, absent };
+  }
+}

@@ -1,0 +1,261 @@
+import { TokenBucket } from "../../model/token-bucket.js";
+import { PeerError } from "../peer-error.js";
+import type { Envelope, LinkChannels } from "../wire/channel.js";
+import { type Message, type MessageOf, maxOrigins, protocolVersion } from "../wire/messages.js";
+import type { SyncContext } from "./context.js";
+import { FeedReceiver } from "./feed-receiver.js";
+import { FeedSender } from "./feed-sender.js";
+import { type Instances, shortInstance } from "./instances.js";
+import type { OwnName } from "./own-name.js";
+
+/** The state of an origin on a peer, as of its last `have`. */
+interface PeerHolding {
+  readonly number: number;
+  /** When the newest publication was published, on this process's monotonic clock. */
+  readonly newestAt: number;
+  /** The start of the id of the process that published it. */
+  readonly instance: string | undefined;
+}
+
+/** Rate of messages other than publications. */
+const requestRate = { capacity: 1000, perSecond: 200 };
+
+/** All links of this node: see `links.ts`. */
+export interface LinkOwner {
+  readonly context: SyncContext;
+  readonly ownName: OwnName;
+  readonly ownFollowers: Set<object>;
+  readonly instances: Instances;
+  readonly follows: {
+    refused(link: Link, origin: string): void;
+    haveArrived(link: Link): void;
+    isFollowed(link: Link, origin: string): boolean;
+  };
+  add(link: Link): void;
+  greeted(link: Link): void;
+  remove(link: Link): void;
+}
+
+/** A link to a peer. Both ends behave alike, regardless of which one dialled. */
+export class Link {
+  readonly channels: LinkChannels;
+  /** Whether this node dialled. */
+  readonly dialled: boolean;
+  /** On the monotonic clock, in milliseconds. */
+  readonly openedAt: number;
+  readonly have = new Map<string, PeerHolding>();
+  readonly sender: FeedSender;
+  readonly receiver: FeedReceiver;
+  readonly #links: LinkOwner;
+  readonly #context: SyncContext;
+  readonly #requests: TokenBucket;
+  readonly #fail: (error: unknown) => void;
+  readonly #failed: Promise<never>;
+  /** Resolves when the `hello` of the peer has arrived. */
+  readonly greeted: Promise<void>;
+  #resolveGreeted: () => void = () => undefined;
+  #peer: MessageOf<"hello"> | undefined;
+  #ended = false;
+  #lastHeard: number;
+  #lastHave = Number.NEGATIVE_INFINITY;
+  /** The origins of the last `have` that was sent. */
+  #announced: ReadonlySet<string> = new Set();
+  /** Wall clock time of the last message. */
+  lastMessage: number | undefined;
+
+  constructor(channels: LinkChannels, dialled: boolean, links: LinkOwner) {
+    const { context, ownName } = links;
+    this.channels = channels;
+    this.dialled = dialled;
+    this.#links = links;
+    this.#context = context;
+    const now = context.clock.monotonic();
+    this.openedAt = now;
+    this.#lastHeard = now;
+    this.#requests = new TokenBucket(requestRate, now);
+    let fail: (error: unknown) => void = () => undefined;
+    this.#failed = new Promise((_, reject) => {
+      fail = reject;
+    });
+    this.#failed.catch(() => undefined);
+    this.greeted = new Promise((resolve) => {
+      this.#resolveGreeted = resolve;
+    });
+    this.#fail = fail;
+    const onError = (error: unknown) => this.fail(error);
+    this.receiver = new FeedReceiver({
+      channels,
+      context,
+      ownName,
+      peer: () => this.#peer?.origin ?? "unknown",
+      isFollowed: (origin) => links.follows.isFollowed(this, origin),
+      newestAt: (origin) => this.have.get(origin)?.newestAt,
+      onError,
+    });
+    this.sender = new FeedSender({
+      channels,
+      context,
+      peer: () => this.#peer?.instance,
+      permits: (origin, kind) => this.#permits(origin, kind),
+      ownFollowers: links.ownFollowers,
+      onError,
+    });
+  }
+
+  /** The `hello` of the peer; undefined until it arrives. */
+  get peer(): MessageOf<"hello"> | undefined {
+    return this.#peer;
+  }
+
+  /** Runs until the link fails. @throws PeerError */
+  async run(): Promise<never> {
+    const { channels } = this;
+    this.#links.add(this);
+    try {
+      this.sendHello();
+      return await Promise.race([
+        this.#failed,
+        this.#receiveMessages(channels),
+        this.#receiveScrapes(channels),
+      ]);
+    } catch (error) {
+      const reason =
+        error instanceof PeerError ? error : new PeerError("protocol", "link failed", { cause: error });
+      this.#fail(reason);
+      throw reason;
+    } finally {
+      this.#ended = true;
+      this.#links.remove(this);
+      this.sender.stop();
+      this.receiver.stop();
+    }
+  }
+
+  /** Ends the link. The first reason counts. */
+  fail(error: unknown): void {
+    this.#fail(error);
+  }
+
+  /** Sends `hello`: as the first message, and when the role of this node changes. */
+  sendHello(): void {
+    const { origin, instance, manager, task } = this.#context;
+    const hello = {
+      kind: "hello" as const,
+      protocol: protocolVersion as 2,
+      origin,
+      instance,
+      manager: manager(),
+    };
+    this.send(task === undefined ? hello : { ...hello, task });
+  }
+
+  /** A publication is complete in the cache. An origin unknown to the peer is announced at the next tick. */
+  completed(origin: string): void {
+    this.sender.notify(origin);
+    if (!this.#announced.has(origin)) this.#lastHave = Number.NEGATIVE_INFINITY;
+  }
+
+  send(message: Message): void {
+    this.channels.send(message).catch((error) => this.fail(error));
+  }
+
+  /** Called every second: sends `have`, and closes a link that is silent or too slow. */
+  tick(now: number): void {
+    const { silence, have } = this.#context.timeouts;
+    try {
+      this.receiver.checkTime();
+      if (now - this.#lastHeard > silence) {
+        throw new PeerError("timeout", `no message from the peer for ${silence / 1000} s`);
+      }
+      if (this.#peer !== undefined && now - this.#lastHave >= have) this.#sendHave(now);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  async #receiveMessages(channels: LinkChannels): Promise<never> {
+    for await (const envelope of channels.messages()) {
+      if (this.#ended) break;
+      this.#lastHeard = this.#context.clock.monotonic();
+      this.lastMessage = this.#context.clock.now();
+      await this.#receive(envelope);
+    }
+    throw new PeerError("closed", "peer closed the connection");
+  }
+
+  async #receiveScrapes(channels: LinkChannels): Promise<never> {
+    const arriving = channels.scrapes(
+      (header) => this.receiver.accept(header),
+      () => this.receiver.bytesArrived(),
+    );
+    for await (const member of arriving) this.receiver.scrape(member);
+    throw new PeerError("closed", "peer closed the connection");
+  }
+
+  async #receive({ message, body }: Envelope): Promise<void> {
+    if (message.kind !== "publication" && !this.#requests.take(this.#context.clock.monotonic())) {
+      throw new PeerError("limit", "too many requests");
+    }
+    if (message.kind === "hello") return this.#greet(message);
+    if (this.#peer === undefined) throw new PeerError("protocol", `${message.kind} before hello`);
+    if (message.kind === "publication") await this.receiver.publication(message, body);
+    else if (message.kind === "have") this.#takeHave(message);
+    else if (message.kind === "follow") {
+      if (!this.sender.follow(message.origin, message.above))
+        this.send({ kind: "refuse", origin: message.origin });
+    } else if (message.kind === "unfollow") this.sender.unfollow(message.origin);
+    else if (message.kind === "refuse") this.#links.follows.refused(this, message.origin);
+    else if (message.kind === "fetch") this.sender.fetch(message);
+    else this.receiver.absent(message);
+  }
+
+  #greet(hello: MessageOf<"hello">): void {
+    const isFirst = this.#peer === undefined;
+    const { origin, instance } = this.#context;
+    this.#peer = hello;
+    this.#resolveGreeted();
+    if (hello.instance !== instance && hello.origin === origin) {
+      this.#links.ownName.shared(hello.instance);
+      throw new PeerError(
+        "same_name",
+        `peer has the same name as this node (${origin}): give each node its own hostname`,
+      );
+    }
+    if (!isFirst) return;
+    this.#links.greeted(this);
+    this.#sendHave(this.#context.clock.monotonic());
+  }
+
+  #takeHave({ origins, shared = [] }: MessageOf<"have">): void {
+    const { instances, ownName } = this.#links;
+    const now = this.#context.clock.monotonic();
+    this.have.clear();
+    for (const [origin, number, age, instance] of origins) {
+      this.have.set(origin, { number, newestAt: now - age, instance });
+      instances.note(origin, instance, now - age);
+    }
+    for (const [origin, instance, age] of shared) instances.note(origin, instance, now - age);
+    ownName.check(shared, now);
+    this.#links.follows.haveArrived(this);
+  }
+
+  #sendHave(now: number): void {
+    this.#lastHave = now;
+    const origins: [string, number, number, (string | undefined)?][] = [];
+    for (const { origin, offered, newestAt, swarmDocument, instance } of this.#context.cache.feeds()) {
+      const permitted = this.#permits(origin, "batch") ? offered : (swarmDocument?.publication.number ?? 0);
+      if (permitted > 0 && origins.length < maxOrigins)
+        origins.push([origin, permitted, Math.max(0, now - newestAt), instance && shortInstance(instance)]);
+    }
+    this.#announced = new Set(origins.map(([origin]) => origin));
+    const shared = this.#links.instances.shared().slice(0, maxOrigins);
+    this.send({ kind: "have", origins, ...(shared.length === 0 ? {} : { shared }) });
+  }
+
+  /** With REPLICATE_TO=managers, managers send a worker only swarm documents and publications of its own name. */
+  #permits(origin: string, kind: "batch" | "targets" | "swarm"): boolean {
+    const { replicateTo } = this.#context;
+    if (replicateTo === "all" || this.#peer?.manager !== false) return true;
+    return kind === "swarm" || origin === this.#peer.origin;
+  }
+}

@@ -1,0 +1,152 @@
+import type { Duplex } from "node:stream";
+import { readStream, type StreamedMember, TarError, type TarHeader } from "../../archive/tar-reader.js";
+import { encodeMembers, type TarMember } from "../../archive/tar-writer.js";
+import type { MemoryBudget } from "../../memory-budget.js";
+import { PeerError } from "../peer-error.js";
+import { encodeFrame, type FrameLimits, readFrames } from "./frames.js";
+import { type Message, parseMessage } from "./messages.js";
+
+/** A message and its body; only `publication` has one. */
+export interface Envelope {
+  readonly message: Message;
+  readonly body: Buffer;
+}
+
+/** The two channels of a link, whatever transports them. */
+export interface LinkChannels {
+  /** Resolves when the next message can be sent. @throws PeerError */
+  send(message: Message, body?: Buffer): Promise<void>;
+  /** The messages of the peer. @throws PeerError */
+  messages(): AsyncIterable<Envelope>;
+  /** Sends scrapes; resolves when the next ones can be sent. @throws PeerError */
+  sendScrapes(members: readonly TarMember[]): Promise<void>;
+  /**
+   * The scrapes of the peer.
+   *
+   * @param accept see `readStream`.
+   * @param onArrived called when bytes arrive.
+   * @throws PeerError
+   */
+  scrapes(accept: (header: TarHeader) => boolean, onArrived: () => void): AsyncIterable<StreamedMember>;
+}
+
+const noBody = Buffer.alloc(0);
+const sliceBytes = 256 * 1024;
+
+export interface ChannelOptions {
+  /** Carries messages. */
+  readonly messages: Duplex;
+  /** Carries scrapes: a tar stream that does not end. */
+  readonly scrapes: Duplex;
+  readonly limits: FrameLimits;
+  readonly budget: MemoryBudget;
+  /** Aborts when the connection ends. The reason is a PeerError. */
+  readonly ended: AbortSignal;
+  /** Milliseconds that the peer has to read 256 KiB. */
+  readonly sendMs: number;
+  readonly onBytes: (direction: "in" | "out", bytes: number) => void;
+}
+
+/** Sends and receives messages and scrapes on two byte streams. */
+export function openChannels(options: ChannelOptions): LinkChannels {
+  const { messages, scrapes, limits, budget, ended, onBytes } = options;
+  const sendMessages = writer(messages, options);
+  const sendScrapes = writer(scrapes, options);
+  const destroy = () => {
+    messages.destroy();
+    scrapes.destroy();
+  };
+  ended.addEventListener("abort", destroy, { once: true });
+  if (ended.aborted) destroy();
+
+  async function* counted(stream: Duplex, onArrived = () => {}): AsyncGenerator<Buffer> {
+    try {
+      for await (const chunk of stream) {
+        onBytes("in", (chunk as Buffer).length);
+        onArrived();
+        yield chunk as Buffer;
+      }
+    } catch (cause) {
+      throw ended.aborted ? ended.reason : connectionClosed(cause);
+    }
+  }
+
+  return {
+    send: (message, body = noBody) =>
+      sendMessages(encodeFrame({ json: Buffer.from(JSON.stringify(message)), body })),
+
+    async *messages() {
+      let reserved = 0;
+      const reserve = (bytes: number) => {
+        if (!budget.take(bytes)) throw new PeerError("limit", "message does not fit into the memory budget");
+        reserved = bytes;
+      };
+      try {
+        for await (const { json, body } of readFrames(counted(messages), limits, reserve)) {
+          yield { message: parseMessage(json), body };
+          budget.give(reserved);
+          reserved = 0;
+        }
+      } finally {
+        budget.give(reserved);
+      }
+    },
+
+    async sendScrapes(members) {
+      await sendScrapes(Buffer.concat(await encodeMembers(members)));
+    },
+
+    async *scrapes(accept, onArrived) {
+      try {
+        yield* readStream(counted(scrapes, onArrived), accept);
+      } catch (cause) {
+        if (!(cause instanceof TarError)) throw cause;
+        throw new PeerError("protocol", "invalid archive", { cause });
+      }
+    },
+  };
+}
+
+/** Writes one call after the other, at the speed of the peer. */
+function writer(
+  stream: Duplex,
+  { ended, sendMs, onBytes }: ChannelOptions,
+): (bytes: Buffer) => Promise<void> {
+  let last = Promise.resolve();
+  const writeSlice = (slice: Buffer) =>
+    new Promise<void>((resolve, reject) => {
+      const settle = () => {
+        clearTimeout(timer);
+        ended.removeEventListener("abort", abort);
+      };
+      const abort = () => {
+        settle();
+        reject(ended.reason);
+      };
+      const timer = setTimeout(() => {
+        settle();
+        reject(new PeerError("timeout", `peer read nothing for ${sendMs / 1000} s`));
+      }, sendMs);
+      ended.addEventListener("abort", abort);
+      onBytes("out", slice.length);
+      stream.write(slice, (error) => {
+        settle();
+        if (error) reject(connectionClosed(error));
+        else resolve();
+      });
+    });
+  return (bytes) => {
+    const sent = last.then(async () => {
+      for (let at = 0; at < bytes.length; at += sliceBytes) {
+        if (ended.aborted) throw ended.reason;
+        await writeSlice(bytes.subarray(at, at + sliceBytes));
+      }
+    });
+    last = sent.catch(() => undefined);
+    return sent;
+  };
+}
+
+function connectionClosed(cause: unknown): PeerError {
+  return new PeerError("closed", "connection closed", { cause });
+}

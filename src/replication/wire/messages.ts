@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { instanceId, milliseconds, originName, plainText, publicationNumber } from "../../archive/schema.js";
+import { PeerError } from "../peer-error.js";
+
+/** The version of the protocol. Each version has its own SSH commands. */
+export const protocolVersion = 2;
+
+/** Maximum number of origins in a node's cache. */
+export const maxOrigins = 2000;
+/** The largest publication, in bytes of compressed JSON. */
+export const maxPublicationBytes = 4 * 1024 * 1024;
+/** The most scrapes that one message requests. */
+export const maxFetched = 1000;
+
+const number = z
+  .int()
+  .nonnegative()
+  .max(2 ** 52);
+const numbers = z.array(publicationNumber).min(1).max(maxFetched);
+
+/**
+ * The messages of a link, sent by both ends. Unknown fields are ignored.
+ */
+const messageSchema = z.discriminatedUnion("kind", [
+  /** The first message; sent again when the role changes. */
+  z.object({
+    kind: z.literal("hello"),
+    protocol: z.literal(protocolVersion),
+    origin: originName,
+    /** Random id of the process. */
+    instance: instanceId,
+    /** Whether the node is a Swarm manager. True outside Swarm. */
+    manager: z.boolean(),
+    /** Id of its Swarm task. */
+    task: plainText(100).optional(),
+  }),
+  /**
+   * For each origin: the number up to which its publications are complete, the age of the newest one in milliseconds,
+   * and the short id of the process that published it. `shared` lists the processes of names that several processes
+   * used recently, each with the milliseconds since then.
+   */
+  z.object({
+    kind: z.literal("have"),
+    origins: z.array(z.tuple([originName, number, milliseconds, instanceId.optional()])).max(maxOrigins),
+    shared: z
+      .array(z.tuple([originName, instanceId, milliseconds]))
+      .max(maxOrigins)
+      .optional(),
+  }),
+  /** Requests all publications of an origin above a number, in order, including future ones. */
+  z.object({ kind: z.literal("follow"), origin: originName, above: number }),
+  z.object({ kind: z.literal("unfollow"), origin: originName }),
+  /** Response to `follow` if the node has enough followers. */
+  z.object({ kind: z.literal("refuse"), origin: originName }),
+  /** A batch or document; its gzip-compressed JSON is the body of the message. */
+  z.object({
+    kind: z.literal("publication"),
+    origin: originName,
+    number: publicationNumber,
+    /** Milliseconds since its publication, at the time of sending. */
+    age: milliseconds,
+  }),
+  /** Requests scrapes. Each arrives on the scrape channel, or is listed in `absent`. */
+  z.object({ kind: z.literal("fetch"), origin: originName, numbers }),
+  /** Requested scrapes that the sender does not have. */
+  z.object({ kind: z.literal("absent"), origin: originName, numbers }),
+]);
+export type Message = z.infer<typeof messageSchema>;
+export type MessageOf<K extends Message["kind"]> = Extract<Message, { kind: K }>;
+
+/** @throws PeerError `protocol` */
+export function parseMessage(json: Buffer): Message {
+  try {
+    return messageSchema.parse(JSON.parse(json.toString("utf8")));
+  } catch (cause) {
+    throw new PeerError("protocol", "invalid message", { cause });
+  }
+}

@@ -1,0 +1,81 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { publicationMemberName, scrapeMemberName } from "../../src/archive/members.js";
+import { encodePublication } from "../../src/archive/publication-json.js";
+import { encodeMembers, type TarMember } from "../../src/archive/tar-writer.js";
+import { Cache } from "../../src/cache/cache.js";
+import { loadSegments } from "../../src/cache/load-segments.js";
+import { MemoryBudget } from "../../src/memory-budget.js";
+import type { Publication } from "../../src/model/publication.js";
+import {
+  batch,
+  clockAt,
+  crc32,
+  gzipOf,
+  keepingLogger,
+  publishedTarget,
+  success,
+  targetsDocument,
+} from "../support/publications.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+const clock = clockAt();
+const gzip = gzipOf("x 1\n");
+
+function publicationMember(publication: Publication): TarMember {
+  const body = encodePublication(publication).bytes;
+  return { name: publicationMemberName(publication, body), body, mtime: clock.now() };
+}
+
+function scrapeMember(number: number): TarMember {
+  const name = scrapeMemberName({ origin: "node1", job: "web", replica: "1", number }, crc32(gzip));
+  return { name, body: gzip, mtime: clock.now() };
+}
+
+async function load(...segments: readonly (readonly TarMember[])[]) {
+  const folder = tempFolder();
+  const paths = segments.map((_, index) => join(folder, `${index}.tar`));
+  for (const [index, members] of segments.entries())
+    writeFileSync(paths[index]!, Buffer.concat(await encodeMembers(members)));
+  const [logger, budget] = [keepingLogger(), new MemoryBudget(1_000_000)];
+  const cache = new Cache({ clock, logger, budget, staleAfter: 30, history: 300 });
+  const options = { folder, cache, clock, logger, budget, history: 300, maxScrapeBytes: 100_000 };
+  const loaded = await loadSegments([...paths, join(folder, "missing.tar")], options);
+  return { cache, logger, loaded };
+}
+
+describe("loadSegments", () => {
+  const document = publicationMember(targetsDocument(5, [publishedTarget()]));
+
+  it("finds the scrapes of a batch in any segment, and reports a file that it cannot open", async () => {
+    const attempts = publicationMember(batch(6, [success("docker:1", 3)]));
+    const { cache, logger, loaded } = await load([attempts], [scrapeMember(3), scrapeMember(4)], [document]);
+    expect(cache.named("web")).toMatchObject([{ number: 3 }]);
+    expect(loaded.map(({ scrapes, documents }) => [scrapes.size, documents.length])).toEqual([
+      [0, 0],
+      [1, 0],
+      [0, 1],
+      [0, 0],
+    ]);
+    expect(loaded[0]!.lastBatch).toBe(clock.monotonic());
+    expect(logger.lines).toMatchObject([{ level: "warn", message: "cache file skipped" }]);
+  });
+
+  it("stops waiting for a scrape that is in no segment", async () => {
+    const { cache } = await load([document, publicationMember(batch(6, [success("docker:1", 3)]))]);
+    expect(cache.feed("node1")!.held).toBe(6);
+    expect(cache.named("web")).toEqual([]);
+  });
+
+  it("skips a publication that is invalid", async () => {
+    const body = gzipOf("{}");
+    const invalid = {
+      ...document,
+      name: publicationMemberName({ origin: "node1", number: 6, kind: "batch" }, body),
+      body,
+    };
+    const { cache } = await load([invalid, document]);
+    expect(cache.feed("node1")!.publications()).toHaveLength(1);
+  });
+});

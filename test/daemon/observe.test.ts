@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import { Cache } from "../../src/cache/cache.js";
+import { clashReporter, clockReporter, createReporter, observe } from "../../src/daemon/observe.js";
+import { silentLogger } from "../../src/logging.js";
+import { MemoryBudget } from "../../src/memory-budget.js";
+import { systemClock as clock } from "../../src/model/clock.js";
+import { createTelemetry } from "../../src/telemetry.js";
+import { recordingLogger } from "../support/daemon.js";
+import { statusOf } from "../support/http-server.js";
+import { FeedWriter } from "../support/scrapes.js";
+
+function setUp() {
+  const budget = new MemoryBudget(1024 * 1024);
+  const cache = new Cache({ clock, budget, staleAfter: 30, history: 60, logger: silentLogger });
+  const node = (origin: string) => new FeedWriter(origin, { cache, clock, budget });
+  return { cache, node };
+}
+
+describe("the reporter of name conflicts", () => {
+  const clash = { name: "web", jobs: ["blog_web", "shop_web"] };
+
+  it("reports each conflict once, and again if it recurs or other services join", () => {
+    const { logger, lines } = recordingLogger();
+    const report = clashReporter(logger);
+    report([]);
+    report([clash]);
+    report([clash]);
+    expect(lines).toEqual([
+      { level: "warn", message: "several services share a name: use their full names", fields: clash },
+    ]);
+    report([{ ...clash, jobs: [...clash.jobs, "wiki_web"] }]);
+    expect(lines).toHaveLength(2);
+    report([]);
+    report([clash]);
+    expect(lines).toHaveLength(3);
+  });
+});
+
+describe("the reporter of clocks", () => {
+  it("reports a clock that differs once, and its recovery once", () => {
+    const { logger, lines } = recordingLogger();
+    const report = clockReporter(logger);
+    const reported = (offset: number) => {
+      lines.length = 0;
+      report(new Map([["n2", offset]]));
+      return lines.map(({ level, fields }) => [level, fields]);
+    };
+    expect(reported(4.9)).toEqual([]);
+    expect(reported(-7.26)).toEqual([["warn", { node: "n2", secondsAhead: -7.3 }]]);
+    expect(reported(-8)).toEqual([]);
+    // Near the limit it neither recovers nor is it reported again.
+    expect(reported(-4.9)).toEqual([]);
+    expect(reported(-5.1)).toEqual([]);
+    expect(reported(-2.4)).toEqual([["info", { node: "n2" }]]);
+    expect(reported(6)).toHaveLength(1);
+  });
+
+  it("reports that a node with a wrong clock is gone", () => {
+    const { logger, lines } = recordingLogger();
+    const report = clockReporter(logger);
+    report(new Map([["n2", 60]]));
+    report(new Map());
+    report(new Map());
+    expect(lines.map(({ level }) => level)).toEqual(["warn", "info"]);
+  });
+});
+
+it("name conflicts and clocks are those of the scrapes in the cache", () => {
+  const { cache, node } = setUp();
+  node("n2").put({ id: "docker:1", names: ["web", "shop_web"], job: "shop_web" });
+  node("n3").put({ names: ["web", "blog_web"], job: "blog_web", scrapedAt: clock.now() - 3_600_000 });
+  const { logger, lines } = recordingLogger();
+  const report = createReporter(logger, cache);
+  report();
+  report();
+  expect(lines.map(({ fields }) => fields)).toEqual([
+    { name: "web", jobs: ["blog_web", "shop_web"] },
+    { node: "n3", secondsAhead: -3600 },
+  ]);
+});
+
+it("metrics state targets, scrapes, services and origins", async () => {
+  const { cache, node } = setUp();
+  const telemetry = createTelemetry("0.0.0");
+  cache.ownFeed("node1");
+  const n2 = node("n2");
+  const { gzip } = n2.put();
+  n2.put({ id: "docker:2", replica: "2", gzip });
+  node("n3").put({ id: "docker:3", job: "db", names: ["db"], gzip });
+  observe({
+    telemetry,
+    cache,
+    targets: () => [
+      statusOf({ lastSuccess: 1000, lastDuration: 0.25 }, { job: "db", replica: "1" }),
+      statusOf({ state: "no metrics" }, { id: "test:2", job: "tool" }),
+    ],
+    diskFailing: () => true,
+    mergeConflicts: () => 3,
+  });
+  const { text } = await telemetry.expose();
+  const metric = (series: string) => {
+    const line = text.split("\n").find((candidate) => candidate.startsWith(`app_metrics_proxy_${series} `));
+    return Number(line?.split(" ").at(-1));
+  };
+  expect({
+    up: metric('targets{state="up"}'),
+    down: metric('targets{state="down"}'),
+    withoutMetrics: metric('targets{state="no metrics"}'),
+    targetUp: metric('target_up{name="db",replica="1"}'),
+    lastSuccess: metric('target_last_success_timestamp_seconds{name="db",replica="1"}'),
+    lastDuration: metric('target_last_scrape_duration_seconds{name="db",replica="1"}'),
+    scrapes: metric("cache_entries"),
+    bytes: metric("cache_bytes"),
+    diskFailing: metric("cache_disk_failing"),
+    web: metric('service_replicas{name="shop_web"}'),
+    db: metric('service_replicas{name="db"}'),
+    nameClashes: metric("name_clashes"),
+    mergeConflicts: metric("merge_conflicts"),
+    own: metric('origin_entries{origin="node1"}'),
+    n2: metric('origin_entries{origin="n2"}'),
+  }).toEqual({
+    up: 1,
+    down: 0,
+    withoutMetrics: 1,
+    targetUp: 1,
+    lastSuccess: 1,
+    lastDuration: 0.25,
+    scrapes: 3,
+    bytes: 3 * gzip.length,
+    diskFailing: 1,
+    web: 2,
+    db: 1,
+    nameClashes: 0,
+    mergeConflicts: 3,
+    own: 0,
+    n2: 2,
+  });
+});

@@ -1,0 +1,46 @@
+import { writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { Cache } from "../../src/cache/cache.js";
+import { readConfig } from "../../src/config/config.js";
+import { createScanning } from "../../src/daemon/scanning.js";
+import { silentLogger } from "../../src/logging.js";
+import { MemoryBudget } from "../../src/memory-budget.js";
+import { systemClock } from "../../src/model/clock.js";
+import { answerWith, startTarget } from "../support/target-server.js";
+import { tempFolder } from "../support/temp-folder.js";
+
+/** Scans one target once, before replication starts. Returns the attempts that other nodes receive later. */
+async function attemptsForPeers(settings: Record<string, string>): Promise<number> {
+  const target = await startTarget(answerWith("up 1\n"));
+  const file = join(tempFolder(), "targets.json");
+  writeFileSync(file, JSON.stringify([{ targets: [`127.0.0.1:${target.port}`], labels: { job: "web" } }]));
+  const config = readConfig({ TARGETS_FILE: file, ...settings });
+  const budget = new MemoryBudget(64 * 1024 * 1024);
+  const cache = new Cache({ ...config, clock: systemClock, budget, logger: silentLogger });
+  const { signal } = new AbortController();
+  const parts = { cache, budget, instance: "instance of this node", signal };
+  const scanning = await createScanning({ config, logger: silentLogger, version: "0" }, parts);
+  onTestFinished(async () => {
+    scanning.publisher.stop();
+    await scanning.scraper.close();
+  });
+  await scanning.cycle();
+  expect(cache.fresh()).toHaveLength(1);
+  const published = cache.feed(hostname())!.publicationsAbove(0);
+  return published.reduce(
+    (sum, { publication }) => sum + (publication.kind === "batch" ? publication.attempts.length : 0),
+    0,
+  );
+}
+
+describe("scrapes before the start of replication", () => {
+  it("go to peers later if PEERS is set", async () => {
+    expect(await attemptsForPeers({ SSHPASS: "a secret for this test", PEERS: "192.0.2.1" })).toBe(1);
+  });
+
+  it("stay on this node without SSHPASS", async () => {
+    expect(await attemptsForPeers({})).toBe(0);
+  });
+});

@@ -1,0 +1,151 @@
+import { hostname } from "node:os";
+import { describe, expect, it } from "vitest";
+import type { Daemon } from "../../src/daemon/daemon.js";
+import { promtoolFault } from "../support/promtool.js";
+import { answerWith, startTarget } from "../support/target-server.js";
+import { tempFolder } from "../support/temp-folder.js";
+import { freePorts, get, startWhole } from "./daemons.js";
+
+/** Two complete proxies with each other in PEERS, and one target each: `one` and `two`. */
+async function startPair() {
+  const folder = tempFolder();
+  const targets = [await startTarget(answerWith("one 1\n")), await startTarget(answerWith("two 1\n"))];
+  const [httpOne, httpTwo, sshOne, sshTwo] = (await freePorts(4)) as [number, number, number, number];
+  const settings = (name: string, http: number, ssh: number) => ({
+    SSHPASS: "a long enough secret",
+    PEERS: `127.0.0.1:${sshOne},127.0.0.1:${sshTwo}`,
+    LISTEN_ADDRESS: `127.0.0.1:${http}`,
+    SSH_LISTEN_ADDRESS: `127.0.0.1:${ssh}`,
+    ADVERTISE_ADDRESS: `${name}.example.org:2137`,
+  });
+  const one = await startWhole(folder, "one", targets[0]!.port, settings("one", httpOne, sshOne));
+  const two = await startWhole(folder, "two", targets[1]!.port, settings("two", httpTwo, sshTwo));
+  const origin = (port: number) => `${hostname()}@127.0.0.1:${port}`;
+  await expect.poll(() => get(one, "/two/metrics"), { timeout: 20_000 }).toBe("200 two 1\n");
+  await expect.poll(() => get(two, "/one/metrics"), { timeout: 20_000 }).toBe("200 one 1\n");
+  // The first one to start retries later.
+  for (const proxy of [one, two]) {
+    await expect
+      .poll(() => get(proxy, "/metrics"), { timeout: 20_000 })
+      .toContain('app_metrics_proxy_peers{state="connected"} 1');
+  }
+  return { one, two, originOne: origin(httpOne), originTwo: origin(httpTwo) };
+}
+
+const json = async ({ port }: Pick<Daemon, "port">, path: string) =>
+  (await fetch(`http://127.0.0.1:${port}${path}`)).json();
+const sortedLines = async (daemon: Daemon, path: string) => (await get(daemon, path)).split("\n").sort();
+
+describe("a pair of proxies over HTTP", () => {
+  it("federates the same series with the same times, and finds the same targets", {
+    timeout: 60_000,
+  }, async () => {
+    const { one, two, originOne, originTwo } = await startPair();
+    // Between two scrape cycles both hold the same.
+    await expect
+      .poll(
+        async () => {
+          const [here, there] = await Promise.all([
+            sortedLines(one, "/federate"),
+            sortedLines(two, "/federate"),
+          ]);
+          return here.length === 3 && here.join("\n") === there.join("\n") && here.at(-1);
+        },
+        { timeout: 20_000, interval: 100 },
+      )
+      .toMatch(/^two\{job="two",instance="two\.127\.0\.0\.1:\d+"\} 1 \d{13}$/);
+
+    for (const daemon of [one, two]) {
+      const groups = (await json(daemon, "/discovery")) as {
+        targets: string[];
+        labels: Record<string, string>;
+      }[];
+      const found = groups.map(({ targets, labels }) => [
+        labels["__meta_app_metrics_proxy_service"],
+        labels["__meta_app_metrics_proxy_node"],
+        ...targets,
+      ]);
+      // The same labels and addresses: Prometheus takes the targets of both lists once.
+      expect(found.sort()).toEqual([
+        ["one", originOne, "one.example.org:2137"],
+        ["two", originTwo, "two.example.org:2137"],
+      ]);
+    }
+
+    expect(await json(one, "/targets")).toMatchObject({
+      targets: expect.arrayContaining([
+        expect.objectContaining({ node: originOne, job: "one", state: "up" }),
+        expect.objectContaining({ node: originTwo, job: "two", state: "up" }),
+      ]),
+      replication: {
+        origin: originOne,
+        peerList: { ok: true },
+        peers: expect.arrayContaining([
+          expect.objectContaining({ state: "self" }),
+          expect.objectContaining({ state: "connected", node: originTwo }),
+        ]),
+        origins: expect.arrayContaining([
+          expect.objectContaining({
+            origin: originTwo,
+            entries: 1,
+            advertiseAddress: "two.example.org:2137",
+            timesUsed: true,
+          }),
+        ]),
+      },
+      replicated: [{ name: "two", origin: originTwo, samples: 1, fresh: true }],
+    });
+
+    const metrics = await get(one, "/metrics");
+    for (const line of [
+      `app_metrics_proxy_origin_entries{origin="${originTwo}"} 1`,
+      `app_metrics_proxy_origin_silence_seconds{origin="${originTwo}"} `,
+      `app_metrics_proxy_origin_clock_offset_seconds{origin="${originTwo}"} `,
+      "app_metrics_proxy_peer_list_failing 0",
+      "app_metrics_proxy_shared_names 0",
+      'app_metrics_proxy_replication_failures_total{reason="same_name"} 0',
+    ]) {
+      expect(metrics).toContain(`\n${line}`);
+    }
+  });
+
+  it("reports how long it has received nothing from a stopped peer", { timeout: 60_000 }, async () => {
+    const { one, two, originTwo } = await startPair();
+    await two.stop();
+    const expected = new RegExp(
+      `^503 no fresh metrics for "two": nothing received from node ${originTwo} for \\d+ s\\n$`,
+    );
+    await expect.poll(() => get(one, "/two/metrics"), { timeout: 20_000 }).toMatch(expected);
+    expect(await get(one, "/one/metrics")).toBe("200 one 1\n");
+    expect((await json(one, "/targets")) as object).toMatchObject({
+      replication: { peers: expect.arrayContaining([expect.objectContaining({ lastReason: "connect" })]) },
+    });
+  });
+});
+
+describe("a proxy without PEERS", () => {
+  it("is ready after its first scan, and reports which settings replication needs", async () => {
+    const target = await startTarget(answerWith("one 1\n"));
+    const alone = await startWhole(tempFolder(), "one", target.port, { LISTEN_ADDRESS: "127.0.0.1:0" });
+    await expect.poll(() => get(alone, "/-/ready")).toBe("200 ready\n");
+    expect(await json(alone, "/targets")).toMatchObject({
+      replication: null,
+      whyNoReplication: expect.stringMatching(/SSHPASS and PEERS are not set/),
+    });
+  });
+});
+
+describe("the metrics of the proxy", () => {
+  it("are valid for promtool, with those of replication", async () => {
+    const target = await startTarget(answerWith("one 1\n"));
+    const settings = {
+      LISTEN_ADDRESS: "127.0.0.1:0",
+      SSH_LISTEN_ADDRESS: "127.0.0.1:0",
+      SSHPASS: "a long enough secret",
+    };
+    const proxy = await startWhole(tempFolder(), "one", target.port, settings);
+    const metrics = (await get(proxy, "/metrics")).slice("200 ".length);
+    expect(metrics).toContain("app_metrics_proxy_peers{");
+    expect(await promtoolFault(metrics)).toBeUndefined();
+  });
+});
