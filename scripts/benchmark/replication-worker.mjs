@@ -69,7 +69,11 @@ const commands = {
       const outcome = { gzip, contentType, size: gzip.readUInt32LE(gzip.length - 4), samples };
       // Times and durations as in a real scan, which differ from target to target: they do not compress well.
       const begun = published - 700 * Math.random();
-      publisher.attempted(statusOf(targets[index]), { begun, duration: 0.004 + 0.03 * Math.random(), outcome });
+      publisher.attempted(statusOf(targets[index]), {
+        begun,
+        duration: 0.004 + 0.03 * Math.random(),
+        outcome,
+      });
     }
     const at = now();
     publisher.endCycle();
