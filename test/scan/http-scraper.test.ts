@@ -302,10 +302,13 @@ describe("a scrape of a hostile target ends", () => {
     const megabytes = gzipSync("a 1\n".repeat((64 * 1024 * 1024) / 4), { level: 9 });
     const bomb = Buffer.concat(Array.from({ length: times }, () => megabytes));
     const before = process.memoryUsage().rss;
-    const error = await failureOf((_request, response) => {
-      response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
-      response.end(bomb);
-    });
+    const error = await failureOf(
+      (_request, response) => {
+        response.writeHead(200, { "content-type": textType, "content-encoding": "gzip" });
+        response.end(bomb);
+      },
+      { timeout: 30 },
+    );
     expect(error.outcome).toBe("too_large");
     expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
   });
