@@ -1,6 +1,7 @@
 // The program as users run it: `app-metrics-proxy serve` in its own process.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,7 +17,7 @@ export async function startDaemon({ targets, folder, interval, onExit, scheme = 
     env: {
       ...process.env,
       TARGETS_FILE: targets.targetsFile,
-      CACHE_DIR: join(folder, `cache-${interval}`),
+      CACHE_DIR: await mkdtemp(join(folder, "cache-")),
       SCRAPE_INTERVAL: String(interval),
       LISTEN_ADDRESS: "127.0.0.1:0",
       LOG_LEVEL: "info",
