@@ -33,6 +33,8 @@ export function sendExposition(
 
 /** Whether a client accepts gzip. Without an Accept-Encoding it does not, although RFC 9110 allows it: curl would print it. */
 export function acceptsGzip(request: Request): boolean {
+  // What Prometheus sends, at a fraction of the time.
+  if (request.headers["accept-encoding"] === "gzip") return true;
   return request.acceptsEncodings("gzip") !== false;
 }
 

@@ -14,38 +14,50 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
   const { responses, cache, clock } = context;
   const readAccept = acceptReader();
 
-  /** A single scrape in an accepted format is sent byte for byte; anything else is prepared first. */
-  const send = async (request: Request, response: Response, scrapes: readonly Scrape[]): Promise<void> => {
+  /** A single scrape in an accepted format is sent byte for byte, at once; anything else is prepared first. */
+  const send = (
+    request: Request,
+    response: Response,
+    scrapes: readonly Scrape[],
+  ): Promise<void> | undefined => {
     const formats = scrapes.map(formatOf);
     const format = chooseFormat(readAccept(request.headers.accept), formats);
     const gzipped = acceptsGzip(request);
     const monotonic = clock.monotonic();
     const age = Math.max(...scrapes.map((scrape) => ageOf(scrape, monotonic)));
     const [only] = scrapes;
-    const unchanged = only !== undefined && scrapes.length === 1 && gzipped && formats[0] === format;
-    if (unchanged && (await responses.reader.check(only)))
-      return sendExposition(response, { contentType: only.contentType, age, gzipped, body: only.gzip });
-    if (tooLargeToMerge(scrapes)) {
-      const advice = ["too large to merge; request a single replica:", ...scrapes.map(pathOf)];
-      return sendText(response, 503, advice.join("\n"));
+    const isSingle = only !== undefined && scrapes.length === 1 && gzipped && formats[0] === format;
+    const single = isSingle ? only : undefined;
+    const sendSingle = ({ contentType, gzip }: Scrape) =>
+      sendExposition(response, { contentType, age, gzipped, body: gzip });
+    if (single === undefined || !responses.reader.isChecked(single)) return prepare();
+    sendSingle(single);
+    return undefined;
+
+    async function prepare(): Promise<void> {
+      if (single !== undefined && (await responses.reader.check(single))) return sendSingle(single);
+      if (tooLargeToMerge(scrapes)) {
+        const advice = ["too large to merge; request a single replica:", ...scrapes.map(pathOf)];
+        return sendText(response, 503, advice.join("\n"));
+      }
+      const prepared = await responses.get(scrapes, format);
+      if (prepared.sources > 0) {
+        const { contentType } = prepared;
+        return sendExposition(response, { contentType, age, gzipped, body: await prepared.body(gzipped) });
+      }
+      const reasons = scrapes.map(
+        (scrape) => `${instanceOf(scrape)}: ${responses.reader.reasonFor(scrape) ?? "damaged"}`,
+      );
+      sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
     }
-    const prepared = await responses.get(scrapes, format);
-    if (prepared.sources > 0) {
-      const { contentType } = prepared;
-      return sendExposition(response, { contentType, age, gzipped, body: await prepared.body(gzipped) });
-    }
-    const reasons = scrapes.map(
-      (scrape) => `${instanceOf(scrape)}: ${responses.reader.reasonFor(scrape) ?? "damaged"}`,
-    );
-    sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
   };
 
-  const respond = async (
+  const respond = (
     request: Request,
     response: Response,
     name: string,
     replica?: string,
-  ): Promise<void> => {
+  ): Promise<void> | undefined => {
     const named = cache.named(name);
     const scrapes = replica === undefined ? named : named.filter((scrape) => scrape.replica === replica);
     if (scrapes.length > 0) return send(request, response, scrapes);
@@ -53,6 +65,7 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     if (slashedName !== name || slashedReplica !== replica)
       return respond(request, response, slashedName, slashedReplica);
     sendText(response, ...explainMissing(context, name, replica));
+    return undefined;
   };
 
   router.get("/:name/metrics", (request, response) => respond(request, response, request.params.name));
