@@ -31,8 +31,9 @@ export class OwnSwarm {
     return true;
   }
 
-  #isPublishable({ id, name, ...rest }: SwarmService): boolean {
-    const reason = faultOfService({ id, name, ...rest });
+  #isPublishable(service: SwarmService): boolean {
+    const { id, name } = service;
+    const reason = faultOfService(service);
     if (reason === undefined) this.#invalid.delete(id);
     else if (!this.#invalid.has(id)) {
       this.#invalid.add(id);

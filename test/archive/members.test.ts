@@ -6,9 +6,9 @@ import {
   readMemberName,
   scrapeMemberName,
 } from "../../src/archive/members.js";
-import { readArchive } from "../../src/archive/tar-reader.js";
 import { encodeMembers } from "../../src/archive/tar-writer.js";
 import { anyNumber, anyOrigin, anySegment, crc32 } from "../support/publications.js";
+import { readArchive } from "../support/read-archive.js";
 
 const anyCrc = fc.integer({ min: 0, max: 2 ** 32 - 1 });
 const anyKind = fc.constantFrom("batch" as const, "targets" as const, "swarm" as const);

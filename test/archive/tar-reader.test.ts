@@ -2,7 +2,6 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
   paddedBytes,
-  readArchive,
   readHeader,
   readStream,
   TarError,
@@ -10,6 +9,7 @@ import {
 } from "../../src/archive/tar-reader.js";
 import { encodeMembers, endOfArchive } from "../../src/archive/tar-writer.js";
 import { tarHeader, withChecksum } from "../support/publications.js";
+import { readArchive } from "../support/read-archive.js";
 
 const mtime = Date.UTC(2026, 0, 1);
 const bodies = [

@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readArchive } from "../../src/archive/tar-reader.js";
 import { encodeMembers, endOfArchive, type TarMember } from "../../src/archive/tar-writer.js";
+import { readArchive } from "../support/read-archive.js";
 import { tempFolder } from "../support/temp-folder.js";
 
 const mtime = Date.UTC(2026, 0, 1);

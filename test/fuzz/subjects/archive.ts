@@ -1,6 +1,7 @@
-import { readArchive, readStream, TarError, type TarHeader } from "../../../src/archive/tar-reader.js";
+import { readStream, TarError, type TarHeader } from "../../../src/archive/tar-reader.js";
 import { encodeMembers, endOfArchive } from "../../../src/archive/tar-writer.js";
 import { tarHeader, withChecksum } from "../../support/publications.js";
+import { readArchive } from "../../support/read-archive.js";
 import { inPieces } from "../random.js";
 import { law, type Subject } from "../subject.js";
 
