@@ -2,8 +2,8 @@
 // Folders that share a layer never import one another.
 const layers = [
   ["backoff", "bounded-map", "memory-budget"],
-  ["model", "exposition", "address", "errors", "logging", "telemetry", "files"],
-  ["config", "deadline", "listen", "archive"],
+  ["model", "exposition", "address", "errors", "logging", "files"],
+  ["config", "deadline", "listen", "archive", "telemetry"],
   ["discovery", "cache", "fetch"],
   ["scan", "replication", "server"],
   ["daemon"],

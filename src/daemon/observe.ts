@@ -5,7 +5,7 @@ import { systemClock as clock } from "../model/clock.js";
 import { clockOffsets, clockTolerance } from "../model/clock-offset.js";
 import type { Scrape } from "../model/scrape.js";
 import { hasMetrics, type TargetStatus, targetStates } from "../model/target-status.js";
-import type { OriginFigures } from "../telemetry/replication.js";
+import { type Metrics, toSeconds } from "../telemetry/metrics.js";
 import type { Telemetry } from "../telemetry.js";
 
 export interface ObservedParts {
@@ -13,24 +13,90 @@ export interface ObservedParts {
   readonly cache: Cache;
   readonly targets: () => readonly TargetStatus[];
   readonly diskFailing: () => boolean;
+  /** The number of conflicting metric families and damaged scrapes that current responses omit. */
   readonly mergeConflicts: () => number;
 }
 
-/** Adds the metrics that are computed when they are requested. */
+/** Adds the metrics that are read on every scrape of the proxy. */
 export function observe({ telemetry, cache, targets, diskFailing, mergeConflicts }: ObservedParts): void {
-  telemetry.observe({
-    states: targetStates,
-    targets,
-    hasMetrics,
-    cache: () => {
-      const { scrapes, gzipBytes } = cache.totals;
-      return { entries: scrapes, gzipBytes, diskFailing: diskFailing() };
-    },
-    replicas: () => replicasByService(cache.fresh()),
-    nameClashes: () => findNameClashes(cache.fresh()).length,
+  const { metrics } = telemetry;
+  observeTargets(metrics, targets);
+  metrics.observe("cache_entries", "Scrapes in the cache.", () => cache.totals.scrapes);
+  metrics.observe(
+    "cache_bytes",
+    "Compressed size of the scrapes in the cache.",
+    () => cache.totals.gzipBytes,
+  );
+  metrics.observe(
+    "cache_disk_failing",
+    "Whether writing the cache to disk currently fails: 1 or 0.",
+    diskFailing,
+  );
+  metrics.observeSeries("service_replicas", "Replicas of a service with fresh metrics.", ["name"], () =>
+    replicasByService(cache.fresh()),
+  );
+  metrics.observe(
+    "name_clashes",
+    "Short names that several services share.",
+    () => findNameClashes(cache.fresh()).length,
+  );
+  metrics.observe(
+    "merge_conflicts",
+    "Metric families and damaged scrapes of single replicas that current responses omit.",
     mergeConflicts,
-  });
-  telemetry.observeOrigins(() => originFigures(cache));
+  );
+  observeOrigins(metrics, cache);
+  metrics.addProcess();
+}
+
+function observeTargets(metrics: Metrics, targets: () => readonly TargetStatus[]): void {
+  metrics.observeStates("targets", "Targets on this node by state.", targetStates, targets);
+  const observeEach = (name: string, help: string, read: (status: TargetStatus) => number | undefined) =>
+    metrics.observeSeries(name, help, ["name", "replica"], () =>
+      targets()
+        .filter(hasMetrics)
+        .map((status) => [{ name: status.target.job, replica: status.target.replica }, read(status)]),
+    );
+  observeEach("target_up", "Whether the last scrape of a target succeeded: 1 or 0.", ({ state }) =>
+    Number(state === "up"),
+  );
+  observeEach(
+    "target_last_success_timestamp_seconds",
+    "Start time of the last successful scrape of a target.",
+    ({ lastSuccess }) => toSeconds(lastSuccess),
+  );
+  observeEach(
+    "target_last_scrape_duration_seconds",
+    "Duration of the last scrape of a target.",
+    ({ lastDuration }) => lastDuration,
+  );
+}
+
+function replicasByService(scrapes: readonly Scrape[]): [labels: { name: string }, count: number][] {
+  const replicas = new Map<string, number>();
+  for (const { job } of scrapes) replicas.set(job, (replicas.get(job) ?? 0) + 1);
+  return [...replicas].map(([name, count]) => [{ name }, count]);
+}
+
+function observeOrigins(metrics: Metrics, cache: Cache): void {
+  metrics.observeSeries("origin_entries", "Scrapes in the cache by origin.", ["origin"], () =>
+    [...cache.feeds()].map(({ origin, scrapes }) => [{ origin }, [...scrapes.newest()].length]),
+  );
+  metrics.observeSeries(
+    "origin_silence_seconds",
+    "Time since the last update from another node, direct or through a peer.",
+    ["origin"],
+    () =>
+      [...cache.feeds()]
+        .filter(({ origin }) => origin !== cache.own)
+        .map(({ origin, newestAt }) => [{ origin }, Math.max(0, (clock.monotonic() - newestAt) / 1000)]),
+  );
+  metrics.observeSeries(
+    "origin_clock_offset_seconds",
+    "How far the clock of another node is ahead of this node's; beyond 5 s its timestamps are not used.",
+    ["origin"],
+    () => [...clockOffsets(cache.others(), clock)].map(([origin, offset]) => [{ origin }, offset]),
+  );
 }
 
 /** Reports name conflicts and clock offsets, each once while it lasts. */
@@ -73,24 +139,4 @@ export function clashReporter(logger: Logger): (clashes: readonly NameClash[]) =
     }
     reported = new Set(current.keys());
   };
-}
-
-function replicasByService(scrapes: readonly Scrape[]): Map<string, number> {
-  const replicas = new Map<string, number>();
-  for (const { job } of scrapes) replicas.set(job, (replicas.get(job) ?? 0) + 1);
-  return replicas;
-}
-
-function originFigures(cache: Cache): OriginFigures[] {
-  const offsets = clockOffsets(cache.others(), clock);
-  return [...cache.feeds()].map(({ origin, scrapes, newestAt }) => {
-    const silence = Math.max(0, (clock.monotonic() - newestAt) / 1000);
-    const clockOffset = offsets.get(origin);
-    return {
-      origin,
-      entries: [...scrapes.newest()].length,
-      ...(origin === cache.own ? {} : { silence }),
-      ...(clockOffset === undefined ? {} : { clockOffset }),
-    };
-  });
 }

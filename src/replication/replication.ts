@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { addressBlock } from "../address/address-block.js";
 import type { ListenAddress } from "../config/readers.js";
 import { describeError } from "../errors.js";
-import { peerStates, type ReplicationStatus } from "../model/replication-status.js";
+import type { ReplicationStatus } from "../model/replication-status.js";
 import type { Telemetry } from "../telemetry.js";
 import { createExportCommand, createStatusCommand } from "./commands.js";
 import { type FailureReason, failureReasons, PeerError } from "./peer-error.js";
@@ -171,7 +171,6 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
   for (const reason of failureReasons) telemetry.replicationFailures.inc({ reason }, 0);
   for (const reason of refusalReasons) telemetry.sshRefused.inc({ reason }, 0);
   telemetry.observePeers({
-    states: peerStates,
     peers: () => dialer.statuses(),
     listFailing: () => dialer.listFailing !== undefined,
     sharedNames: () => links.sharedNames().length,

@@ -2,11 +2,12 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom
 
 const prefix = "app_metrics_proxy_";
 
+type Labels = Readonly<Record<string, string>>;
+
 /** Creates metrics in a registry of their own. Names get the prefix `app_metrics_proxy_`. */
 export class Metrics {
   readonly #registry = new Registry();
   readonly #registers = [this.#registry];
-  readonly #updates: (() => void)[] = [];
 
   counter(name: string, help: string, ...labelNames: string[]): Counter {
     return new Counter({ name: prefix + name, help, labelNames, registers: this.#registers });
@@ -20,9 +21,42 @@ export class Metrics {
     return new Histogram({ name: prefix + name, help, buckets, labelNames, registers: this.#registers });
   }
 
-  /** Adds a function that sets gauges before every scrape of the proxy. */
-  beforeScrape(update: () => void): void {
-    this.#updates.push(update);
+  /** Adds a gauge whose value is read on every scrape of the proxy. */
+  observe(name: string, help: string, read: () => number | boolean): void {
+    this.observeSeries(name, help, [], () => [[{}, Number(read())]]);
+  }
+
+  /** Adds a gauge whose series are read on every scrape of the proxy. Omits those without a value. */
+  observeSeries(
+    name: string,
+    help: string,
+    labelNames: string[],
+    read: () => Iterable<readonly [labels: Labels, value: number | undefined]>,
+  ): void {
+    const gauge = new Gauge({
+      name: prefix + name,
+      help,
+      labelNames,
+      registers: this.#registers,
+      collect() {
+        gauge.reset();
+        for (const [labels, value] of read()) if (value !== undefined) gauge.set(labels, value);
+      },
+    });
+  }
+
+  /** Adds a gauge that counts items by state. States without items have a series, too. */
+  observeStates<S extends string>(
+    name: string,
+    help: string,
+    states: readonly S[],
+    read: () => readonly { readonly state: S }[],
+  ): void {
+    this.observeSeries(name, help, ["state"], () => {
+      const counts = new Map(states.map((state) => [state, 0]));
+      for (const { state } of read()) counts.set(state, (counts.get(state) ?? 0) + 1);
+      return [...counts].map(([state, count]) => [{ state }, count]);
+    });
   }
 
   /** Adds the metrics of the process. */
@@ -35,7 +69,11 @@ export class Metrics {
 
   /** All metrics as text, with its Content-Type. */
   async expose(): Promise<{ readonly text: string; readonly contentType: string }> {
-    for (const update of this.#updates) update();
     return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
   }
+}
+
+/** @param milliseconds since the epoch. */
+export function toSeconds(milliseconds: number | undefined): number | undefined {
+  return milliseconds === undefined ? undefined : milliseconds / 1000;
 }
