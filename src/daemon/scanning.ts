@@ -5,7 +5,7 @@ import type { Cache } from "../cache/cache.js";
 import { Publisher } from "../cache/publisher.js";
 import type { Config } from "../config/config.js";
 import { createDockerClient } from "../discovery/docker/client.js";
-import { createEngineApi, type EngineApi } from "../discovery/docker/engine-api.js";
+import { EngineApi } from "../discovery/docker/engine-api.js";
 import type { OwnTask } from "../discovery/docker/own-container.js";
 import { createDockerProvider } from "../discovery/docker/provider.js";
 import { readSwarmState } from "../discovery/docker/swarm-state.js";
@@ -151,8 +151,8 @@ export class SwarmObserver {
     if (this.#engine === undefined) return;
     try {
       const known = this.document?.services ?? [];
-      const { manager, content } = await readSwarmState(this.#engine, this.task, known, signal);
-      this.manager = manager;
+      const content = await readSwarmState(this.#engine, this.task, known, signal);
+      this.manager = content !== undefined;
       this.failure = undefined;
       if (content !== undefined) publisher.swarm(content);
     } catch (error) {
@@ -201,7 +201,7 @@ function createEngine({ targetsFile, docker, scrapeInterval }: Config): EngineAp
   if (targetsFile !== undefined && docker.host === undefined && !existsSync(defaultSocket)) return undefined;
   // If the engine hangs, time for scrapes must remain in the cycle.
   const timeoutMs = Math.min(Math.max(scrapeInterval / 2, 2), 10) * 1000;
-  return createEngineApi(createDockerClient(docker), timeoutMs);
+  return new EngineApi(createDockerClient(docker), timeoutMs);
 }
 
 function createProviders(
@@ -210,22 +210,11 @@ function createProviders(
   engine: EngineApi | undefined,
   serviceLabels: () => ServiceLabels,
 ): TargetProvider[] {
-  const providers: TargetProvider[] = [];
-  if (engine !== undefined) {
-    providers.push(
-      createDockerProvider({
-        engine,
-        ports: config.ports,
-        path: config.metricsPath,
-        ...(config.hostAddress === undefined ? {} : { hostAddress: config.hostAddress }),
-        ownListenPort: config.listen.port,
-        serviceLabels,
-        logger,
-      }),
-    );
-  }
-  if (config.targetsFile !== undefined) {
-    providers.push(createFileProvider({ path: config.targetsFile, defaultPath: config.metricsPath }));
-  }
-  return providers;
+  const { targetsFile, metricsPath } = config;
+  return [
+    ...(engine === undefined ? [] : [createDockerProvider({ ...config, engine, serviceLabels, logger })]),
+    ...(targetsFile === undefined
+      ? []
+      : [createFileProvider({ path: targetsFile, defaultPath: metricsPath })]),
+  ];
 }

@@ -1,3 +1,4 @@
+import type { Config } from "../../config/config.js";
 import { expectsMetrics, type LabelSettings, readLabelSettings } from "../../model/label-settings.js";
 import { nameContainer } from "../../model/names.js";
 import type { Fetch, Target } from "../../model/target.js";
@@ -6,14 +7,8 @@ import type { EngineContainer } from "./engine-objects.js";
 import type { Reach } from "./reach.js";
 
 /** What all containers of a node have in common. */
-export interface NodeSettings {
+export interface NodeSettings extends Pick<Config, "ports" | "metricsPath" | "listen"> {
   readonly nodeHostname: string;
-  /** Ports to try without a label, in order of preference. */
-  readonly ports: readonly number[];
-  /** Path without a label; begins with a slash. */
-  readonly path: string;
-  /** The port that the proxy listens on, which is not scraped at addresses of the proxy. */
-  readonly ownListenPort: number;
 }
 
 /** The target id of a container. */
@@ -58,8 +53,8 @@ function fetchOf(settings: LabelSettings, reach: Reach, node: NodeSettings): Fet
   const ports = settings.port === undefined ? node.ports : [settings.port];
   const urls = candidateUrls({
     address: reach.address,
-    ports: reach.ownToo ? ports.filter((port) => port !== node.ownListenPort) : ports,
-    path: settings.path ?? node.path,
+    ports: reach.ownToo ? ports.filter((port) => port !== node.listen.port) : ports,
+    path: settings.path ?? node.metricsPath,
     scheme: settings.scheme ?? "http",
   });
   if (urls.length > 0)

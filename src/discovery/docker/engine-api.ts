@@ -2,42 +2,18 @@ import type Dockerode from "dockerode";
 import { z } from "zod";
 import { withDeadline } from "../../deadline.js";
 import { codeOf, DiscoveryError } from "../../errors.js";
+import type { ProxyTask, SwarmService } from "../../model/publication.js";
 import type { DockerClient } from "./client.js";
 import {
-  containerSchema,
   type EngineContainer,
-  type EngineService,
-  type EngineTask,
-  hasContainer,
-  infoSchema,
-  type SwarmState,
-  serviceSchema,
-  taskSchema,
-  toContainer,
-  toService,
-  toTask,
+  networkDrivers,
+  proxyTasks,
+  runningContainers,
+  swarmServices,
 } from "./engine-objects.js";
 
-/** Requests to one engine. Each has a timeout, because dockerode has none, and throws DiscoveryError. */
-export interface EngineApi {
-  readonly docker: Dockerode;
-  /** The running containers (GET /containers/json), without those that are paused or restarting. */
-  containers(signal: AbortSignal): Promise<readonly EngineContainer[]>;
-  /** Driver of each network by network id (GET /networks). */
-  networkDrivers(signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
-  /** The hostname of the node (field Name of GET /info), requested once. */
-  nodeHostname(signal: AbortSignal): Promise<string>;
-  /** The current role of the engine in a swarm, which may change at any time. */
-  swarm(signal: AbortSignal): Promise<SwarmState>;
-  /**
-   * The running tasks of a service (GET /tasks, on managers only), including those whose first health check is pending,
-   * which may take half a minute. Requests only tasks whose desired state is running, because a busy swarm remembers
-   * tens of thousands of old tasks.
-   */
-  serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly EngineTask[]>;
-  /** All services of the swarm (GET /services, on managers only). */
-  services(signal: AbortSignal): Promise<readonly EngineService[]>;
-}
+const nameSchema = z.object({ Name: z.string().min(1) });
+const roleSchema = z.object({ Swarm: z.object({ ControlAvailable: z.boolean().nullish() }).nullish() });
 
 /** What to do, if the error does not state it. */
 function hintFor(cause: unknown): string {
@@ -45,23 +21,71 @@ function hintFor(cause: unknown): string {
   return " (check that the engine runs and its socket is mounted; set DOCKER_HOST to use another engine, or TARGETS_FILE to use none)";
 }
 
-/** @param timeoutMs timeout of one request in milliseconds. */
-export function createEngineApi(client: DockerClient, timeoutMs = 10_000): EngineApi {
-  const { docker, endpoint } = client;
-  let knownHostname: string | undefined;
+/** Requests to one engine. Each has a timeout, because dockerode has none, and throws DiscoveryError. */
+export class EngineApi {
+  readonly docker: Dockerode;
+  readonly #endpoint: string;
+  #hostname: string | undefined;
+
+  /** @param timeoutMs timeout of one request in milliseconds. */
+  constructor(
+    { docker, endpoint }: DockerClient,
+    private readonly timeoutMs = 10_000,
+  ) {
+    this.docker = docker;
+    this.#endpoint = endpoint;
+  }
+
+  /** The running containers (GET /containers/json), without those that are paused or restarting. */
+  containers(signal: AbortSignal): Promise<readonly EngineContainer[]> {
+    return this.#request("listContainers", "list its containers", runningContainers, signal);
+  }
+
+  /** Driver of each network by network id (GET /networks). */
+  networkDrivers(signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    return this.#request("listNetworks", "list its networks", networkDrivers, signal);
+  }
+
+  /** The hostname of the node (field Name of GET /info), requested once. */
+  async nodeHostname(signal: AbortSignal): Promise<string> {
+    const what = "report the hostname of its node";
+    this.#hostname ??= (await this.#request("info", what, nameSchema, signal)).Name;
+    return this.#hostname;
+  }
+
+  /** Whether the node is currently a manager of a swarm, which can list tasks and services. */
+  async isManager(signal: AbortSignal): Promise<boolean> {
+    const { Swarm } = await this.#request("info", "report its role in a swarm", roleSchema, signal);
+    return Swarm?.ControlAvailable === true;
+  }
+
+  /**
+   * The running tasks of a service (GET /tasks, on managers only), including those whose first health check is pending,
+   * which may take half a minute. Requests only tasks whose desired state is running, because a busy swarm remembers
+   * tens of thousands of old tasks.
+   */
+  serviceTasks(serviceId: string, signal: AbortSignal): Promise<readonly ProxyTask[]> {
+    const filters = JSON.stringify({ service: [serviceId], "desired-state": ["running"] });
+    return this.#request("listTasks", "list the tasks of this service", proxyTasks, signal, { filters });
+  }
+
+  /** All services of the swarm (GET /services, on managers only). */
+  services(signal: AbortSignal): Promise<readonly SwarmService[]> {
+    return this.#request("listServices", "list its services", swarmServices, signal);
+  }
 
   /** Calls a method of dockerode. @param what completes "the engine did not". */
-  const request = async <T>(
+  async #request<T>(
     method: "info" | "listContainers" | "listNetworks" | "listServices" | "listTasks",
     what: string,
     schema: z.ZodType<T>,
     signal: AbortSignal,
     options: object = {},
-  ): Promise<T> => {
+  ): Promise<T> {
     // The types of dockerode lack the options of some methods.
-    const call = docker[method].bind(docker) as (options: object) => Promise<unknown>;
-    const failure = `the Docker engine at ${endpoint} did not ${what}`;
-    const response = await withDeadline(timeoutMs, signal, (abortSignal) =>
+    const call = this.docker[method].bind(this.docker) as (options: object) => Promise<unknown>;
+    const failure = `the Docker engine at ${this.#endpoint} did not ${what}`;
+    const response = await withDeadline(this.timeoutMs, signal, (abortSignal) =>
       call({ ...options, abortSignal }),
     ).catch((cause: unknown) => {
       throw new DiscoveryError(`${failure}${hintFor(cause)}`, { cause });
@@ -70,43 +94,5 @@ export function createEngineApi(client: DockerClient, timeoutMs = 10_000): Engin
     if (checked.success) return checked.data;
     const cause = new Error(z.prettifyError(checked.error));
     throw new DiscoveryError(`${failure}: unexpected response`, { cause });
-  };
-
-  return {
-    docker,
-
-    async swarm(signal) {
-      const { Swarm } = await request("info", "report its role in a swarm", infoSchema, signal);
-      return { nodeId: Swarm?.NodeID ?? "", manager: Swarm?.ControlAvailable === true };
-    },
-
-    async serviceTasks(serviceId, signal) {
-      const filters = JSON.stringify({ service: [serviceId], "desired-state": ["running"] });
-      const what = "list the tasks of this service";
-      const list = await request("listTasks", what, z.array(taskSchema), signal, { filters });
-      return list.filter(hasContainer).map(toTask);
-    },
-
-    async services(signal) {
-      const list = await request("listServices", "list its services", z.array(serviceSchema), signal);
-      return list.map(toService);
-    },
-
-    async containers(signal) {
-      const list = await request("listContainers", "list its containers", z.array(containerSchema), signal);
-      return list.filter(({ State }) => State === undefined || State === "running").map(toContainer);
-    },
-
-    async networkDrivers(signal) {
-      const schema = z.array(z.object({ Id: z.string(), Driver: z.string() }));
-      const list = await request("listNetworks", "list its networks", schema, signal);
-      return new Map(list.map(({ Id, Driver }) => [Id, Driver]));
-    },
-
-    async nodeHostname(signal) {
-      const schema = z.object({ Name: z.string().min(1) });
-      knownHostname ??= (await request("info", "report the hostname of its node", schema, signal)).Name;
-      return knownHostname;
-    },
-  };
+  }
 }

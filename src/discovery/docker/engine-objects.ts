@@ -1,4 +1,6 @@
 import { z } from "zod";
+import type { ProxyTask, SwarmService } from "../../model/publication.js";
+import { metricsLabels } from "../../model/service-labels.js";
 
 /** A network that a container is on. */
 export interface ContainerNetwork {
@@ -25,139 +27,125 @@ export interface EngineContainer {
   readonly networks: readonly ContainerNetwork[];
 }
 
-/** The role of the engine in a swarm: field Swarm of `GET /info`. */
-export interface SwarmState {
-  /** Empty outside a swarm. */
-  readonly nodeId: string;
-  /** Whether it is a manager, which can list tasks and services. */
-  readonly manager: boolean;
-}
-
-/** A task of a service whose desired state is running, and whose container runs. */
-export interface EngineTask {
-  readonly id: string;
-  readonly nodeId: string;
-  /** Its addresses with the names of the networks. */
-  readonly addresses: readonly { readonly network: string; readonly address: string }[];
-}
-
-/** A service of the swarm. */
-export interface EngineService {
-  readonly id: string;
-  readonly name: string;
-  /** `deploy.labels` in a stack file. */
-  readonly labels: Readonly<Record<string, string>>;
-  /** Desired tasks; undefined for global services and jobs. */
-  readonly replicas?: number;
-}
+/** The routing mesh: tasks cannot be reached there. */
+const ingressNetwork = "ingress";
 
 const optionalText = z
   .string()
   .nullish()
   .transform((text) => text || undefined);
 
-const networkSchema = z.object({
-  NetworkID: optionalText,
-  IPAddress: optionalText,
-  IPPrefixLen: z.number().nullish(),
-  GlobalIPv6Address: optionalText,
-  GlobalIPv6PrefixLen: z.number().nullish(),
-});
+const networkSchema = z
+  .object({
+    NetworkID: optionalText,
+    IPAddress: optionalText,
+    IPPrefixLen: z.number().nullish(),
+    GlobalIPv6Address: optionalText,
+    GlobalIPv6PrefixLen: z.number().nullish(),
+  })
+  .nullable();
 
-/** The fields used of ContainerSummary in the Engine API; engines omit empty ones. */
-export const containerSchema = z.object({
-  Id: z.string().regex(/^[0-9a-f]{12,64}$/),
-  Names: z.array(z.string()).nullish(),
-  Image: optionalText,
-  Created: z.number(),
-  Labels: z.record(z.string(), z.string()).nullish(),
-  State: optionalText,
-  HostConfig: z.object({ NetworkMode: optionalText }).nullish(),
-  NetworkSettings: z.object({ Networks: z.record(z.string(), networkSchema.nullable()).nullish() }).nullish(),
-});
+/** A container, from the fields used of ContainerSummary in the Engine API; engines omit empty ones. */
+const containerSchema = z
+  .object({
+    Id: z.string().regex(/^[0-9a-f]{12,64}$/),
+    Names: z.array(z.string()).nullish(),
+    Image: optionalText,
+    Created: z.number(),
+    Labels: z.record(z.string(), z.string()).nullish(),
+    State: optionalText,
+    HostConfig: z.object({ NetworkMode: optionalText }).nullish(),
+    NetworkSettings: z.object({ Networks: z.record(z.string(), networkSchema).nullish() }).nullish(),
+  })
+  .transform((raw) => {
+    const networks = Object.entries(raw.NetworkSettings?.Networks ?? {}).map(toNetwork);
+    // Other names, such as `/other/alias`, come from links of other containers.
+    const name = raw.Names?.find((candidate) => candidate.lastIndexOf("/") === 0)?.slice(1);
+    return {
+      id: raw.Id,
+      name: name || raw.Id.slice(0, 12),
+      image: raw.Image ?? "",
+      labels: raw.Labels ?? {},
+      createdAt: raw.Created * 1000,
+      networkMode: raw.HostConfig?.NetworkMode ?? "default",
+      networks: networks.sort((a, b) => (a.name < b.name ? -1 : 1)),
+      state: raw.State ?? "running",
+    };
+  });
 
-export const infoSchema = z.object({
-  Swarm: z.object({ NodeID: optionalText, ControlAvailable: z.boolean().nullish() }).nullish(),
-});
+/** The running containers, without those that are paused or restarting. */
+export const runningContainers = z
+  .array(containerSchema)
+  .transform((list): EngineContainer[] => list.filter(({ state }) => state === "running"));
 
-/** The fields used of Task in the Engine API. */
-export const taskSchema = z.object({
-  ID: z.string().min(1),
-  NodeID: optionalText,
-  Status: z.object({ State: optionalText }).nullish(),
-  NetworksAttachments: z
-    .array(
-      z.object({
-        Network: z.object({ ID: z.string(), Spec: z.object({ Name: optionalText }).nullish() }),
-        Addresses: z.array(z.string()).nullish(),
-      }),
-    )
-    .nullish(),
-});
-
-/** The fields used of Service in the Engine API. */
-export const serviceSchema = z.object({
-  ID: z.string().min(1),
-  Spec: z
-    .object({
-      Name: optionalText,
-      Labels: z.record(z.string(), z.string()).nullish(),
-      // One of Replicated, Global, ReplicatedJob and GlobalJob.
-      Mode: z.object({ Replicated: z.object({ Replicas: z.number().nullish() }).nullish() }).nullish(),
-    })
-    .nullish(),
-});
+/** The driver of each network by network id. */
+export const networkDrivers = z
+  .array(z.object({ Id: z.string(), Driver: z.string() }))
+  .transform((list) => new Map(list.map(({ Id, Driver }) => [Id, Driver])));
 
 /** The states of a task whose container runs; `starting` lasts until the first health check. */
-const withContainer: ReadonlySet<string> = new Set(["starting", "running"]);
+const statesWithContainer: readonly unknown[] = ["starting", "running"];
 
-export function hasContainer({ Status }: z.infer<typeof taskSchema>): boolean {
-  return withContainer.has(Status?.State ?? "");
-}
-
-export function toTask({ ID, NodeID, NetworksAttachments }: z.infer<typeof taskSchema>): EngineTask {
-  const addresses = (NetworksAttachments ?? []).flatMap(({ Network, Addresses }) =>
-    (Addresses ?? []).map((address) => ({
-      network: Network.Spec?.Name ?? Network.ID,
-      // Contains the prefix length of the network, such as 10.0.1.5/24.
-      address: address.replace(/\/\d+$/, ""),
-    })),
+/** The tasks whose containers run. */
+export const proxyTasks = z
+  .array(
+    z.object({
+      ID: z.string().min(1),
+      NodeID: optionalText,
+      Status: z.object({ State: optionalText }).nullish(),
+      NetworksAttachments: z
+        .array(
+          z.object({
+            Network: z.object({ Spec: z.object({ Name: optionalText }).nullish() }),
+            Addresses: z.array(z.string()).nullish(),
+          }),
+        )
+        .nullish(),
+    }),
+  )
+  .transform((list) =>
+    list
+      .filter(({ Status }) => statesWithContainer.includes(Status?.State))
+      .map(({ ID, NodeID, NetworksAttachments }): ProxyTask => {
+        const addresses = (NetworksAttachments ?? [])
+          .filter(({ Network }) => Network.Spec?.Name !== ingressNetwork)
+          .flatMap(({ Addresses }) => Addresses ?? [])
+          // With the prefix length of the network, such as 10.0.1.5/24.
+          .map((address) => address.replace(/\/\d+$/, ""));
+        return { id: ID, node: NodeID ?? "", addresses: addresses.sort() };
+      }),
   );
-  return { id: ID, nodeId: NodeID ?? "", addresses };
-}
 
-export function toService({ ID, Spec }: z.infer<typeof serviceSchema>): EngineService {
-  const replicas = Spec?.Mode?.Replicated?.Replicas ?? undefined;
-  return {
-    id: ID,
-    name: Spec?.Name ?? ID,
-    labels: Spec?.Labels ?? {},
-    ...(replicas !== undefined && { replicas }),
-  };
-}
+/** The services of the swarm, with their labels for metrics. */
+export const swarmServices = z.array(
+  z
+    .object({
+      ID: z.string().min(1),
+      Spec: z
+        .object({
+          Name: optionalText,
+          Labels: z.record(z.string(), z.string()).nullish(),
+          // One of Replicated, Global, ReplicatedJob and GlobalJob.
+          Mode: z.object({ Replicated: z.object({ Replicas: z.number().nullish() }).nullish() }).nullish(),
+        })
+        .nullish(),
+    })
+    .transform(({ ID, Spec }): SwarmService => {
+      const replicas = Spec?.Mode?.Replicated?.Replicas ?? undefined;
+      return {
+        id: ID,
+        name: Spec?.Name ?? ID,
+        labels: metricsLabels(Spec?.Labels ?? {}),
+        ...(replicas !== undefined && { replicas }),
+      };
+    }),
+);
 
-function toNetwork(name: string, network: z.infer<typeof networkSchema> | null): ContainerNetwork {
+function toNetwork([name, network]: [string, z.infer<typeof networkSchema>]): ContainerNetwork {
   const { NetworkID: id = name, IPAddress, GlobalIPv6Address } = network ?? {};
   const address = IPAddress ?? GlobalIPv6Address;
   if (address === undefined) return { name, id };
   // 0 means unknown.
   const prefixLength = IPAddress === undefined ? network?.GlobalIPv6PrefixLen : network?.IPPrefixLen;
   return { name, id, address, ...(prefixLength ? { prefixLength } : {}) };
-}
-
-export function toContainer(raw: z.infer<typeof containerSchema>): EngineContainer {
-  const networks = Object.entries(raw.NetworkSettings?.Networks ?? {}).map(([name, network]) =>
-    toNetwork(name, network),
-  );
-  // Other names, such as `/other/alias`, come from links of other containers.
-  const name = raw.Names?.find((candidate) => candidate.lastIndexOf("/") === 0)?.slice(1);
-  return {
-    id: raw.Id,
-    name: name || raw.Id.slice(0, 12),
-    image: raw.Image ?? "",
-    labels: raw.Labels ?? {},
-    createdAt: raw.Created * 1000,
-    networkMode: raw.HostConfig?.NetworkMode ?? "default",
-    networks: networks.sort((a, b) => (a.name < b.name ? -1 : 1)),
-  };
 }

@@ -1,3 +1,4 @@
+import { StringDecoder } from "node:string_decoder";
 import { z } from "zod";
 import type { TargetChange } from "../provider.js";
 import { targetIdOf } from "./container-target.js";
@@ -28,6 +29,35 @@ const schema = z.object({
   timeNano: z.number().nonnegative().max(1e20).optional(),
 });
 
+/** What an action changes; the other actions may change anything. */
+const changeKinds = new Map<string, "started" | "stopped">([
+  ["start", "started"],
+  ["unpause", "started"],
+  ["die", "stopped"],
+  ["pause", "stopped"],
+]);
+
+/**
+ * The non-empty lines of a stream, whatever its chunks. `undefined` replaces a line that is too long.
+ *
+ * @param maxLength maximum length of a line in characters. No more than one line and one chunk are in memory.
+ */
+export async function* linesOf(
+  chunks: AsyncIterable<string | Buffer>,
+  maxLength: number,
+): AsyncGenerator<string | undefined> {
+  const decoder = new StringDecoder();
+  let line = "";
+  for await (const chunk of chunks) {
+    const [end = "", ...following] = decoder.write(chunk).split("\n");
+    if (line.length <= maxLength) line += end;
+    for (const next of following) {
+      if (line.trim() !== "") yield line.length > maxLength ? undefined : line.trim();
+      line = next;
+    }
+  }
+}
+
 /** Parses one line of GET /events; undefined if it is no event. */
 export function readEvent(line: string): EngineEvent | undefined {
   let raw: unknown;
@@ -39,18 +69,10 @@ export function readEvent(line: string): EngineEvent | undefined {
   const checked = schema.safeParse(raw);
   if (!checked.success) return undefined;
   const { Type, Action, Actor, time, timeNano } = checked.data;
-  const atMicroseconds = timeNano === undefined ? time * 1e6 : Math.round(timeNano / 1000);
-  if (Type !== "container") return { change: { kind: "changed" }, atMicroseconds };
-  const id = targetIdOf(Actor.ID);
-  switch (Action) {
-    case "start":
-      return { change: { kind: "started", id }, atMicroseconds, startedContainer: Actor.ID };
-    case "unpause":
-      return { change: { kind: "started", id }, atMicroseconds };
-    case "die":
-    case "pause":
-      return { change: { kind: "stopped", id }, atMicroseconds };
-    default:
-      return { change: { kind: "changed" }, atMicroseconds };
-  }
+  const kind = Type === "container" ? changeKinds.get(Action) : undefined;
+  return {
+    change: kind === undefined ? { kind: "changed" } : { kind, id: targetIdOf(Actor.ID) },
+    atMicroseconds: timeNano === undefined ? time * 1e6 : Math.round(timeNano / 1000),
+    ...(kind !== undefined && Action === "start" && { startedContainer: Actor.ID }),
+  };
 }

@@ -3,8 +3,7 @@ import type Dockerode from "dockerode";
 import { backoffDelay } from "../../backoff.js";
 import { describeError } from "../../errors.js";
 import type { Logger } from "../../logging.js";
-import { type EngineEvent, eventFilters, readEvent } from "./events.js";
-import { LineSplitter, lineTooLong } from "./line-splitter.js";
+import { type EngineEvent, eventFilters, linesOf, readEvent } from "./events.js";
 
 /** Times of a watch, in milliseconds. */
 export interface WatchTimings {
@@ -28,8 +27,8 @@ export const defaultWatchTimings: WatchTimings = {
 /** Receives each event, or `missed` if events may have been missed. */
 export type WatchListener = (event: EngineEvent | "missed") => void;
 
-/** Longest event in bytes. An event contains all labels of its container. */
-const maxEventBytes = 1024 * 1024;
+/** Longest event in characters. An event contains all labels of its container. */
+const maxEventLength = 1024 * 1024;
 
 /**
  * Follows GET /events until `signal` aborts; never rejects. Reports `missed` whenever the stream opens, followed, after an
@@ -79,22 +78,16 @@ export async function watchEvents(
       timer = setTimeout(abort, timings.renewAfter);
       refused = false;
       listener("missed");
-      const splitter = new LineSplitter(maxEventBytes);
-      for await (const chunk of stream) {
-        const bytes = typeof chunk === "string" ? Buffer.from(chunk) : chunk;
-        for (const line of splitter.push(bytes)) handle(line);
+      for await (const line of linesOf(stream, maxEventLength)) {
+        const event = line === undefined ? undefined : readEvent(line);
+        if (event !== undefined) lastSeen = Math.max(lastSeen ?? 0, event.atMicroseconds);
+        listener(event ?? "missed");
       }
     } finally {
       clearTimeout(timer);
       signal.removeEventListener("abort", abort);
       controller.abort();
     }
-  }
-
-  function handle(line: string | typeof lineTooLong): void {
-    const event = line === lineTooLong ? undefined : readEvent(line);
-    if (event !== undefined) lastSeen = Math.max(lastSeen ?? 0, event.atMicroseconds);
-    listener(event ?? "missed");
   }
 
   function logFailure(error: unknown): void {

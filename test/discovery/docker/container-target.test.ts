@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { targetOf } from "../../../src/discovery/docker/container-target.js";
 
-const node = { nodeHostname: "vm", ports: [80, 2137], path: "/metrics", ownListenPort: 2137 };
+const node = { nodeHostname: "vm", ports: [80, 2137], metricsPath: "/metrics", listen: { port: 2137 } };
 const container = {
   id: "ab".repeat(32),
   name: "agent",

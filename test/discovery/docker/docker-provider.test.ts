@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createDockerClient } from "../../../src/discovery/docker/client.js";
-import { createEngineApi } from "../../../src/discovery/docker/engine-api.js";
+import { EngineApi } from "../../../src/discovery/docker/engine-api.js";
 import { createDockerProvider, type DockerProviderOptions } from "../../../src/discovery/docker/provider.js";
 import { DiscoveryError, describeError } from "../../../src/errors.js";
 import { type Logger, silentLogger } from "../../../src/logging.js";
@@ -13,10 +13,10 @@ const quick = { retryFirst: 10, retryMost: 100 };
 function providerOf(engine: FakeEngine, changes: Partial<DockerProviderOptions> = {}, timeoutMs = 2000) {
   const client = createDockerClient({ host: `unix://${engine.socketPath}`, tlsVerify: false });
   return createDockerProvider({
-    engine: createEngineApi(client, timeoutMs),
+    engine: new EngineApi(client, timeoutMs),
     ports: [80, 8080, 9100],
-    path: "/metrics",
-    ownListenPort: 2137,
+    metricsPath: "/metrics",
+    listen: { port: 2137 },
     logger: silentLogger,
     timings: quick,
     machine: onHost,

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createDockerClient } from "../../../src/discovery/docker/client.js";
-import { createEngineApi, type EngineApi } from "../../../src/discovery/docker/engine-api.js";
+import { EngineApi } from "../../../src/discovery/docker/engine-api.js";
 import {
   containerIdsIn,
   findOwnContainer,
@@ -55,10 +55,7 @@ describe("findOwnTask", () => {
   let api: EngineApi;
   beforeEach(async () => {
     engine = await FakeEngine.start();
-    api = createEngineApi(
-      createDockerClient({ host: `unix://${engine.socketPath}`, tlsVerify: false }),
-      1000,
-    );
+    api = new EngineApi(createDockerClient({ host: `unix://${engine.socketPath}`, tlsVerify: false }), 1000);
   });
   afterEach(() => engine.close());
 

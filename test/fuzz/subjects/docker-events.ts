@@ -1,10 +1,10 @@
+import { Readable } from "node:stream";
 import fc from "fast-check";
-import { readEvent } from "../../../src/discovery/docker/events.js";
-import { LineSplitter, lineTooLong } from "../../../src/discovery/docker/line-splitter.js";
+import { linesOf, readEvent } from "../../../src/discovery/docker/events.js";
 import { inPieces } from "../random.js";
 import { law, type Subject } from "../subject.js";
 
-const maxLineBytes = 400;
+const maxLineLength = 400;
 
 const event = fc.record(
   {
@@ -27,7 +27,7 @@ export const subject: Subject = {
     [
       '{"Type":"container","Action":"start","Actor":{"ID":"abc","Attributes":{"name":"a"}},"time":1700000000,"timeNano":1700000000123456789}\n',
       '{"Type":"network","Action":"connect","Actor":{"ID":"abc"},"time":1700000000}\n\n\r\n{}\n',
-      `${"x".repeat(maxLineBytes)}\n${"x".repeat(maxLineBytes + 1)}\n`,
+      `${"x".repeat(maxLineLength)}\n${"x".repeat(maxLineLength + 1)}\n`,
     ].map((text) => Buffer.from(text)),
   words: [
     '"Type":"container",',
@@ -44,17 +44,17 @@ export const subject: Subject = {
   madeUp: fc
     .array(event, { maxLength: 5 })
     .map((events) => Buffer.from(events.map((one) => `${JSON.stringify(one)}\n`).join(""))),
-  check(input) {
-    const whole = split([input]);
+  async check(input) {
+    const whole = await split([input]);
     for (const cut of [0, 1, 2]) {
       law(
-        JSON.stringify(split(inPieces(input, cut))) === JSON.stringify(whole),
+        JSON.stringify(await split(inPieces(input, cut))) === JSON.stringify(whole),
         "the lines do not depend on chunk boundaries",
       );
     }
     for (const line of whole) {
       if (line === null) continue;
-      law(Buffer.byteLength(line) <= 3 * maxLineBytes, "a line is within its limit");
+      law(Buffer.byteLength(line) <= 3 * maxLineLength, "a line is within its limit");
       const read = readEvent(line);
       if (read === undefined) continue;
       law(read.atMicroseconds >= 0 && read.atMicroseconds < 1e18, "an event has a valid time", () => line);
@@ -63,7 +63,8 @@ export const subject: Subject = {
 };
 
 /** The lines; null replaces a line that is too long. */
-function split(pieces: readonly Buffer[]): (string | null)[] {
-  const splitter = new LineSplitter(maxLineBytes);
-  return pieces.flatMap((piece) => splitter.push(piece)).map((line) => (line === lineTooLong ? null : line));
+async function split(pieces: readonly Buffer[]): Promise<(string | null)[]> {
+  const lines: (string | null)[] = [];
+  for await (const line of linesOf(Readable.from(pieces), maxLineLength)) lines.push(line ?? null);
+  return lines;
 }
