@@ -5,7 +5,8 @@ import { acceptHeader } from "../exposition/format.js";
 import { headerOf, readResponse, type Scraped } from "../fetch/read-response.js";
 import { connectionReason, maxHeaderBytes, ScrapeError } from "../fetch/scrape-error.js";
 import { connectionOptions, createConnections, type ScrapeTimes } from "./connections.js";
-import { type Access, type Credentials, unknownEntry } from "./credentials/access.js";
+import type { Access } from "./credentials/live-entry.js";
+import { type Credentials, unknownEntry } from "./credentials/scrape-credentials.js";
 
 /** Fetches and checks one exposition over HTTP. */
 export interface Scraper {

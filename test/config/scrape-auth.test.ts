@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { readScrapeAuth, ScrapeAuthFault } from "../../src/config/read-scrape-auth.js";
+import { readScrapeAuth, ScrapeAuthFault } from "../../src/config/scrape-auth.js";
 
 function problemsOf(text: string): readonly string[] {
   try {
-    readScrapeAuth(text, "/etc/proxy");
+    readScrapeAuth(text);
   } catch (error) {
     if (error instanceof ScrapeAuthFault) return error.problems;
     throw error;
@@ -12,7 +12,7 @@ function problemsOf(text: string): readonly string[] {
   return [];
 }
 
-const only = (text: string) => readScrapeAuth(text, "/etc/proxy").get("db");
+const only = (text: string) => readScrapeAuth(text).get("db");
 
 describe("SCRAPE_AUTH_FILE", () => {
   it("is a mapping from names to configurations with the keys of Prometheus", () => {
@@ -29,60 +29,46 @@ db:
   follow_redirects: false
   enable_http2: true
 `;
-    const entries = readScrapeAuth(text, "/etc/proxy");
+    const entries = readScrapeAuth(text);
     expect([...entries.keys()]).toEqual(["default", "db"]);
     expect(entries.get("default")).toEqual({
-      tls: {
-        ca: { key: "tls_config.ca_file", file: "/etc/proxy/ca.pem" },
-        serverName: "metrics",
-        minVersion: "TLSv1.2",
-        insecureSkipVerify: false,
+      tls_config: {
+        ca_file: "ca.pem",
+        server_name: "metrics",
+        min_version: "TLSv1.2",
+        insecure_skip_verify: false,
       },
-      headers: [],
-      followRedirects: true,
+      http_headers: {},
+      follow_redirects: true,
     });
     expect(entries.get("db")).toEqual({
-      authorization: {
-        kind: "basic",
-        username: { key: "basic_auth.username", text: "prometheus" },
-        password: { key: "basic_auth.password_file", file: "/run/secrets/db" },
-      },
-      headers: [
-        {
-          name: "x-tenant",
-          values: [
-            { key: "http_headers.X-Tenant", text: "a" },
-            { key: "http_headers.X-Tenant", text: "b" },
-            { key: "http_headers.X-Tenant.files", file: "/etc/proxy/tenant" },
-          ],
-        },
-      ],
-      proxy: {
-        url: "http://proxy:3128",
-        noProxy: ["10.0.0.0/8", ".internal"],
-        connectHeaders: { "X-Proxy": ["c"] },
-      },
-      followRedirects: false,
+      basic_auth: { username: "prometheus", password_file: "/run/secrets/db" },
+      http_headers: { "X-Tenant": { values: ["a"], secrets: ["b"], files: ["tenant"] } },
+      proxy_url: "http://proxy:3128",
+      no_proxy: ["10.0.0.0/8", ".internal"],
+      proxy_connect_header: { "X-Proxy": ["c"] },
+      follow_redirects: false,
+      enable_http2: true,
     });
   });
 
   it("may be JSON, with booleans", () => {
     const entry = { authorization: { credentials: "t" }, follow_redirects: false };
     expect(only(JSON.stringify({ db: entry }))).toMatchObject({
-      authorization: { kind: "authorization", type: "Bearer", credentials: { text: "t" } },
-      followRedirects: false,
+      authorization: { type: "Bearer", credentials: "t" },
+      follow_redirects: false,
     });
   });
 
   it("keeps the text of a password, and accepts a header with a single string", () => {
     expect(only("db: {basic_auth: {username: a, password: 0123}, headers: {X-Key: 1.10}}")).toMatchObject({
-      authorization: { password: { text: "0123" } },
-      headers: [{ name: "x-key", values: [{ text: "1.10" }] }],
+      basic_auth: { password: "0123" },
+      http_headers: { "X-Key": { values: ["1.10"], secrets: [], files: [] } },
     });
   });
 
   it("accepts an empty entry", () => {
-    expect(only("db:\n")).toEqual({ headers: [], followRedirects: true });
+    expect(only("db:\n")).toEqual({ http_headers: {}, follow_redirects: true });
   });
 
   it("accepts oauth2 with its own tls_config and proxy", () => {
@@ -97,15 +83,14 @@ db:
     tls_config: { insecure_skip_verify: true }
     proxy_url: http://proxy:3128
 `;
-    expect(only(text)?.authorization).toMatchObject({
-      kind: "oauth2",
-      clientId: "me",
-      clientSecret: { file: "/etc/proxy/secret" },
+    expect(only(text)?.oauth2).toEqual({
+      client_id: "me",
+      client_secret_file: "secret",
       scopes: ["read", "metrics"],
-      tokenUrl: "https://login.example.org/token",
-      endpointParams: { audience: "db" },
-      tls: { insecureSkipVerify: true },
-      proxy: { url: "http://proxy:3128" },
+      token_url: "https://login.example.org/token",
+      endpoint_params: { audience: "db" },
+      tls_config: { insecure_skip_verify: true },
+      proxy_url: "http://proxy:3128",
     });
   });
 

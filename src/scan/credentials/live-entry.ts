@@ -1,19 +1,37 @@
 import type { Agent } from "undici";
-import type { AuthSettings, OAuth2Settings } from "../../config/scrape-auth.js";
+import type { AuthEntry, OAuth2Section } from "../../config/scrape-auth.js";
 import { ScrapeError } from "../../fetch/scrape-error.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { quoted } from "../../model/path-segment.js";
 import type { Connections } from "../connections.js";
-import type { Access } from "./access.js";
 import { type EntrySecrets, loadEntrySecrets } from "./entry-secrets.js";
 import { LastGood } from "./last-good.js";
 import { createRoutes } from "./routes.js";
 import { maxResponseBytes, requestToken } from "./token-request.js";
 import { TokenSource } from "./token-source.js";
 
+/** Connections and headers for the scrapes of one target. */
+export interface Access {
+  /** Lends connections with the `tls_config` and `proxy_url` of the entry; undefined if the default connections suffice. */
+  readonly lend?: Connections["lend"] | undefined;
+  /** Additional request headers, by lower-case name. */
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  /** Whether redirects to the same host and port are followed. */
+  readonly followRedirects: boolean;
+  /**
+   * Gets a new token after status 401; only present with a token that may have expired.
+   *
+   * @returns undefined if another token would not help.
+   * @throws ScrapeError if there is no other token.
+   */
+  renew?(): Promise<Access | undefined>;
+}
+
 /** What all entries share. */
 export interface EntryContext {
+  /** The folder of SCRAPE_AUTH_FILE. */
+  readonly folder: string;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Timeout of a request to a token server in seconds. */
@@ -35,13 +53,13 @@ export class LiveEntry {
   #tokenRoutes: Connections | undefined;
 
   /** @throws Error that names key and file if anything is unusable. */
-  static async open(name: string, settings: AuthSettings, context: EntryContext): Promise<LiveEntry> {
-    return new LiveEntry(name, settings, context, await loadEntrySecrets(settings));
+  static async open(name: string, settings: AuthEntry, context: EntryContext): Promise<LiveEntry> {
+    return new LiveEntry(name, settings, context, await loadEntrySecrets(settings, context.folder));
   }
 
   private constructor(
     readonly name: string,
-    readonly settings: AuthSettings,
+    readonly settings: AuthEntry,
     private readonly context: EntryContext,
     first: EntrySecrets,
   ) {
@@ -57,14 +75,13 @@ export class LiveEntry {
               problem,
             }),
     });
-    this.#routes = this.#routesFor(first);
-    const { authorization } = settings;
-    if (authorization?.kind === "oauth2") {
-      this.#tokenRoutes = this.#tokenRoutesFor(authorization, first);
+    this.#connect(first);
+    const { oauth2 } = settings;
+    if (oauth2 !== undefined) {
       this.#token = new TokenSource({
         clock,
-        request: () => this.#requestToken(authorization),
-        report: (problem) => this.#reportToken(authorization, problem),
+        request: () => this.#requestToken(oauth2),
+        report: (problem) => this.#reportToken(oauth2, problem),
       });
     }
   }
@@ -83,23 +100,18 @@ export class LiveEntry {
   /** Ends the use of the entry. Scrapes that use its connections can still finish. */
   retire(): void {
     this.#ending.abort();
-    for (const routes of [this.#routes, this.#tokenRoutes]) this.#retire(routes);
+    for (const routes of [this.#routes, this.#tokenRoutes]) if (routes) this.context.retire(routes);
   }
 
   /** Whether the entry has secrets and a CA that the recipient must prove itself with. */
   get #requiresTls(): boolean {
-    const { authorization, headers, tls } = this.settings;
-    const sends = authorization !== undefined || headers.length > 0;
-    return sends && tls?.ca !== undefined && !tls.insecureSkipVerify;
+    const { basic_auth, authorization, oauth2, http_headers, tls_config: tls } = this.settings;
+    const sends = basic_auth ?? authorization ?? oauth2 ?? Object.keys(http_headers)[0];
+    return sends !== undefined && (tls?.ca ?? tls?.ca_file) !== undefined && !tls?.insecure_skip_verify;
   }
 
   #accessWith(headers: Access["headers"]): Access {
-    const routes = this.#routes;
-    return {
-      headers,
-      followRedirects: this.settings.followRedirects,
-      ...(routes && { lend: routes.lend }),
-    };
+    return { headers, followRedirects: this.settings.follow_redirects, lend: this.#routes?.lend };
   }
 
   async #accessWithToken(token: TokenSource, secrets: EntrySecrets): Promise<Access> {
@@ -120,42 +132,33 @@ export class LiveEntry {
   }
 
   async #reload(previous: EntrySecrets): Promise<EntrySecrets> {
-    const now = await loadEntrySecrets(this.settings);
+    const now = await loadEntrySecrets(this.settings, this.context.folder);
     if (equal(now, previous) || this.#ending.signal.aborted) return previous;
-    this.context.logger.info("files of a SCRAPE_AUTH_FILE entry changed", {
-      entry: this.name,
-    });
-    if (!equal(now.tls, previous.tls)) {
-      this.#retire(this.#routes);
-      this.#routes = this.#routesFor(now);
-    }
-    const { authorization } = this.settings;
-    if (authorization?.kind === "oauth2" && !equal(now.tokenTls, previous.tokenTls)) {
-      this.#retire(this.#tokenRoutes);
-      this.#tokenRoutes = this.#tokenRoutesFor(authorization, now);
-    }
+    this.context.logger.info("files of a SCRAPE_AUTH_FILE entry changed", { entry: this.name });
+    this.#connect(now, previous);
     if (now.clientSecret !== previous.clientSecret) this.#token?.renewSoon();
     return now;
   }
 
-  #routesFor({ tls }: EntrySecrets): Connections | undefined {
-    const { proxy } = this.settings;
-    if (tls === undefined && proxy === undefined) return undefined;
-    return createRoutes(this.context.connectionOptions, { tls, proxy });
+  /** Creates the connections, unless their TLS files are unchanged. */
+  #connect(now: EntrySecrets, previous?: EntrySecrets): void {
+    const { connectionOptions, retire } = this.context;
+    const { oauth2, proxy_url } = this.settings;
+    if (previous === undefined || !equal(now.tls, previous.tls)) {
+      if (this.#routes) retire(this.#routes);
+      const needed = now.tls !== undefined || proxy_url !== undefined;
+      this.#routes = needed ? createRoutes(connectionOptions, now.tls, this.settings) : undefined;
+    }
+    if (oauth2 !== undefined && (previous === undefined || !equal(now.tokenTls, previous.tokenTls))) {
+      if (this.#tokenRoutes) retire(this.#tokenRoutes);
+      const options = { ...connectionOptions, maxResponseSize: maxResponseBytes };
+      this.#tokenRoutes = createRoutes(options, now.tokenTls, oauth2);
+    }
   }
 
-  #tokenRoutesFor({ proxy }: OAuth2Settings, { tokenTls }: EntrySecrets): Connections {
-    const options = { ...this.context.connectionOptions, maxResponseSize: maxResponseBytes };
-    return createRoutes(options, { tls: tokenTls, proxy });
-  }
-
-  #retire(routes: Connections | undefined): void {
-    if (routes !== undefined) this.context.retire(routes);
-  }
-
-  async #requestToken(settings: OAuth2Settings) {
+  async #requestToken(settings: OAuth2Section) {
     const { clientSecret = "" } = await this.#secrets.current();
-    return await this.#tokenRoutes!.lend(settings.tokenUrl, (dispatcher) =>
+    return await this.#tokenRoutes!.lend(settings.token_url, (dispatcher) =>
       requestToken(settings, clientSecret, dispatcher, {
         timeout: this.context.tokenTimeout,
         signal: this.#ending.signal,
@@ -163,9 +166,9 @@ export class LiveEntry {
     );
   }
 
-  #reportToken({ tokenUrl }: OAuth2Settings, problem: string | undefined): void {
+  #reportToken({ token_url }: OAuth2Section, problem: string | undefined): void {
     if (this.#ending.signal.aborted) return;
-    const fields = { entry: this.name, server: new URL(tokenUrl).host };
+    const fields = { entry: this.name, server: new URL(token_url).host };
     if (problem === undefined) this.context.logger.info("token server recovered", fields);
     else
       this.context.logger.warn("cannot get a token from the token server, retrying with backoff", {

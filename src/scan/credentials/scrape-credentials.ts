@@ -1,14 +1,14 @@
 import { dirname, resolve } from "node:path";
-import { readScrapeAuth, ScrapeAuthFault } from "../../config/read-scrape-auth.js";
+import { readScrapeAuth, ScrapeAuthFault } from "../../config/scrape-auth.js";
 import { ConfigError, codeOf } from "../../errors.js";
+import { ScrapeError } from "../../fetch/scrape-error.js";
 import { readText } from "../../files/read-text.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { quoted } from "../../model/path-segment.js";
 import { type Connections, connectionOptions, type ScrapeTimes } from "../connections.js";
-import { type Credentials, unknownEntry } from "./access.js";
 import { LastGood } from "./last-good.js";
-import { type EntryContext, LiveEntry } from "./live-entry.js";
+import { type Access, type EntryContext, LiveEntry } from "./live-entry.js";
 
 export interface ScrapeCredentialsOptions extends ScrapeTimes {
   /** SCRAPE_AUTH_FILE. */
@@ -22,6 +22,9 @@ export interface ScrapeCredentialsOptions extends ScrapeTimes {
 const maxBytes = 1024 * 1024;
 const defaultName = "default";
 
+/** Looks up the credentials of targets. */
+export type Credentials = Awaited<ReturnType<typeof openScrapeCredentials>>;
+
 /** The text of the file and its entries. */
 interface Loaded {
   readonly text: string;
@@ -34,16 +37,25 @@ interface Loaded {
  *
  * @throws ConfigError with one line per problem, naming entry and key, if the file is unusable.
  */
-export async function openScrapeCredentials(options: ScrapeCredentialsOptions): Promise<Credentials> {
+export async function openScrapeCredentials(options: ScrapeCredentialsOptions) {
   const { clock, logger } = options;
   const path = resolve(options.path);
-  const retired = new RetiredConnections(options.timeout);
+  /** Replaced connections. They stay open until the scrapes that use them have ended. */
+  const retired = new Set<Connections>();
+  const closeRetired = async (connections: Connections) => {
+    retired.delete(connections);
+    await connections.close();
+  };
   const context: EntryContext = {
+    folder: dirname(path),
     clock,
     logger,
     tokenTimeout: options.tokenTimeout ?? 5,
     connectionOptions: connectionOptions(options),
-    retire: (connections) => retired.add(connections),
+    retire(connections) {
+      retired.add(connections);
+      setTimeout(() => void closeRetired(connections), options.timeout * 1000).unref();
+    },
   };
 
   const load = async (previous?: Loaded): Promise<Loaded> => {
@@ -53,7 +65,7 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions): 
       ]);
     });
     if (text === previous?.text) return previous;
-    const entries = await openEntries(text, dirname(path), previous?.entries ?? new Map(), context);
+    const entries = await openEntries(text, previous?.entries ?? new Map(), context);
     for (const [name, entry] of previous?.entries ?? []) if (entries.get(name) !== entry) entry.retire();
     if (previous !== undefined) logger.info("SCRAPE_AUTH_FILE changed", { entries: [...entries.keys()] });
     return { text, entries };
@@ -77,29 +89,43 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions): 
   });
 
   return {
-    async access(name, url) {
+    /**
+     * @param name the entry that the target names; undefined for the entry `default`, if it exists.
+     * @param url the URL to scrape.
+     * @returns undefined if the target is scraped without credentials.
+     * @throws ScrapeError if there is no such entry, or it is unusable for this URL or at the moment.
+     */
+    async access(name: string | undefined, url: string): Promise<Access | undefined> {
       const { entries } = await loaded.current();
       const entry = entries.get(name ?? defaultName);
       if (entry === undefined && name !== undefined) throw unknownEntry(name);
       return await entry?.access(url);
     },
-    async close() {
+    /** Closes all connections. */
+    async close(): Promise<void> {
       for (const entry of loaded.latest.entries.values()) entry.retire();
-      await retired.close();
+      await Promise.all([...retired].map(closeRetired));
     },
   };
+}
+
+/** The error for a target that names an entry which does not exist. */
+export function unknownEntry(name: string): ScrapeError {
+  return new ScrapeError(
+    "credentials",
+    `not scraped: SCRAPE_AUTH_FILE has no entry ${quoted(name)}, which metrics.auth or __auth__ of the target names`,
+  );
 }
 
 /** Opens the entries of a text. Unchanged entries stay in use. Opens all entries or none. */
 async function openEntries(
   text: string,
-  folder: string,
   previous: ReadonlyMap<string, LiveEntry>,
   context: EntryContext,
 ): Promise<ReadonlyMap<string, LiveEntry>> {
   const entries = new Map<string, LiveEntry>();
   const problems: string[] = [];
-  for (const [name, settings] of readScrapeAuth(text, folder)) {
+  for (const [name, settings] of readScrapeAuth(text)) {
     const known = previous.get(name);
     if (known !== undefined && JSON.stringify(known.settings) === JSON.stringify(settings)) {
       entries.set(name, known);
@@ -114,28 +140,4 @@ async function openEntries(
   if (problems.length === 0) return entries;
   for (const [name, entry] of entries) if (previous.get(name) !== entry) entry.retire();
   throw new ScrapeAuthFault(problems);
-}
-
-/** Replaced connections. They stay open until the scrapes that use them have ended. */
-class RetiredConnections {
-  readonly #waiting = new Map<Connections, NodeJS.Timeout>();
-
-  /** @param timeout seconds after which no scrape uses them any more. */
-  constructor(private readonly timeout: number) {}
-
-  add(connections: Connections): void {
-    const timer = setTimeout(() => void this.#close(connections), this.timeout * 1000);
-    this.#waiting.set(connections, timer);
-  }
-
-  /** Closes all of them immediately. */
-  async close(): Promise<void> {
-    await Promise.all([...this.#waiting.keys()].map((connections) => this.#close(connections)));
-  }
-
-  async #close(connections: Connections): Promise<void> {
-    clearTimeout(this.#waiting.get(connections));
-    this.#waiting.delete(connections);
-    await connections.close();
-  }
 }

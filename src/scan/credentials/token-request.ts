@@ -1,6 +1,7 @@
 import { type Dispatcher, request } from "undici";
+import { z } from "zod";
 import { isHeaderValue } from "../../config/schema-primitives.js";
-import type { OAuth2Settings } from "../../config/scrape-auth.js";
+import type { OAuth2Section } from "../../config/scrape-auth.js";
 import { AppError, codeOf } from "../../errors.js";
 
 /** An access token. */
@@ -32,7 +33,7 @@ const maxLifetime = 10 * 365 * 86_400;
  * @throws TokenError for every failure.
  */
 export async function requestToken(
-  settings: OAuth2Settings,
+  settings: OAuth2Section,
   clientSecret: string,
   dispatcher: Dispatcher,
   limits: TokenLimits,
@@ -58,7 +59,7 @@ interface TokenResponse {
 }
 
 async function sendOnce(
-  { clientId, scopes, tokenUrl, endpointParams }: OAuth2Settings,
+  { client_id, scopes, token_url, endpoint_params }: OAuth2Section,
   clientSecret: string,
   dispatcher: Dispatcher,
   { timeout, signal }: TokenLimits,
@@ -66,21 +67,21 @@ async function sendOnce(
 ): Promise<TokenResponse> {
   const form = new URLSearchParams({ grant_type: "client_credentials" });
   if (scopes.length > 0) form.set("scope", scopes.join(" "));
-  for (const [name, value] of Object.entries(endpointParams)) form.set(name, value);
+  for (const [name, value] of Object.entries(endpoint_params)) form.set(name, value);
   const headers: Record<string, string> = {
     "content-type": "application/x-www-form-urlencoded",
     accept: "application/json",
   };
   if (inForm) {
-    form.set("client_id", clientId);
+    form.set("client_id", client_id);
     if (clientSecret !== "") form.set("client_secret", clientSecret);
   } else {
-    const pair = `${formEncoded(clientId)}:${formEncoded(clientSecret)}`;
+    const pair = `${formEncoded(client_id)}:${formEncoded(clientSecret)}`;
     headers["authorization"] = `Basic ${Buffer.from(pair).toString("base64")}`;
   }
   const ending = AbortSignal.any([signal, AbortSignal.timeout(timeout * 1000)]);
   try {
-    const response = await request(tokenUrl, {
+    const response = await request(token_url, {
       dispatcher,
       method: "POST",
       headers,
@@ -95,39 +96,43 @@ async function sendOnce(
   }
 }
 
+const noToken = "response has no valid access_token";
+
+/** A successful response (RFC 6749, 5.1). */
+const tokenResponse = z.object(
+  {
+    access_token: z
+      .string(noToken)
+      .min(1, noToken)
+      .max(maxTokenLength, noToken)
+      .refine(isHeaderValue, noToken),
+    token_type: z.stringFormat("Bearer", /^bearer$/i, "token type is not Bearer").optional(),
+    expires_in: z.coerce.number("expires_in is not a number").nullish(),
+  },
+  noToken,
+);
+
 function tokenOf({ status, text }: TokenResponse): Token {
-  const fields = parseObject(text);
-  if (status !== 200) throw new TokenError(`HTTP status ${status}${errorCodeOf(fields)}`);
-  const { access_token: value, token_type: type, expires_in: lifetime } = fields ?? {};
-  if (typeof value !== "string" || value === "" || value.length > maxTokenLength || !isHeaderValue(value)) {
-    throw new TokenError("response has no valid access_token");
-  }
-  if (type !== undefined && (typeof type !== "string" || type.toLowerCase() !== "bearer")) {
-    throw new TokenError("token type is not Bearer");
-  }
-  return { value, lifetime: secondsOf(lifetime) };
+  const content = parseJson(text);
+  if (status !== 200) throw new TokenError(`HTTP status ${status}${errorCodeOf(content)}`);
+  const { data, error } = tokenResponse.safeParse(content);
+  if (error !== undefined) throw new TokenError(error.issues[0]!.message);
+  const lifetime = data.expires_in ?? Number.POSITIVE_INFINITY;
+  return { value: data.access_token, lifetime: Math.min(Math.max(lifetime, 0), maxLifetime) };
 }
 
-function parseObject(text: string): Record<string, unknown> | undefined {
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? { ...value } : undefined;
+    return JSON.parse(text);
   } catch {
     return undefined;
   }
 }
 
 /** The error code (RFC 6749, 5.2) if it is well-formed. The description is omitted: it may contain anything. */
-function errorCodeOf(fields: Record<string, unknown> | undefined): string {
-  const code = fields?.["error"];
-  return typeof code === "string" && /^[a-z_]{1,40}$/.test(code) ? `: ${code}` : "";
-}
-
-function secondsOf(lifetime: unknown): number {
-  if (lifetime === undefined || lifetime === null) return Number.POSITIVE_INFINITY;
-  const seconds = Number(lifetime);
-  if (!Number.isFinite(seconds)) throw new TokenError("expires_in is not a number");
-  return Math.min(Math.max(seconds, 0), maxLifetime);
+function errorCodeOf(content: unknown): string {
+  const { data } = z.object({ error: z.string().regex(/^[a-z_]{1,40}$/) }).safeParse(content);
+  return data === undefined ? "" : `: ${data.error}`;
 }
 
 /** Form-encodes one half of the client credentials (RFC 6749, 2.3.1). */

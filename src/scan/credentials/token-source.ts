@@ -1,4 +1,4 @@
-import { backoffDelay } from "../../backoff.js";
+import { Backoff } from "../../backoff.js";
 import type { Clock } from "../../model/clock.js";
 import { type Token, TokenError } from "./token-request.js";
 
@@ -13,9 +13,8 @@ export interface TokenSourceOptions {
 /** The last part of the lifetime, in which the token is renewed while still in use: a fifth, at most a minute. */
 const renewalPart = 0.2;
 const maxRenewalSeconds = 60;
-/** Seconds between two requests while the server fails; doubled each time. */
-const firstWait = 2;
-const longestWait = 60;
+/** Seconds between two requests while the server fails. */
+const pauses = { first: 2, longest: 60 };
 /** If a target rejects a token younger than this many seconds, another token would not help. */
 const minRejectedAge = 5;
 
@@ -26,8 +25,7 @@ const minRejectedAge = 5;
 export class TokenSource {
   #token: { value: string; requestedAt: number; renewAt: number; expiresAt: number } | undefined;
   #pending: Promise<string> | undefined;
-  #failures = 0;
-  #retryAt = 0;
+  readonly #backoff = new Backoff(pauses);
   #problem: string | undefined;
 
   constructor(private readonly options: TokenSourceOptions) {}
@@ -60,7 +58,7 @@ export class TokenSource {
   /** Requests a new token on the next use, without backoff, because the client secret changed. */
   renewSoon(): void {
     if (this.#token !== undefined) this.#token.renewAt = this.#now();
-    this.#retryAt = 0;
+    this.#backoff.succeeded();
   }
 
   #now(): number {
@@ -69,7 +67,7 @@ export class TokenSource {
 
   async #renew(): Promise<string> {
     if (this.#pending === undefined) {
-      if (this.#now() < this.#retryAt) throw new TokenError(this.#problem ?? "request failed");
+      if (this.#backoff.wait(this.#now()) > 0) throw new TokenError(this.#problem ?? "request failed");
       this.#pending = this.#request().finally(() => {
         this.#pending = undefined;
       });
@@ -90,13 +88,12 @@ export class TokenSource {
         expiresAt,
         renewAt: expiresAt - Math.min(lifetime * renewalPart, maxRenewalSeconds),
       };
-      this.#failures = 0;
+      this.#backoff.succeeded();
       if (this.#problem !== undefined) this.options.report(undefined);
       this.#problem = undefined;
       return value;
     } catch (error) {
-      this.#failures++;
-      this.#retryAt = this.#now() + backoffDelay(this.#failures, { first: firstWait, longest: longestWait });
+      this.#backoff.failed(this.#now());
       const problem = (error as Error).message;
       if (this.#problem === undefined) this.options.report(problem);
       this.#problem = problem;

@@ -1,4 +1,4 @@
-import { readScrapeAuth, ScrapeAuthFault } from "../../../src/config/read-scrape-auth.js";
+import { readScrapeAuth, ScrapeAuthFault } from "../../../src/config/scrape-auth.js";
 import { secret, showsNoSecret } from "../planted-secret.js";
 import { law, refusing, type Subject } from "../subject.js";
 import { yamlWords } from "../yaml-words.js";
@@ -33,7 +33,7 @@ export const subject: Subject = {
   check(input) {
     const text = input.toString();
     const entries = refusing(
-      () => readScrapeAuth(text, "/etc/proxy"),
+      () => readScrapeAuth(text),
       (error) => {
         if (!(error instanceof ScrapeAuthFault)) return false;
         for (const problem of error.problems) {
@@ -44,15 +44,16 @@ export const subject: Subject = {
         return error.problems.length > 0;
       },
     );
-    for (const { headers, authorization, proxy } of entries?.values() ?? []) {
-      for (const { name, values } of headers) {
-        law(/^[!#$%&'*+.^_`|~0-9a-z-]+$/.test(name) && values.length > 0, "a header can be sent", () => name);
-        for (const value of values) {
-          law(!("text" in value) || /^[\t\x20-\x7e\x80-\xff]*$/.test(value.text), "a header can be sent");
+    for (const { http_headers, oauth2, proxy_url } of entries?.values() ?? []) {
+      for (const [name, { values, secrets, files }] of Object.entries(http_headers)) {
+        law(/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name), "a header can be sent", () => name);
+        law(values.length + secrets.length + files.length > 0, "a header can be sent", () => name);
+        for (const value of [...values, ...secrets]) {
+          law(/^[\t\x20-\x7e\x80-\xff]*$/.test(value), "a header can be sent");
         }
       }
-      if (proxy !== undefined) new URL(proxy.url);
-      if (authorization?.kind === "oauth2") new URL(authorization.tokenUrl);
+      if (proxy_url !== undefined) new URL(proxy_url);
+      if (oauth2 !== undefined) new URL(oauth2.token_url);
     }
   },
 };
