@@ -4,13 +4,12 @@ import { fileState } from "../files/watch-file.js";
 import type { Config } from "./config.js";
 import { readSecretFile } from "./environment.js";
 import { bearerToken } from "./readers.js";
-import { loadWebConfig } from "./web/load-web-config.js";
-import type { WebConfig } from "./web/web-config.js";
+import { loadWebConfig, type WebConfig } from "./web/load-web-config.js";
 
 /** Authentication and transport of the HTTP port. */
 export interface Access extends WebConfig {
   /** Clients that send this token are authenticated, as are users with their password. */
-  readonly bearerToken?: string;
+  readonly bearerToken?: string | undefined;
 }
 
 /** Plain HTTP without authentication. */
@@ -41,7 +40,7 @@ export async function loadAccess(
   const web = webConfigFile === undefined ? openAccess : await loadWebConfig(webConfigFile, readFile);
   if (bearerTokenFile !== undefined) await note(bearerTokenFile);
   const token = bearerTokenFile === undefined ? settings.bearerToken : readTokenFile(bearerTokenFile);
-  return { ...web, ...(token === undefined ? {} : { bearerToken: token }) };
+  return { ...web, bearerToken: token };
 }
 
 function readTokenFile(path: string): string {

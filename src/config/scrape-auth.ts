@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseYaml } from "../files/yaml-text.js";
 import { quoted } from "../model/path-segment.js";
 import { flag, headerName, headerText, listOf, oneOf, section, text } from "./schema-primitives.js";
-import { isNewer, tlsVersionNames, tlsVersions } from "./tls-versions.js";
+import { tlsVersionNames, tlsVersions } from "./tls-names.js";
 
 /** Headers that the scrape sets, or that would change the connection; Prometheus reserves most of them too. */
 const reservedHeaders = new Set(
@@ -71,7 +71,7 @@ const tlsConfig = secretSection({
   if (hasCertificate && !hasKey) addProblem(context, "has a certificate, but neither key nor key_file");
   if (hasKey && !hasCertificate) addProblem(context, "has a key, but neither cert nor cert_file");
   const { min_version: min, max_version: max } = value;
-  if (min !== undefined && max !== undefined && isNewer(min, max))
+  if (min !== undefined && max !== undefined && min > max)
     addProblem(context, "has a min_version above max_version");
 });
 

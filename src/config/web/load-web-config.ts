@@ -1,9 +1,25 @@
 import type { z } from "zod";
-import { AppError, ConfigError, codeOf, describeError } from "../../errors.js";
+import { ConfigError, codeOf, describeError } from "../../errors.js";
 import { parseYaml } from "../../files/yaml-text.js";
-import { readTls } from "./read-tls.js";
+import { readTls, type TlsConfig, type WebConfigFiles } from "./read-tls.js";
 import { type RateLimitSection, type WebConfigText, webConfigSchema } from "./schema.js";
-import type { RateLimit, ReadFile, WebConfig } from "./web-config.js";
+
+/** WEB_CONFIG_FILE, validated, with the contents of the files that it names. */
+export interface WebConfig {
+  /** Without it, plain HTTP. */
+  readonly tls?: TlsConfig | undefined;
+  /** Headers of every response. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Bcrypt hashes by user name, for basic authentication. Empty: basic authentication is off. */
+  readonly users: ReadonlyMap<string, string>;
+  readonly rateLimit?: RateLimit | undefined;
+}
+
+/** A token bucket: `burst` requests at once, then one every `interval` seconds. */
+export interface RateLimit {
+  readonly interval: number;
+  readonly burst: number;
+}
 
 const secretKeys = new Set(["key", "cert", "client_ca"]);
 
@@ -12,7 +28,7 @@ const secretKeys = new Set(["key", "cert", "client_ca"]);
  *
  * @throws ConfigError with one line per problem: the file, the key, and what it must be.
  */
-export async function loadWebConfig(path: string, readFile: ReadFile): Promise<WebConfig> {
+export async function loadWebConfig(path: string, readFile: WebConfigFiles["readFile"]): Promise<WebConfig> {
   const text = await readFile(path).catch((error) => {
     const why = codeOf(error) ?? describeError(error);
     throw new ConfigError([
@@ -21,39 +37,18 @@ export async function loadWebConfig(path: string, readFile: ReadFile): Promise<W
   });
   const written = readWebConfig(text, path);
   const problems: string[] = [];
-  const collect = async <T>(reading: () => T | Promise<T>): Promise<T | undefined> => {
-    try {
-      return await reading();
-    } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      problems.push(...(error instanceof ConfigError ? error.problems : [error.message]));
-      return undefined;
-    }
-  };
-  const tls = await collect(() => readTls(written.tls_server_config ?? {}, path, readFile));
-  const rateLimit = await collect(() => readRateLimit(written.rate_limit ?? {}));
-  const users = await collect(() => readUsers(written));
-  if (problems.length > 0 || users === undefined) {
-    throw new ConfigError(problems.map((problem) => webConfigProblem(path, problem)));
+  const tls = await readTls(written.tls_server_config ?? {}, { path, readFile, problems });
+  const rateLimit = readRateLimit(written.rate_limit ?? {}, problems);
+  const users = new Map(Object.entries(written.basic_auth_users ?? {}));
+  for (const user of users.keys()) {
+    if (!user.includes(":")) continue;
+    problems.push(`basic_auth_users: the user name ${nameOf(user)} must not contain a colon`);
   }
+  if (problems.length > 0) throw new ConfigError(problems.map((problem) => webConfigProblem(path, problem)));
   const headers = Object.entries(written.http_server_config?.headers ?? {}).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value] as const],
   );
-  return {
-    ...(tls === undefined ? {} : { tls }),
-    headers: Object.fromEntries(headers),
-    users,
-    ...(rateLimit === undefined ? {} : { rateLimit }),
-  };
-}
-
-function readUsers({ basic_auth_users = {} }: WebConfigText): ReadonlyMap<string, string> {
-  const users = new Map(Object.entries(basic_auth_users));
-  const problems = [...users.keys()]
-    .filter((user) => user.includes(":"))
-    .map((user) => `basic_auth_users: the user name ${nameOf(user)} must not contain a colon`);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return users;
+  return { tls, headers: Object.fromEntries(headers), users, rateLimit };
 }
 
 const unitSeconds: Readonly<Record<string, number>> = {
@@ -67,16 +62,20 @@ const unitSeconds: Readonly<Record<string, number>> = {
 };
 
 /** Without an interval, or with 0, there is no limit, as in the exporter-toolkit. */
-function readRateLimit({ interval = "0", burst }: RateLimitSection): RateLimit | undefined {
+function readRateLimit(
+  { interval = "0", burst }: RateLimitSection,
+  problems: string[],
+): RateLimit | undefined {
   let seconds = 0;
   for (const [, number, unit] of interval.matchAll(/([\d.]+)([a-zµ]+)/g)) {
     seconds += Number(number) * (unitSeconds[unit ?? ""] ?? 0);
   }
   if (seconds === 0) return undefined;
   if (burst === undefined) {
-    throw new ConfigError([
+    problems.push(
       "rate_limit.burst is missing: must be a whole number from 1, because without it every request would be rejected",
-    ]);
+    );
+    return undefined;
   }
   return { interval: seconds, burst: Number(burst) };
 }

@@ -1,70 +1,83 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import { createSecureContext } from "node:tls";
-import { ConfigError, codeOf, describeError } from "../../errors.js";
+import { createSecureContext, type SecureVersion } from "node:tls";
+import { codeOf, describeError } from "../../errors.js";
 import { quoted } from "../../model/path-segment.js";
-import { isNewer, tlsVersions } from "../tls-versions.js";
-import { cipherList, curves } from "./go-tls-names.js";
-import type { TlsSection } from "./schema.js";
-import type { ClientAuthType, ReadFile, TlsConfig } from "./web-config.js";
+import { cipherList, tlsVersions } from "../tls-names.js";
+import type { ClientAuthType, TlsSection } from "./schema.js";
+
+/** TLS settings, with the names and values of Node.js. */
+export interface TlsConfig {
+  /** The certificate and its chain, in PEM. */
+  readonly cert: string;
+  /** Its private key, in PEM. */
+  readonly key: string;
+  readonly clientAuth: ClientAuthType;
+  /** Certificate authorities of client certificates, in PEM; always set if client certificates are verified. */
+  readonly clientCa?: string | undefined;
+  /** A client certificate must contain one of these subject alternative names. */
+  readonly clientAllowedSans?: readonly string[] | undefined;
+  readonly minVersion: SecureVersion;
+  readonly maxVersion: SecureVersion;
+  /** A list for OpenSSL; default: that of Node.js. */
+  readonly ciphers?: string | undefined;
+  /** A list for OpenSSL; default: that of Node.js. */
+  readonly curves?: string | undefined;
+  readonly preferServerCiphers: boolean;
+}
+
+/** What the readers of a web configuration share. */
+export interface WebConfigFiles {
+  /** The web configuration; file names are relative to its folder. */
+  readonly path: string;
+  /** Reads a text file of limited size. @throws an Error with the reason. */
+  readonly readFile: (path: string) => Promise<string>;
+  /** Receives one line per problem, which begins with the key. */
+  readonly problems: string[];
+}
 
 const place = "tls_server_config";
 
 /**
  * Reads and checks `tls_server_config` and the files that it names.
  *
- * @param path the web configuration; file names are relative to its folder.
- * @returns undefined for an empty section: plain HTTP.
- * @throws ConfigError with one line per problem, which begins with the key.
+ * @returns undefined for an empty section, which means plain HTTP, and if there are problems.
  */
-export async function readTls(
-  section: TlsSection,
-  path: string,
-  readFile: ReadFile,
-): Promise<TlsConfig | undefined> {
+export async function readTls(section: TlsSection, files: WebConfigFiles): Promise<TlsConfig | undefined> {
   if (Object.values(section).every((value) => value === undefined)) return undefined;
-  const problems: string[] = [];
-  const pem = (name: "cert" | "key" | "client_ca") => readPem(section, name, { path, readFile, problems });
-  const [cert, key, clientCa] = [await pem("cert"), await pem("key"), await pem("client_ca")];
-  for (const [name, value] of [
-    ["cert", cert],
-    ["key", key],
-  ] as const) {
+  const { problems } = files;
+  const cert = await readPem(section, "cert", files);
+  const key = await readPem(section, "key", files);
+  const clientCa = await readPem(section, "client_ca", files);
+  for (const [name, value] of Object.entries({ cert, key })) {
     if (value === undefined && problems.length === 0) problems.push(`${place}: set ${name} or ${name}_file`);
   }
   problems.push(...contradictions(section));
-  if (problems.length > 0 || cert === undefined || key === undefined) throw new ConfigError(problems);
+  if (problems.length > 0 || cert === undefined || key === undefined) return undefined;
 
   const minVersion = tlsVersions[section.min_version ?? "TLS12"];
-  const ciphers = cipherList(section.cipher_suites ?? [], minVersion);
-  const groups = section.curve_preferences?.map((name) => curves.get(name) ?? name).join(":");
   const tls: TlsConfig = {
     cert,
     key,
-    clientAuth: clientAuthOf(section),
-    ...(clientCa === undefined ? {} : { clientCa }),
-    ...(section.client_allowed_sans === undefined ? {} : { clientAllowedSans: section.client_allowed_sans }),
+    clientAuth: section.client_auth_type ?? "NoClientCert",
+    clientCa,
+    clientAllowedSans: section.client_allowed_sans,
     minVersion,
     maxVersion: tlsVersions[section.max_version ?? "TLS13"],
-    ...(ciphers === undefined ? {} : { ciphers }),
-    ...(groups === undefined ? {} : { curves: groups }),
+    ciphers: cipherList(section.cipher_suites ?? [], minVersion),
+    curves: section.curve_preferences?.join(":"),
     preferServerCiphers: section.prefer_server_cipher_suites ?? true,
   };
-  tryOut(tls);
+  problems.push(...faultsOf(tls));
   return tls;
 }
 
-/** The exporter-toolkit still accepts the former name RequireClientCert. */
-function clientAuthOf({ client_auth_type: type = "NoClientCert" }: TlsSection): ClientAuthType {
-  return type === "RequireClientCert" ? "RequireAnyClientCert" : type;
-}
-
 function contradictions(section: TlsSection): string[] {
-  const clientAuth = clientAuthOf(section);
+  const { client_auth_type: clientAuth = "NoClientCert", min_version: min = "TLS12" } = section;
+  const { max_version: max = "TLS13" } = section;
   const hasCa = section.client_ca !== undefined || section.client_ca_file !== undefined;
-  const { min_version: min = "TLS12", max_version: max = "TLS13" } = section;
   const problems: string[] = [];
-  if (isNewer(tlsVersions[min], tlsVersions[max])) {
+  if (min > max) {
     problems.push(`${place}.min_version=${min} must not be above max_version=${max}`);
   }
   if (hasCa && clientAuth === "NoClientCert") {
@@ -84,17 +97,11 @@ function contradictions(section: TlsSection): string[] {
   return problems;
 }
 
-interface PemSource {
-  readonly path: string;
-  readonly readFile: ReadFile;
-  readonly problems: string[];
-}
-
 /** The PEM text from the section or from a file, checked; undefined if neither is set. */
 async function readPem(
   section: TlsSection,
   name: "cert" | "key" | "client_ca",
-  { path, readFile, problems }: PemSource,
+  { path, readFile, problems }: WebConfigFiles,
 ): Promise<string | undefined> {
   const fileName = section[`${name}_file`];
   if (fileName !== undefined && section[name] !== undefined) {
@@ -131,14 +138,16 @@ function checkPem(name: "cert" | "key" | "client_ca", text: string): void {
   for (const certificate of certificates) new X509Certificate(certificate);
 }
 
-/** Checks the settings with OpenSSL. */
-function tryOut({ cert, key, clientCa, ciphers, curves: groups, minVersion, maxVersion }: TlsConfig): void {
+/** What OpenSSL rejects. */
+function faultsOf(tls: TlsConfig): string[] {
+  const { cert, key, clientCa: ca, ciphers, curves: ecdhCurve, minVersion, maxVersion } = tls;
   if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
-    throw new ConfigError([`${place}: the key does not match the certificate`]);
+    return [`${place}: the key does not match the certificate`];
   }
   try {
-    createSecureContext({ cert, key, ca: clientCa, ciphers, ecdhCurve: groups, minVersion, maxVersion });
+    createSecureContext({ cert, key, ca, ciphers, ecdhCurve, minVersion, maxVersion });
+    return [];
   } catch (error) {
-    throw new ConfigError([`${place} is invalid: ${describeError(error)}`]);
+    return [`${place} is invalid: ${describeError(error)}`];
   }
 }

@@ -1,8 +1,21 @@
 import { z } from "zod";
 import { flag, headerText, listOf, oneOf, section, text } from "../schema-primitives.js";
-import { tlsVersionNames } from "../tls-versions.js";
-import { cipherSuites, curves } from "./go-tls-names.js";
-import { clientAuthTypes } from "./web-config.js";
+import { cipherSuites, curves, tlsVersionNames } from "../tls-names.js";
+
+/** Go's policies for client certificates; see ClientAuthType in https://pkg.go.dev/crypto/tls. */
+export const clientAuthTypes = [
+  "NoClientCert",
+  "RequestClientCert",
+  "RequireAnyClientCert",
+  "VerifyClientCertIfGiven",
+  "RequireAndVerifyClientCert",
+] as const;
+export type ClientAuthType = (typeof clientAuthTypes)[number];
+
+/** The exporter-toolkit still accepts the former name RequireClientCert. */
+const clientAuthType = oneOf([...clientAuthTypes, "RequireClientCert"]).transform(
+  (type): ClientAuthType => (type === "RequireClientCert" ? "RequireAnyClientCert" : type),
+);
 
 /** Highest cost of a bcrypt hash. With 15, verifying a password takes about two seconds. */
 const maxCost = 15;
@@ -20,8 +33,15 @@ const optionalText = maybe(text);
 const optionalFlag = maybe(flag);
 const optionalHeader = maybe(headerText);
 const choice = <const T extends string>(names: readonly T[]) => maybe(oneOf(names));
-const choices = (names: readonly string[]) =>
-  maybe(z.array(oneOf(names), `must be a list of ${names.join(", ")}`));
+/** A list of Go's names, translated to those of OpenSSL. */
+const translated = (names: ReadonlyMap<string, string>) => {
+  const name = oneOf([...names.keys()]);
+  const list = z.array(
+    name.transform((go) => names.get(go) ?? go),
+    `must be a list of ${[...names.keys()].join(", ")}`,
+  );
+  return maybe(list);
+};
 
 /** `tls_server_config`. */
 const tlsSection = section({
@@ -30,13 +50,13 @@ const tlsSection = section({
   client_ca: optionalText,
   cert_file: optionalText,
   key_file: optionalText,
-  client_auth_type: choice([...clientAuthTypes, "RequireClientCert"] as const),
+  client_auth_type: maybe(clientAuthType),
   client_ca_file: optionalText,
   client_allowed_sans: maybe(listOf(text)),
   min_version: choice(tlsVersionNames),
   max_version: choice(tlsVersionNames),
-  cipher_suites: choices([...cipherSuites.keys()]),
-  curve_preferences: choices([...curves.keys()]),
+  cipher_suites: translated(cipherSuites),
+  curve_preferences: translated(curves),
   prefer_server_cipher_suites: optionalFlag,
 });
 export type TlsSection = z.infer<typeof tlsSection>;

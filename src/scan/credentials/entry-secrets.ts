@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { createSecureContext, DEFAULT_CIPHERS } from "node:tls";
 import { isHeaderValue } from "../../config/schema-primitives.js";
 import type { AuthEntry, TlsSection } from "../../config/scrape-auth.js";
-import { needsLowestLevel } from "../../config/tls-versions.js";
+import { needsLowestLevel } from "../../config/tls-names.js";
 import { codeOf } from "../../errors.js";
 import { readText } from "../../files/read-text.js";
 

@@ -1,5 +1,5 @@
 import type { SecureContextOptions, Server, TLSSocket, TlsOptions } from "node:tls";
-import type { TlsConfig } from "../../config/web/web-config.js";
+import type { TlsConfig } from "../../config/web/read-tls.js";
 import { AppError } from "../../errors.js";
 import type { Telemetry } from "../../telemetry.js";
 import { canonicalName, subjectAltNames } from "./subject-alt-names.js";

@@ -3,8 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
-import { loadWebConfig } from "../../../src/config/web/load-web-config.js";
-import type { WebConfig } from "../../../src/config/web/web-config.js";
+import { loadWebConfig, type WebConfig } from "../../../src/config/web/load-web-config.js";
 import { ConfigError } from "../../../src/errors.js";
 import { type Authority, type Certificate, makeAuthority } from "../../support/certificates.js";
 

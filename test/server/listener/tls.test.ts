@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { openAccess } from "../../../src/config/access.js";
-import type { ClientAuthType, TlsConfig } from "../../../src/config/web/web-config.js";
+import type { TlsConfig } from "../../../src/config/web/read-tls.js";
+import type { ClientAuthType } from "../../../src/config/web/schema.js";
 import { type Authority, type Certificate, makeAuthority } from "../../support/certificates.js";
 import { setUpServer } from "../../support/http-server.js";
 

@@ -1,5 +1,18 @@
 import type { SecureVersion } from "node:tls";
-import { needsLowestLevel } from "../tls-versions.js";
+
+/** TLS versions by their names in Prometheus' configuration files. Names and values sort by age. */
+export const tlsVersions = {
+  TLS10: "TLSv1",
+  TLS11: "TLSv1.1",
+  TLS12: "TLSv1.2",
+  TLS13: "TLSv1.3",
+} as const satisfies Record<string, SecureVersion>;
+export const tlsVersionNames = Object.keys(tlsVersions) as readonly (keyof typeof tlsVersions)[];
+
+/** Whether OpenSSL 3 needs `@SECLEVEL=0` in the cipher list for this version. */
+export function needsLowestLevel(version: SecureVersion): boolean {
+  return version < "TLSv1.2";
+}
 
 /** OpenSSL's names of elliptic curves, by Go's names. */
 export const curves: ReadonlyMap<string, string> = new Map([
@@ -30,12 +43,11 @@ export const cipherSuites: ReadonlyMap<string, string> = new Map([
 /**
  * The cipher list for OpenSSL; undefined means the default of Node.js.
  *
- * @param chosen Go's names; empty for the default list.
+ * @param chosen OpenSSL's names; empty for the default list.
  * @param minVersion the oldest accepted version.
  */
 export function cipherList(chosen: readonly string[], minVersion: SecureVersion): string | undefined {
   const old = needsLowestLevel(minVersion);
   if (chosen.length === 0) return old ? "DEFAULT@SECLEVEL=0" : undefined;
-  const names = new Set([...chosen.map((name) => cipherSuites.get(name) ?? name), ...suitesOfTls13]);
-  return [...names].join(":") + (old ? ":@SECLEVEL=0" : "");
+  return [...new Set([...chosen, ...suitesOfTls13])].join(":") + (old ? ":@SECLEVEL=0" : "");
 }
