@@ -173,26 +173,26 @@ export class Scanner {
   }
 
   async #scrapeNow(record: TargetRecord): Promise<void> {
-    const { clock, publisher, telemetry, scraper, interval, signal } = this.#options;
-    if (signal.aborted || record.signal.aborted) return;
+    const { clock, publisher, telemetry, scraper, signal } = this.#options;
+    if (signal.aborted || record.ending.signal.aborted) return;
     const at = clock.now();
     const begun = clock.monotonic();
     const { fetch } = record;
     let outcome: Probed | ScrapeError;
     try {
-      outcome = await probe(scraper, fetch, record.winner, record.signal);
+      outcome = await probe(scraper, fetch, record.winner, record.ending.signal);
     } catch (error) {
       outcome = error instanceof ScrapeError ? error : this.#unexpected(record, error);
     }
     // The target was removed in the meantime.
-    if (record.signal.aborted || !this.#book.holds(record)) return;
+    if (record.ending.signal.aborted) return;
     // Its URLs or credentials changed: the old URL must not be remembered, or it would get the new credentials.
     if (record.differsFrom(fetch)) return;
     const duration = (clock.monotonic() - begun) / 1000;
     if (outcome instanceof ScrapeError) {
       telemetry.scrapes.inc({ outcome: outcome.outcome });
       this.#logFailure(record, outcome);
-      record.failed(outcome, at, duration, clock.monotonic(), interval);
+      record.failed(outcome, at, duration, clock.monotonic());
       publisher.attempted(record.status(), { begun, duration, outcome: { reason: outcome.message } });
     } else {
       telemetry.scrapes.inc({ outcome: "success" });
@@ -228,6 +228,6 @@ export class Scanner {
   #stop(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
-    for (const record of this.#book.all()) record.end();
+    for (const { ending } of this.#book.all()) ending.abort();
   }
 }

@@ -8,6 +8,8 @@ export interface TargetBookOptions {
   readonly publisher: Publisher;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Seconds between cycles. */
+  readonly interval: number;
 }
 
 /**
@@ -37,11 +39,6 @@ export class TargetBook {
     return this.#records.get(id);
   }
 
-  /** Whether this is still the record of its target. */
-  holds(record: TargetRecord): boolean {
-    return this.#records.get(record.target.id) === record;
-  }
-
   /**
    * Replaces the targets of a provider, unless the list was requested before the current one: a slow response may arrive
    * late.
@@ -52,7 +49,7 @@ export class TargetBook {
   takeList(provider: string, targets: readonly Target[], begun: number): TargetRecord[] {
     if (begun < (this.#listed.get(provider) ?? begun)) return [];
     this.#listed.set(provider, begun);
-    this.#forgetStopsBefore(begun - stopHolds);
+    for (const [id, at] of this.#stopped) if (at < begun - stopHolds) this.#stopped.delete(id);
     const added: TargetRecord[] = [];
     const listed = new Set<string>();
     for (const target of targets) {
@@ -89,7 +86,8 @@ export class TargetBook {
   }
 
   #add(target: Target): TargetRecord {
-    const record = new TargetRecord(target, this.#options.publisher.lastScrape(target.id));
+    const { publisher, interval } = this.#options;
+    const record = new TargetRecord(target, publisher.lastScrape(target.id), interval);
     this.#records.set(target.id, record);
     this.#logProblems(target, []);
     return record;
@@ -98,20 +96,13 @@ export class TargetBook {
   #logProblems(target: Target, logged: readonly string[]): void {
     for (const problem of target.problems) {
       if (logged.includes(problem)) continue;
-      this.#options.logger.warn("invalid label ignored", {
-        target: target.title,
-        problem,
-      });
+      this.#options.logger.warn("invalid label ignored", { target: target.title, problem });
     }
   }
 
   #drop(id: string): void {
-    this.#records.get(id)?.end();
+    this.#records.get(id)?.ending.abort();
     this.#records.delete(id);
     this.#options.publisher.ended(id);
-  }
-
-  #forgetStopsBefore(moment: number): void {
-    for (const [id, at] of this.#stopped) if (at < moment) this.#stopped.delete(id);
   }
 }

@@ -1,4 +1,4 @@
-import { backoffDelay } from "../backoff.js";
+import { Backoff } from "../backoff.js";
 import type { ScrapeError } from "../fetch/scrape-error.js";
 import type { Scrape } from "../model/scrape.js";
 import type { HttpFetch, Target } from "../model/target.js";
@@ -14,32 +14,33 @@ export class TargetRecord {
   winner: string | undefined;
   /** Whether a scrape is in progress; there is at most one. */
   busy = false;
-  readonly #abort = new AbortController();
+  /** Why the last scrape failed; undefined if it succeeded. */
+  reason: string | undefined;
+  /** Aborted when the target is removed. */
+  readonly ending = new AbortController();
+  /** In milliseconds. Counts failed scrapes without metrics, except those right after a start. */
+  readonly #backoff: Backoff;
   #hadMetrics = false;
   #failures = 0;
-  /** Failed scrapes that count for the backoff: not those right after a start. */
-  #turns = 0;
-  #nextAt = 0;
   #lastScrape: number | undefined;
   #lastSuccess: number | undefined;
   #lastDuration: number | undefined;
-  #reason: string | undefined;
 
-  /** @param scrape the cached scrape of an earlier process, if any. */
+  /**
+   * @param scrape the cached scrape of an earlier process, if any.
+   * @param interval seconds between cycles.
+   */
   constructor(
     public target: Target,
     scrape: Scrape | undefined,
+    private readonly interval: number,
   ) {
+    this.#backoff = new Backoff({ first: interval * 1000, longest: Math.max(longestRetry, interval) * 1000 });
     if (scrape !== undefined && this.urls.includes(scrape.url)) {
       this.winner = scrape.url;
       this.#hadMetrics = true;
       this.#lastSuccess = scrape.scrapedAt;
     }
-  }
-
-  /** Aborts when the target is removed. */
-  get signal(): AbortSignal {
-    return this.#abort.signal;
   }
 
   get urls(): readonly string[] {
@@ -56,11 +57,6 @@ export class TargetRecord {
     return keyOf(this.fetch) !== keyOf(fetch);
   }
 
-  /** Why the last scrape failed; undefined if it succeeded. */
-  get reason(): string | undefined {
-    return this.#reason;
-  }
-
   /** Replaces the target by that of a newer list. */
   update(target: Target): void {
     const before = this.fetch;
@@ -72,13 +68,12 @@ export class TargetRecord {
   /** Resets the backoff, because the target was restarted or has changed. */
   scrapeSoon(): void {
     this.#failures = 0;
-    this.#turns = 0;
-    this.#nextAt = 0;
+    this.#backoff.succeeded();
   }
 
   /** Whether to scrape it in a cycle. @param monotonic milliseconds on the monotonic clock. */
   isDue(monotonic: number): boolean {
-    return !this.busy && this.urls.length > 0 && monotonic >= this.#nextAt;
+    return !this.busy && this.urls.length > 0 && this.#backoff.wait(monotonic) === 0;
   }
 
   /** Whether a scrape was successful, or a label states that there are metrics. */
@@ -94,33 +89,29 @@ export class TargetRecord {
     this.winner = scraped.url;
     this.#hadMetrics = true;
     this.#failures = 0;
-    this.#nextAt = 0;
+    this.#backoff.succeeded();
     this.#lastScrape = at;
     this.#lastSuccess = at;
     this.#lastDuration = duration;
-    this.#reason = undefined;
+    this.reason = undefined;
   }
 
-  /** @param interval seconds between cycles. */
-  failed(error: ScrapeError, at: number, duration: number, monotonic: number, interval: number): void {
+  /** @param monotonic milliseconds on the monotonic clock. */
+  failed(error: ScrapeError, at: number, duration: number, monotonic: number): void {
     // Without credentials, the target was not scraped, so it may have metrics.
     const scraped = error.outcome !== "credentials";
     if (scraped) this.winner = undefined;
     this.#failures++;
-    if (this.hasMetrics || !scraped) this.#nextAt = 0;
-    else if (monotonic >= this.#nextAt) this.#nextAt = monotonic + retryDelay(++this.#turns, interval) * 1000;
+    if (this.hasMetrics || !scraped) this.#backoff.succeeded();
+    // Half an interval earlier, because cycles do not start to the millisecond.
+    else if (this.#backoff.wait(monotonic) === 0) this.#backoff.failed(monotonic - this.interval * 500);
     this.#lastScrape = at;
     this.#lastDuration = duration;
-    this.#reason = error.message;
-  }
-
-  /** Aborts a scrape in progress, because the target was removed. */
-  end(): void {
-    this.#abort.abort();
+    this.reason = error.message;
   }
 
   status(): TargetStatus {
-    const reason = this.target.fetch.kind === "none" ? this.target.fetch.reason : this.#reason;
+    const reason = this.target.fetch.kind === "none" ? this.target.fetch.reason : this.reason;
     return {
       target: this.target,
       state: this.#state(),
@@ -143,17 +134,4 @@ export class TargetRecord {
 
 function keyOf({ urls, auth = "" }: Pick<HttpFetch, "urls" | "auth">): string {
   return [auth, ...urls].join(" ");
-}
-
-/**
- * When to scrape a target without metrics again: after one interval, two, four, and so on, up to five minutes.
- *
- * @param failures consecutive scrapes without metrics, at least 1.
- * @param interval seconds between cycles.
- * @returns seconds, shortened by half an interval because cycles do not start to the millisecond.
- */
-export function retryDelay(failures: number, interval: number): number {
-  return (
-    backoffDelay(failures, { first: interval, longest: Math.max(longestRetry, interval) }) - interval / 2
-  );
 }

@@ -1,7 +1,6 @@
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { systemClock } from "../../src/model/clock.js";
 import { cronPattern, nextCycle, startCron } from "../../src/scan/cron.js";
-import { retryDelay } from "../../src/scan/target-record.js";
 
 describe("schedule", () => {
   it.each([1, 7, 10, 25, 60, 90, 3600])("starts a cycle every %i s over hours and days", (interval) => {
@@ -14,12 +13,6 @@ describe("schedule", () => {
 
   it("creates a cron pattern from the second, minute, hour, day and month in UTC", () => {
     expect(cronPattern(Date.UTC(2026, 1, 3, 4, 5, 6))).toBe("6 5 4 3 2 *");
-  });
-
-  it("retries a target without metrics after one, two, four intervals, and at most five minutes", () => {
-    expect([1, 2, 3, 4].map((failures) => retryDelay(failures, 10))).toEqual([5, 15, 35, 75]);
-    expect(retryDelay(50, 10)).toBe(295);
-    expect(retryDelay(1, 3600)).toBe(1800);
   });
 });
 
