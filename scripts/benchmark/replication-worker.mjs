@@ -47,7 +47,7 @@ const replication = await startReplication({
   maxScrapeBytes,
   telemetry: createTelemetry("benchmark"),
   // Thirty processes share two cores: each waits for its turn.
-  timings: { connectMs: 60_000, keepaliveMs: 60_000 },
+  connectMs: 60_000,
   timeouts: { silence: 120_000, idle: 120_000, fetch: 600_000 },
 });
 

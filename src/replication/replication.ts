@@ -11,13 +11,12 @@ import { type FailureReason, failureReasons, PeerError } from "./peer-error.js";
 import { Dialer } from "./peers/dialer.js";
 import type { PeerSource } from "./peers/peer-source.js";
 import { RejectedPeers } from "./peers/rejected-peers.js";
-import { openLink as connect, type LinkTimings } from "./ssh/client.js";
+import { openLink as connect } from "./ssh/client.js";
 import type { PeerConnection } from "./ssh/connection.js";
-import type { ConnectionLimits } from "./ssh/connection-guard.js";
-import { refusalReasons } from "./ssh/failures.js";
+import { refusalReasons } from "./ssh/connection-guard.js";
 import { deriveKeys, type SharedKeys } from "./ssh/keys.js";
 import { startSshServer } from "./ssh/server.js";
-import type { ConnectionTimings, SshCommand } from "./ssh/server-connection.js";
+import type { SshCommand } from "./ssh/server-connection.js";
 import { defaultTimeouts, type SyncContext, type SyncTimeouts } from "./sync/context.js";
 import { Link } from "./sync/link.js";
 import { Links } from "./sync/links.js";
@@ -34,10 +33,9 @@ export interface ReplicationOptions
   readonly keys?: SharedKeys;
   readonly source: PeerSource;
   readonly telemetry: Telemetry;
-  readonly timings?: LinkTimings;
+  /** Milliseconds until a connection to a peer must be open. */
+  readonly connectMs?: number;
   readonly timeouts?: Partial<SyncTimeouts>;
-  readonly connectionLimits?: Partial<ConnectionLimits>;
-  readonly connectionTimings?: Partial<ConnectionTimings>;
   /** Milliseconds between two checks of all links and peers. Set by tests with a faster clock. */
   readonly tickMs?: number;
 }
@@ -96,7 +94,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     source,
     links,
     logger,
-    connect: (address, signal) => connect(address, keys, signal, options.timings),
+    connect: (address, signal) => connect(address, keys, signal, options.connectMs),
     openLink: async (connection) => {
       const channels = Promise.all([connection.run(messagesCommand), connection.run(scrapesCommand)]);
       const [messages, scrapes] = await within(channelMs, channels, "peer opened no channel");
@@ -149,8 +147,6 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     password: secret,
     clock,
     logger,
-    ...(options.connectionLimits === undefined ? {} : { limits: options.connectionLimits }),
-    ...(options.connectionTimings === undefined ? {} : { timings: options.connectionTimings }),
     onRefused: (reason) => telemetry.sshRefused.inc({ reason }),
     // Otherwise, a node that dials no peers would not learn that its SSHPASS is wrong.
     onHostKeyRefused: (address) =>

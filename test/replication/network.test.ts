@@ -50,7 +50,7 @@ describe("a network between two proxies", () => {
   });
 
   it("leaves no descriptor open after many connections", async () => {
-    const b = await startProxy("b", { clock: systemClock, connectionLimits: { perBlock: 100 } as object });
+    const b = await startProxy("b", { clock: systemClock });
     b.put("1", "x 1\n");
     const descriptors = () => readdirSync("/proc/self/fd").length;
     const connectOnce = async () => {

@@ -11,8 +11,6 @@ import type { Scrape } from "../../src/model/scrape.js";
 import type { Target } from "../../src/model/target.js";
 import type { KnownPeer, PeerList } from "../../src/replication/peers/peer-source.js";
 import { type Replication, startReplication } from "../../src/replication/replication.js";
-import type { ConnectionLimits } from "../../src/replication/ssh/connection-guard.js";
-import type { ConnectionTimings } from "../../src/replication/ssh/server-connection.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { keysFor, testSecret } from "./ssh/test-server.js";
 
@@ -81,8 +79,6 @@ export interface TestProxyOptions {
   readonly task?: string;
   readonly memoryBytes?: number;
   readonly maxScrapeBytes?: number;
-  readonly connectionLimits?: Partial<ConnectionLimits>;
-  readonly connectionTimings?: Partial<ConnectionTimings>;
   readonly logger?: Logger;
   /** Lists the peers; by default those of `connectTo`. */
   readonly list?: (peers: PeerList) => Promise<PeerList>;
@@ -142,10 +138,8 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
     history,
     interval: options.interval ?? 10,
     maxScrapeBytes: options.maxScrapeBytes ?? 8 * mebibyte,
-    timings: { connectMs: 3000, keepaliveMs: 1000 },
+    connectMs: 3000,
     tickMs: options.tickMs ?? 50,
-    ...(options.connectionLimits === undefined ? {} : { connectionLimits: options.connectionLimits }),
-    ...(options.connectionTimings === undefined ? {} : { connectionTimings: options.connectionTimings }),
   });
   const targetOf = (id: string, fields: PutFields = {}): Target => ({
     id: `docker:${id}`,

@@ -1,15 +1,17 @@
-import { timingSafeEqual } from "node:crypto";
+import { createHash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import ssh2 from "ssh2";
-import type { RefusalReason } from "./failures.js";
-import type { PasswordGuard } from "./password-guard.js";
-import { endSocket } from "./socket-limits.js";
+import { addressBlock } from "../../address/address-block.js";
+import { BoundedMap } from "../../bounded-map.js";
+import type { Clock } from "../../model/clock.js";
+import { TokenBucket } from "../../model/token-bucket.js";
+import type { RefusalReason } from "./connection-guard.js";
+import { endSocket } from "./flow-control.js";
+import { sshLimits } from "./limits.js";
 
 export interface AuthenticationOptions {
   readonly client: ssh2.Connection;
   readonly socket: Socket;
-  /** IP address of the client. */
-  readonly address: string;
   /** The public half of the key that all instances share, in SSH's wire format. */
   readonly clientKey: Buffer;
   readonly passwords: PasswordGuard;
@@ -30,7 +32,7 @@ const failureDelayMs = 300;
  * rejected without a delay and do not count as failures.
  */
 export function authenticate(options: AuthenticationOptions): void {
-  const { client, socket, address, clientKey, passwords, onRefused, onReady } = options;
+  const { client, socket, clientKey, passwords, onRefused, onReady } = options;
   const methods: ssh2.AuthenticationType[] = ["publickey", "password"];
   let failures = 0;
   let attempts = 0;
@@ -62,7 +64,7 @@ export function authenticate(options: AuthenticationOptions): void {
       else fail(context);
     } else if (context.method === "password") {
       trusted = false;
-      if (passwords.accepts(context.password, address)) return context.accept();
+      if (passwords.accepts(context.password, socket.remoteAddress)) return context.accept();
       onRefused("password");
       fail(context);
     } else {
@@ -74,16 +76,56 @@ export function authenticate(options: AuthenticationOptions): void {
 }
 
 /** `offered`: the right key without a signature. `unknown`: another key. `forged`: a wrong signature. */
-function checkKey(
-  { key, signature, blob, hashAlgo }: ssh2.PublicKeyAuthContext,
-  expected: Buffer,
-): "proven" | "offered" | "unknown" | "forged" {
+function checkKey({ key, signature, blob, hashAlgo }: ssh2.PublicKeyAuthContext, expected: Buffer) {
   const isExpected =
     key.algo === "ssh-ed25519" && key.data.length === expected.length && timingSafeEqual(key.data, expected);
-  if (!isExpected) return signature === undefined ? "unknown" : "forged";
-  if (signature === undefined) return "offered";
+  if (signature === undefined) return isExpected ? "offered" : "unknown";
   const parsed = ssh2.utils.parseKey(expected);
-  const proven =
-    !(parsed instanceof Error) && blob !== undefined && parsed.verify(blob, signature, hashAlgo) === true;
-  return proven ? "proven" : "forged";
+  if (!isExpected || blob === undefined || parsed instanceof Error) return "forged";
+  return parsed.verify(blob, signature, hashAlgo) === true ? "proven" : "forged";
+}
+
+/**
+ * Checks passwords in constant time and limits the rate of wrong ones. An address with too many wrong passwords is
+ * rejected without a check until some time has passed. If too many come from all addresses together, only addresses
+ * that have sent the right password before are still checked. Peers use a key and are not affected.
+ */
+export class PasswordGuard {
+  readonly #expected: Buffer;
+  readonly #total: TokenBucket;
+  readonly #byAddress = new BoundedMap<string, TokenBucket>(sshLimits.addresses);
+  readonly #trusted = new BoundedMap<string, true>(sshLimits.addresses);
+
+  constructor(
+    password: string,
+    private readonly clock: Clock,
+  ) {
+    this.#expected = digest(password);
+    this.#total = new TokenBucket(sshLimits.passwords, clock.monotonic());
+  }
+
+  /**
+   * Whether the password is right and the address has not sent too many wrong ones.
+   *
+   * @param password as received. A request to change the password is an object, which is always wrong.
+   */
+  accepts(password: unknown, address: string | undefined): boolean {
+    const now = this.clock.monotonic();
+    const block = addressBlock(address);
+    const own = this.#byAddress.getOrCreate(block, () => new TokenBucket(sshLimits.passwordsPerAddress, now));
+    const total = this.#trusted.get(block) ? undefined : this.#total;
+    if (!own.has(now) || total?.has(now) === false) return false;
+    if (typeof password === "string" && timingSafeEqual(digest(password), this.#expected)) {
+      this.#trusted.set(block, true);
+      return true;
+    }
+    own.take(now);
+    total?.take(now);
+    return false;
+  }
+}
+
+/** Passwords of any length become equally long, as timingSafeEqual requires. */
+function digest(password: string): Buffer {
+  return createHash("sha256").update(password.normalize("NFC")).digest();
 }

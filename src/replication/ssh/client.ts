@@ -1,43 +1,24 @@
-import { timingSafeEqual } from "node:crypto";
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import ssh2 from "ssh2";
+import { describeError } from "../../errors.js";
 import type { HostPort } from "../../model/host-port.js";
 import { TokenBucket } from "../../model/token-bucket.js";
 import { PeerError } from "../peer-error.js";
 import {
-  maxUnauthenticatedBytes,
-  type PeerConnection,
-  rekeyRate,
+  connectionFailure,
+  PeerConnection,
+  type SshError,
   sshAlgorithms,
-  sshUser,
   unknownCommandCode,
 } from "./connection.js";
-import { connectFailure, connectionFailure } from "./failures.js";
-import { batchWrites, limitWrites } from "./flow-control.js";
+import { batchWrites, limitChannel, limitSocket } from "./flow-control.js";
 import type { SharedKeys } from "./keys.js";
-import { limitSocket } from "./socket-limits.js";
+import { sshLimits } from "./limits.js";
 
-/** A connection to a peer that has proven the shared host key. */
-export interface SshLink extends PeerConnection {
-  /**
-   * Opens a channel and starts a command. If the peer does not support the command, the link ends with a PeerError
-   * `version`: each version of the protocol has its own commands.
-   *
-   * @throws PeerError if the peer opens no channel, or the reason of `ended`.
-   */
-  run(command: string): Promise<Duplex>;
-}
-
-/** Milliseconds. */
-export interface LinkTimings {
-  readonly connectMs: number;
-  readonly keepaliveMs: number;
-}
-
-export const defaultLinkTimings: LinkTimings = { connectMs: 5000, keepaliveMs: 15_000 };
-/** Keepalives without a reply after which the link ends. */
-const maxMissedKeepalives = 3;
+/** The user name in `ssh replicator@node`. The server accepts any name. */
+const username = "replicator";
 
 /**
  * Connects to a peer. Before the peer has proven the shared host key, only the public half of the client key is sent.
@@ -46,133 +27,112 @@ const maxMissedKeepalives = 3;
  * @throws PeerError `connect`, `host_key`, `auth`, `timeout`, `limit`, or `closed` after cancellation.
  */
 export async function openLink(
-  address: HostPort,
+  { host, port }: HostPort,
   keys: SharedKeys,
   signal: AbortSignal,
-  { connectMs, keepaliveMs }: LinkTimings = defaultLinkTimings,
+  connectMs = 5000,
 ): Promise<SshLink> {
-  const link = new Link(address, keys, keepaliveMs);
-  const cancel = () => link.fail(new PeerError("closed", "connecting was cancelled"));
+  const client = new ssh2.Client();
+  const socket = connect({ host, port, noDelay: true, keepAlive: true });
+  const link = new SshLink(client, socket);
+  const { ended } = link;
+  let ready = false;
+  let hostKeyRejected = false;
+  const onError = (error: Error) =>
+    link.fail(ready ? connectionFailure(error) : connectFailure(error, hostKeyRejected));
+  // The client repeats errors of the socket, but only after it is connected.
+  socket.on("error", onError);
+  client.on("error", onError);
   const timeout = new PeerError("timeout", `no SSH connection within ${connectMs / 1000} s`);
   const timer = setTimeout(() => link.fail(timeout), connectMs);
+  const cancel = () => link.fail(new PeerError("closed", "connecting was cancelled"));
   signal.addEventListener("abort", cancel);
   if (signal.aborted) cancel();
   try {
-    await link.ready;
+    await once(socket, "connect", { signal: ended });
+    ended.throwIfAborted();
+    client.connect({
+      sock: socket,
+      username,
+      privateKey: keys.client.privateKey,
+      authHandler: ["publickey"],
+      hostVerifier: (key: Buffer) => {
+        hostKeyRejected = !keys.host.publicKey.equals(key);
+        return !hostKeyRejected;
+      },
+      algorithms: sshAlgorithms,
+      readyTimeout: 0,
+    });
+    const mayReceive = () => ready || socket.bytesRead <= sshLimits.handshakeBytes;
+    limitSocket(socket, mayReceive, (limit) => link.fail(new PeerError("limit", limit)));
+    await once(client, "ready", { signal: ended });
+    ready = true;
+    batchWrites(socket);
     return link;
+  } catch (error) {
+    throw ended.reason ?? error;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", cancel);
   }
 }
 
-class Link implements SshLink {
-  /** Resolves once the peer is authenticated; rejects with the reason of `ended`. */
-  readonly ready: Promise<void>;
-  readonly #client = new ssh2.Client();
-  readonly #socket: Socket;
-  readonly #channels = new Set<Duplex>();
-  readonly #ended = new AbortController();
-  remoteAddress: string;
-  #ready = false;
-
-  constructor({ host, port }: HostPort, keys: SharedKeys, keepaliveMs: number) {
-    const client = this.#client;
-    const socket = connect({ host, port, noDelay: true, keepAlive: true });
-    this.#socket = socket;
-    this.remoteAddress = host;
-    let hostKeyRejected = false;
-    const onError = (error: Error) =>
-      this.fail(this.#ready ? connectionFailure(error) : connectFailure(error, hostKeyRejected));
-    // The client repeats errors of the socket, but only after it is connected.
-    socket.on("error", onError);
-    client.on("error", onError);
+/** A connection to a peer that has proven the shared host key. */
+export class SshLink extends PeerConnection {
+  constructor(
+    private readonly client: ssh2.Client,
+    socket: Socket,
+  ) {
+    super(socket);
     client.on("close", () => this.fail(new PeerError("closed", "peer closed the connection")));
-    const rekeys = new TokenBucket(rekeyRate, performance.now());
+    const rekeys = new TokenBucket(sshLimits.rekeys, performance.now());
     client.on("handshake", () => {
       if (!rekeys.take(performance.now())) this.fail(new PeerError("limit", "too many key re-exchanges"));
     });
-    this.ready = new Promise((resolve, reject) => {
-      client.on("ready", () => {
-        this.#ready = true;
-        batchWrites(socket);
-        resolve();
-      });
-      this.ended.addEventListener("abort", () => reject(this.ended.reason));
-    });
-    socket.once("connect", () => {
-      this.remoteAddress = socket.remoteAddress ?? host;
-      client.connect({
-        sock: socket,
-        username: sshUser,
-        privateKey: keys.client.privateKey,
-        authHandler: ["publickey"],
-        hostVerifier: (key: Buffer) => {
-          const expected = keys.host.publicKey;
-          hostKeyRejected = key.length !== expected.length || !timingSafeEqual(key, expected);
-          return !hostKeyRejected;
-        },
-        algorithms: sshAlgorithms,
-        readyTimeout: 0,
-        keepaliveInterval: keepaliveMs,
-        keepaliveCountMax: maxMissedKeepalives,
-      });
-      limitSocket({
-        socket,
-        mayReceive: () => this.#ready || socket.bytesRead <= maxUnauthenticatedBytes,
-        channels: () => this.#channels,
-        onExceeded: (limit) => this.fail(new PeerError("limit", limit)),
-      });
-    });
   }
 
-  get bytes() {
-    return { in: this.#socket.bytesRead, out: this.#socket.bytesWritten };
-  }
-
-  get ended() {
-    return this.#ended.signal;
-  }
-
-  run(command: string): Promise<Duplex> {
-    return new Promise((resolve, reject) => {
-      const refused = (cause: unknown) => {
-        const error = new PeerError("protocol", `peer refused to run the command "${command}"`, { cause });
-        reject(this.ended.aborted ? this.ended.reason : error);
-      };
-      // The peer may accept the connection, but never the channel.
-      this.ended.addEventListener("abort", refused, { once: true });
-      try {
-        this.#client.exec(command, (error, channel) => {
-          this.ended.removeEventListener("abort", refused);
-          if (error !== undefined) return refused(error);
-          channel.on("error", () => undefined);
-          channel.stderr.on("error", () => undefined);
+  /**
+   * Opens a channel and starts a command. If the peer does not support the command, the link ends with a PeerError
+   * `version`: each version of the protocol has its own commands.
+   *
+   * @throws PeerError if the peer opens no channel, or the reason of `ended`.
+   */
+  async run(command: string): Promise<Duplex> {
+    try {
+      return await new Promise((resolve, reject) => {
+        // The peer may accept the connection, but never the channel.
+        this.ended.addEventListener("abort", reject, { once: true });
+        this.client.exec(command, (error, channel) => {
+          if (error !== undefined) return reject(error);
+          limitChannel(channel, this.socket, (limit) => this.fail(new PeerError("limit", limit)));
           channel.stderr.resume();
           channel.on("exit", (code: number | null) => {
             if (code !== unknownCommandCode) return;
             const reason = `peer does not support the command "${command}": update the older one`;
             this.fail(new PeerError("version", reason));
           });
-          channel.on("close", () => this.#channels.delete(channel));
-          this.#channels.add(channel);
-          limitWrites(channel, this.#socket);
           resolve(channel);
         });
-      } catch (error) {
-        refused(error);
-      }
-    });
+      });
+    } catch (cause) {
+      this.ended.throwIfAborted();
+      throw new PeerError("protocol", `peer refused to run the command "${command}"`, { cause });
+    }
   }
+}
 
-  close(): void {
-    this.fail(new PeerError("closed", "connection closed by this node"));
-  }
+/** ssh2's messages for a host key of another type, and for one whose private key the server does not have. */
+const unprovenHostKey = /no matching host key format|signature verification failed/;
 
-  /** Ends the link. Only the first reason counts. */
-  fail(reason: PeerError): void {
-    this.#ended.abort(reason);
-    this.#client.destroy();
-    this.#socket.destroy();
+/** @param hostKeyRejected whether the peer's host key is not the shared one. */
+function connectFailure(error: SshError, hostKeyRejected: boolean): PeerError {
+  const options = { cause: error };
+  if (hostKeyRejected || unprovenHostKey.test(error.message)) {
+    const message = "unknown host key: the peer has another SSHPASS or is an impostor";
+    return new PeerError("host_key", message, options);
   }
+  if (error.level === "client-authentication") {
+    return new PeerError("auth", "peer rejected our key: it has another SSHPASS", options);
+  }
+  return new PeerError("connect", `cannot connect: ${describeError(error)}`, options);
 }

@@ -2,32 +2,29 @@ import type { Socket } from "node:net";
 import { addressBlock } from "../../address/address-block.js";
 import { BoundedMap } from "../../bounded-map.js";
 import type { Clock } from "../../model/clock.js";
-import { type Rate, TokenBucket } from "../../model/token-bucket.js";
-import type { RefusalReason } from "./failures.js";
+import { TokenBucket } from "../../model/token-bucket.js";
+import { type SshLimits, sshLimits } from "./limits.js";
 
-/** How many connections may be open, and how fast new ones are accepted. */
-export interface ConnectionLimits {
-  readonly authenticated: number;
-  readonly unauthenticated: number;
-  readonly unauthenticatedPerAddress: number;
-  /** Milliseconds until a connection must be authenticated. */
-  readonly handshakeMs: number;
-  /** New connections. Each costs some milliseconds of CPU for the key exchange. */
-  readonly arrivals: Rate;
-  readonly arrivalsPerAddress: Rate;
-}
-
-/** Enough for a hundred peers behind one gateway that all connect at once, as after an outage of the network. */
-export const defaultConnectionLimits: ConnectionLimits = {
-  authenticated: 512,
-  unauthenticated: 192,
-  unauthenticatedPerAddress: 128,
-  handshakeMs: 10_000,
-  arrivals: { capacity: 300, perSecond: 50 },
-  arrivalsPerAddress: { capacity: 150, perSecond: 25 },
-};
-
-const maxAddresses = 10_000;
+/**
+ * Why the SSH server refused a connection or request; the values of the label `reason`.
+ *
+ * `connections`: too many connections, or too many new ones. `handshake`: closed or too slow before authentication,
+ * like a port scan. `host_key`: the client rejects this node's host key, as a node with another SSHPASS does. `key`,
+ * `password`: wrong. `channels`: too many channels or commands. `requests`: not supported, such as a shell.
+ * `timeout`: the client did not read the output of a command. `limit`: another limit exceeded.
+ */
+export const refusalReasons = [
+  "connections",
+  "handshake",
+  "host_key",
+  "key",
+  "password",
+  "channels",
+  "requests",
+  "timeout",
+  "limit",
+] as const;
+export type RefusalReason = (typeof refusalReasons)[number];
 
 interface Unauthenticated {
   /** See addressBlock. */
@@ -46,12 +43,12 @@ export class ConnectionGuard {
   readonly #unauthenticated = new Map<Socket, Unauthenticated>();
   readonly #authenticated = new Set<Socket>();
   readonly #arrivals: TokenBucket;
-  readonly #arrivalsByAddress = new BoundedMap<string, TokenBucket>(maxAddresses);
-  readonly #trusted = new BoundedMap<string, true>(maxAddresses);
+  readonly #arrivalsByAddress = new BoundedMap<string, TokenBucket>(sshLimits.addresses);
+  readonly #trusted = new BoundedMap<string, true>(sshLimits.addresses);
 
   /** @param onRefused called for each refusal, and for each connection that closes before it is authenticated. */
   constructor(
-    private readonly limits: ConnectionLimits,
+    private readonly limits: SshLimits,
     private readonly clock: Clock,
     private readonly onRefused: (reason: RefusalReason) => void,
   ) {
@@ -75,8 +72,7 @@ export class ConnectionGuard {
     const timer = setTimeout(() => socket.destroy(), handshakeMs);
     this.#unauthenticated.set(socket, { block, timer, counted: false });
     socket.once("close", () => {
-      this.#countOnce(socket, "handshake");
-      this.#forget(socket);
+      this.#forget(socket, "handshake");
       this.#authenticated.delete(socket);
     });
     return true;
@@ -108,10 +104,6 @@ export class ConnectionGuard {
     this.onRefused(reason);
   }
 
-  isUnauthenticated(socket: Socket): boolean {
-    return this.#unauthenticated.has(socket);
-  }
-
   get sockets(): Socket[] {
     return [...this.#unauthenticated.keys(), ...this.#authenticated];
   }
@@ -125,17 +117,16 @@ export class ConnectionGuard {
   }
 
   #evict(socket: Socket): void {
-    this.#countOnce(socket, "connections");
-    this.#forget(socket);
+    this.#forget(socket, "connections");
     socket.destroy();
   }
 
-  #countOnce(socket: Socket, reason: RefusalReason): void {
-    if (this.#unauthenticated.get(socket)?.counted === false) this.refused(socket, reason);
-  }
-
-  #forget(socket: Socket): void {
-    clearTimeout(this.#unauthenticated.get(socket)?.timer);
+  /** @param reason counted unless another one was. */
+  #forget(socket: Socket, reason?: RefusalReason): void {
+    const connection = this.#unauthenticated.get(socket);
+    if (connection === undefined) return;
+    clearTimeout(connection.timer);
     this.#unauthenticated.delete(socket);
+    if (reason !== undefined && !connection.counted) this.onRefused(reason);
   }
 }

@@ -6,10 +6,10 @@ import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";
 import { PeerError } from "../peer-error.js";
-import { type PeerConnection, rekeyRate, unknownCommandCode } from "./connection.js";
-import { connectionFailure, type RefusalReason } from "./failures.js";
-import { limitWrites } from "./flow-control.js";
-import { endSocket } from "./socket-limits.js";
+import { connectionFailure, PeerConnection, unknownCommandCode } from "./connection.js";
+import type { RefusalReason } from "./connection-guard.js";
+import { endSocket, limitChannel } from "./flow-control.js";
+import type { SshLimits } from "./limits.js";
 
 /**
  * Runs until it resolves. If it rejects, the error is logged and sent to the client's stderr, and the exit code is 1.
@@ -27,148 +27,113 @@ export interface SshCommands {
   readonly peers: Readonly<Record<string, SshCommand>>;
 }
 
-/** Milliseconds. */
-export interface ConnectionTimings {
-  /** Without a running command. */
-  readonly idleMs: number;
-  /** For the client to read the rest of the output after a command is done. */
-  readonly lingerMs: number;
-}
-
-export const defaultConnectionTimings: ConnectionTimings = { idleMs: 60_000, lingerMs: 30_000 };
-
-export interface ServerConnectionOptions {
-  readonly client: Connection;
-  readonly socket: Socket;
+/** What all connections of a server share. */
+export interface ServerContext {
   readonly commands: SshCommands;
-  /** Whether the client authenticated with the key. */
-  readonly trusted: boolean;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly timings: ConnectionTimings;
-  /** Called for each refusal. */
+  readonly limits: SshLimits;
+  /** Called for each refused connection or request, for the metrics. */
   readonly onRefused: (reason: RefusalReason) => void;
 }
 
-const maxSessions = 4;
-const commandRate = { capacity: 20, perSecond: 1 };
-const refusalRate = { capacity: 100, perSecond: 1 };
-/** Received bytes while no peer command runs: requests are short, and so are the replies while an archive is read. */
-const idleByteRate = { capacity: 256 * 1024, perSecond: 16 * 1024 };
-
-/** Requests of a session that are always refused. */
-const unsupported = ["pty", "x11", "auth-agent", "shell", "subsystem", "sftp", "signal", "window-change"];
+/** Requests that are always refused: forwarding of any kind, and everything else that a session can do. */
+const unsupported = {
+  connection: ["request", "tcpip", "openssh.streamlocal"],
+  session: ["pty", "x11", "auth-agent", "shell", "subsystem", "sftp", "signal", "window-change"],
+};
 
 /** An authenticated connection: runs the given commands and refuses everything else that SSH can do. */
-export class ServerConnection implements PeerConnection {
-  readonly remoteAddress: string;
-  readonly #options: ServerConnectionOptions;
-  readonly #commandBudget: TokenBucket;
-  readonly #refusalBudget: TokenBucket;
-  readonly #idleByteBudget: TokenBucket;
-  /** Open channels, each with the controller of its command's signal. */
-  readonly #channels = new Map<Duplex, AbortController>();
-  readonly #ended = new AbortController();
-  #sessions = 0;
+export class ServerConnection extends PeerConnection {
+  readonly #commands: TokenBucket;
+  readonly #refusals: TokenBucket;
+  readonly #idleBytes: TokenBucket;
+  /** One for each open session: aborts when it closes. */
+  readonly #sessions = new Set<AbortController>();
   #running = 0;
   #runningForPeer = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor(options: ServerConnectionOptions) {
-    this.#options = options;
-    const { client, socket, clock } = options;
-    this.remoteAddress = socket.remoteAddress ?? "unknown";
+  /** @param trusted whether the client authenticated with the key. */
+  constructor(
+    private readonly client: Connection,
+    socket: Socket,
+    private readonly trusted: boolean,
+    private readonly context: ServerContext,
+  ) {
+    super(socket);
+    const { clock, limits } = context;
     const now = clock.monotonic();
-    this.#commandBudget = new TokenBucket(commandRate, now);
-    this.#refusalBudget = new TokenBucket(refusalRate, now);
-    this.#idleByteBudget = new TokenBucket(idleByteRate, now);
-    const rekeyBudget = new TokenBucket(rekeyRate, now);
+    this.#commands = new TokenBucket(limits.commands, now);
+    this.#refusals = new TokenBucket(limits.refusals, now);
+    this.#idleBytes = new TokenBucket(limits.idleBytes, now);
+    const rekeys = new TokenBucket(limits.rekeys, now);
     client.on("session", (accept, reject) => {
-      const full = this.ended.aborted || this.#sessions >= maxSessions;
-      if (full || !this.#commandBudget.take(clock.monotonic())) this.#refuse("channels", reject);
+      const full = this.#sessions.size >= limits.channels;
+      if (full || !this.#commands.take(clock.monotonic())) this.#refuse("channels", reject);
       else this.#open(accept());
     });
-    // Forwarding of any kind.
-    client.on("request", (_accept, reject) => this.#refuse("requests", reject));
-    client.on("tcpip", (_accept, reject) => this.#refuse("requests", reject));
-    client.on("openssh.streamlocal", (_accept, reject) => this.#refuse("requests", reject));
+    for (const event of unsupported.connection) {
+      client.on(event as "tcpip", (_accept, reject) => this.#refuse("requests", reject));
+    }
     client.on("rekey", () => {
-      if (!rekeyBudget.take(clock.monotonic())) this.cutOff("limit", "too many key re-exchanges");
+      if (!rekeys.take(clock.monotonic())) this.cutOff("limit", "too many key re-exchanges");
     });
-    client.on("error", (error) => this.#end(connectionFailure(error)));
-    client.on("close", () => this.#end(new PeerError("closed", "peer closed the connection")));
+    client.on("error", (error) => this.end(connectionFailure(error)));
+    client.on("close", () => this.end(new PeerError("closed", "peer closed the connection")));
+    this.ended.addEventListener("abort", () => {
+      clearTimeout(this.#idle);
+      for (const closing of this.#sessions) closing.abort(this.ended.reason);
+    });
     this.#watchIdle();
-  }
-
-  get bytes() {
-    return { in: this.#options.socket.bytesRead, out: this.#options.socket.bytesWritten };
-  }
-
-  get ended() {
-    return this.#ended.signal;
-  }
-
-  close(): void {
-    this.#end(new PeerError("closed", "connection closed by this node"));
-    this.#options.socket.destroy();
-  }
-
-  get channels(): Iterable<Duplex> {
-    return this.#channels.keys();
   }
 
   /** Whether the client may send this many further bytes now. */
   mayReceive(bytes: number): boolean {
-    return this.#runningForPeer > 0 || this.#idleByteBudget.take(this.#options.clock.monotonic(), bytes);
+    return this.#runningForPeer > 0 || this.#idleBytes.take(this.context.clock.monotonic(), bytes);
   }
 
   /** Ends the connection at once and counts the reason. No effect on a connection that has ended. */
   cutOff(reason: RefusalReason & PeerError["reason"], why: string): void {
     if (this.ended.aborted) return;
-    const { socket, logger, onRefused } = this.#options;
+    const { logger, onRefused } = this.context;
     onRefused(reason);
-    logger.debug("SSH connection cut off", { from: this.remoteAddress, reason, why });
-    this.#end(new PeerError(reason, why));
-    socket.destroy();
+    logger.debug("SSH connection cut off", { from: this.socket.remoteAddress, reason, why });
+    this.fail(new PeerError(reason, why));
   }
 
   #refuse(reason: RefusalReason | undefined, reject?: () => void): void {
     if (this.ended.aborted) return;
-    if (reason !== undefined) this.#options.onRefused(reason);
-    if (this.#refusalBudget.take(this.#options.clock.monotonic())) reject?.();
+    if (reason !== undefined) this.context.onRefused(reason);
+    if (this.#refusals.take(this.context.clock.monotonic())) reject?.();
     else this.cutOff("limit", "too many refused requests");
   }
 
   #open(session: Session): void {
-    this.#sessions++;
     const closing = new AbortController();
-    let ran = false;
-    session.on("error" as "close", () => undefined);
+    this.#sessions.add(closing);
     session.on("close", () => {
-      this.#sessions--;
+      this.#sessions.delete(closing);
       closing.abort(new PeerError("closed", "peer closed the channel"));
     });
-    for (const event of unsupported) {
+    for (const event of unsupported.session) {
       session.on(event as "shell", (_accept, reject) => this.#refuse("requests", reject));
     }
     // OpenSSH sends its locale with each command: refused, but not counted.
     session.on("env", (_accept, reject) => this.#refuse(undefined, reject));
+    let ran = false;
     session.on("exec", (accept, reject, { command }) => {
       if (ran || this.ended.aborted) return this.#refuse("requests", reject);
       ran = true;
       const channel = accept();
-      channel.on("error", () => undefined);
-      channel.stderr.on("error", () => undefined);
-      limitWrites(channel, this.#options.socket);
-      this.#channels.set(channel, closing);
-      closing.signal.addEventListener("abort", () => this.#channels.delete(channel), { once: true });
+      limitChannel(channel, this.socket, (limit) => this.cutOff("limit", limit));
       void this.#run(command, channel, closing.signal);
     });
   }
 
   async #run(command: string, channel: ServerChannel, signal: AbortSignal): Promise<void> {
-    const { commands, trusted, logger } = this.#options;
-    const forPeer = trusted && Object.hasOwn(commands.peers, command);
+    const { commands, logger } = this.context;
+    const forPeer = this.trusted && Object.hasOwn(commands.peers, command);
     const available = forPeer ? commands.peers : commands.everybody;
     const run = Object.hasOwn(available, command) ? available[command] : undefined;
     let code = 0;
@@ -186,7 +151,7 @@ export class ServerConnection implements PeerConnection {
       } catch (error) {
         failure = error;
         const description = describeError(error);
-        logger.debug("SSH command failed", { from: this.remoteAddress, command, error: description });
+        logger.debug("SSH command failed", { from: this.socket.remoteAddress, command, error: description });
         if (channel.writable) channel.stderr.write(`${description}\n`);
         code = 1;
       }
@@ -206,8 +171,8 @@ export class ServerConnection implements PeerConnection {
 
   /** Unread output stays in memory: the client has limited time to read it. */
   #limitLinger(signal: AbortSignal): void {
-    const { lingerMs } = this.#options.timings;
-    const timer = setTimeout(() => this.cutOff("timeout", "client does not read the output"), lingerMs);
+    const late = () => this.cutOff("timeout", "client does not read the output");
+    const timer = setTimeout(late, this.context.limits.lingerMs);
     signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
   }
 
@@ -215,22 +180,14 @@ export class ServerConnection implements PeerConnection {
     clearTimeout(this.#idle);
     if (this.ended.aborted) return;
     const idle = new PeerError("closed", "no command was running");
-    this.#idle = setTimeout(() => this.#disconnect(idle), this.#options.timings.idleMs);
+    this.#idle = setTimeout(() => this.#disconnect(idle), this.context.limits.idleMs);
     this.#idle.unref();
   }
 
   /** Ends the connection after what was written has been sent. */
   #disconnect(reason: PeerError): void {
-    this.#end(reason);
-    this.#options.client.end();
-    endSocket(this.#options.socket);
-  }
-
-  /** Only the first reason counts. */
-  #end(reason: PeerError): void {
-    if (this.ended.aborted) return;
-    clearTimeout(this.#idle);
-    this.#ended.abort(reason);
-    for (const closing of this.#channels.values()) closing.abort(reason);
+    this.end(reason);
+    this.client.end();
+    endSocket(this.socket);
   }
 }

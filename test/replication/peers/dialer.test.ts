@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import { type Logger, silentLogger } from "../../../src/logging.js";
 import type { PeerList } from "../../../src/replication/peers/peer-source.js";
 import { sshAlgorithms } from "../../../src/replication/ssh/connection.js";
-import { injectSocket } from "../../../src/replication/ssh/ssh2-internals.js";
 import { freePort } from "../../support/free-port.js";
 import { startTcpTarget } from "../../support/target-server.js";
 import { fastClock, keysFor, knownPeer, served, soon, startProxy, type TestProxy } from "../proxies.js";
@@ -102,7 +101,7 @@ describe("a peer of another version", () => {
         });
       },
     );
-    const { port } = await startTcpTarget((socket) => injectSocket(server, socket));
+    const { port } = await startTcpTarget((socket) => server.injectSocket(socket));
     const logger = linesLogger();
     const proxy = await startProxy("a", { interval: 1, logger });
     await proxy.connectTo({ port });

@@ -5,7 +5,6 @@ import ssh2 from "ssh2";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { openLink } from "../../../src/replication/ssh/client.js";
 import { sshAlgorithms } from "../../../src/replication/ssh/connection.js";
-import { injectSocket } from "../../../src/replication/ssh/ssh2-internals.js";
 import { startTcpTarget } from "../../support/target-server.js";
 import type { RawProtocol } from "./evil-client.js";
 import { keysFor, startTestServer } from "./test-server.js";
@@ -14,8 +13,7 @@ import { randomKey } from "./unauthenticated-client.js";
 const mebibyte = 1024 * 1024;
 
 async function link(port: number, connectMs = 3000, signal = new AbortController().signal) {
-  const timings = { connectMs, keepaliveMs: 1000 };
-  const opened = await openLink({ host: "127.0.0.1", port }, await keysFor(), signal, timings);
+  const opened = await openLink({ host: "127.0.0.1", port }, await keysFor(), signal, connectMs);
   onTestFinished(() => opened.close());
   return opened;
 }
@@ -56,7 +54,7 @@ async function startHostilePeer(talk: (channel: ssh2.ServerChannel, protocol: Ra
   const sockets = new Set<Socket>();
   const { port } = await startTcpTarget((socket) => {
     sockets.add(socket);
-    injectSocket(server, socket);
+    server.injectSocket(socket);
   });
   const stopReading = () => {
     for (const socket of sockets) socket.pause();

@@ -1,8 +1,8 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { ConnectionGuard, defaultConnectionLimits } from "../../../src/replication/ssh/connection-guard.js";
-import type { RefusalReason } from "../../../src/replication/ssh/failures.js";
+import { ConnectionGuard, type RefusalReason } from "../../../src/replication/ssh/connection-guard.js";
+import { type SshLimits, sshLimits } from "../../../src/replication/ssh/limits.js";
 import { manualClock } from "../../support/manual-clock.js";
 
 /** The part of a socket that the guard uses. */
@@ -19,12 +19,10 @@ class TestSocket extends EventEmitter {
   }
 }
 
-function guardWith(limits: Partial<typeof defaultConnectionLimits> = {}) {
+function guardWith(limits: Partial<SshLimits> = {}) {
   const clock = manualClock();
   const refusals: RefusalReason[] = [];
-  const guard = new ConnectionGuard({ ...defaultConnectionLimits, ...limits }, clock, (reason) =>
-    refusals.push(reason),
-  );
+  const guard = new ConnectionGuard({ ...sshLimits, ...limits }, clock, (reason) => refusals.push(reason));
   const dial = (address: string) => {
     const socket = new TestSocket(address);
     return { socket, admitted: guard.admit(socket as unknown as Socket) };

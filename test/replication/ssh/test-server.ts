@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 import { silentLogger } from "../../../src/logging.js";
 import { systemClock } from "../../../src/model/clock.js";
 import type { PeerConnection } from "../../../src/replication/ssh/connection.js";
-import type { RefusalReason } from "../../../src/replication/ssh/failures.js";
+import type { RefusalReason } from "../../../src/replication/ssh/connection-guard.js";
 import { deriveKeys, type SharedKeys } from "../../../src/replication/ssh/keys.js";
 import {
   type SshServer,
@@ -34,7 +34,7 @@ export interface TestServer {
   readonly syncs: PeerConnection[];
 }
 
-export interface TestServerOptions extends Pick<SshServerOptions, "limits" | "timings"> {
+export interface TestServerOptions extends Pick<SshServerOptions, "limits"> {
   readonly secret?: string;
   /** Size of the output of `archive`. */
   readonly archiveMebibytes?: number;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { PasswordGuard } from "../../../src/replication/ssh/password-guard.js";
+import { PasswordGuard } from "../../../src/replication/ssh/authentication.js";
 import { manualClock } from "../../support/manual-clock.js";
 
 it("limits guessing from one address and from many, and recovers with time", () => {

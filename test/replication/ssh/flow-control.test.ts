@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { limitSocket } from "../../../src/replication/ssh/socket-limits.js";
+import { limitSocket } from "../../../src/replication/ssh/flow-control.js";
 import { closed } from "./unauthenticated-client.js";
 
 /** Both ends of a connection; `near` is paused, as ssh2 gets it. */
@@ -21,18 +22,23 @@ async function connection(): Promise<{ readonly near: Socket; readonly far: Sock
 /** Returns the limits that were exceeded. */
 function limit(near: Socket, mayReceive = () => true): string[] {
   const exceeded: string[] = [];
-  limitSocket({
-    socket: near,
-    mayReceive,
-    channels: () => [],
-    onExceeded: (limit) => {
-      exceeded.push(limit);
-      near.destroy();
-    },
+  limitSocket(near, mayReceive, (limit) => {
+    exceeded.push(limit);
+    near.destroy();
   });
   near.resume();
   return exceeded;
 }
+
+/** flow-control.ts uses private members of ssh2. Before an update, check that they are the same, and run all tests. */
+it("package.json and the lock file pin the version of ssh2", () => {
+  const read = (name: string) =>
+    JSON.parse(readFileSync(new URL(`../../../${name}`, import.meta.url), "utf8"));
+  const version = "1.17.0";
+  expect(read("package.json").dependencies.ssh2).toBe(version);
+  expect(read("package-lock.json").packages["node_modules/ssh2"].version).toBe(version);
+  expect(read("node_modules/ssh2/package.json").version).toBe(version);
+});
 
 describe("limitSocket()", () => {
   it("ends a connection whose other end sends requests and reads no replies", async () => {
