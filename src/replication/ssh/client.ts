@@ -17,13 +17,11 @@ import { batchWrites, limitChannel, limitSocket } from "./flow-control.js";
 import type { SharedKeys } from "./keys.js";
 import { sshLimits } from "./limits.js";
 
-/** The user name in `ssh replicator@node`. The server accepts any name. */
-const username = "replicator";
-
 /**
  * Connects to a peer. Before the peer has proven the shared host key, only the public half of the client key is sent.
  *
  * @param signal cancels connecting; has no effect on an open link.
+ * @param connectMs milliseconds until the connection must be open.
  * @throws PeerError `connect`, `host_key`, `auth`, `timeout`, `limit`, or `closed` after cancellation.
  */
 export async function openLink(
@@ -53,7 +51,8 @@ export async function openLink(
     ended.throwIfAborted();
     client.connect({
       sock: socket,
-      username,
+      // The server accepts any name.
+      username: "replicator",
       privateKey: keys.client.privateKey,
       authHandler: ["publickey"],
       hostVerifier: (key: Buffer) => {

@@ -38,8 +38,7 @@ export function limitSocket(
 /** Closes this side of a connection, and the rest if the remote side does not follow within two seconds. */
 export function endSocket(socket: Socket): void {
   socket.end();
-  const timer = setTimeout(() => socket.destroy(), closeMs);
-  socket.once("close", () => clearTimeout(timer));
+  setTimeout(() => socket.destroy(), closeMs).unref();
 }
 
 /**
@@ -94,12 +93,11 @@ export function limitChannel(channel: Channel, socket: Socket, onExceeded: (limi
   };
 }
 
-/** Private members of a channel in the version of ssh2 that package.json pins. */
-interface ChannelInternals {
-  readonly _client?: { readonly _protocol?: { readonly _kexinit?: unknown } };
-}
-
-/** Whether keys are being re-exchanged. Meanwhile, ssh2 queues all data without a limit. */
+/**
+ * Whether keys are being re-exchanged. Meanwhile, ssh2 queues all data without a limit. Reads private members of the
+ * version that package.json pins.
+ */
 function isRekeying(channel: Channel): boolean {
-  return (channel as ChannelInternals)._client?._protocol?._kexinit !== undefined;
+  const { _client } = channel as { _client?: { _protocol?: { _kexinit?: unknown } } };
+  return _client?._protocol?._kexinit !== undefined;
 }

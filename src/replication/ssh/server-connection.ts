@@ -137,7 +137,7 @@ export class ServerConnection extends PeerConnection {
     const available = forPeer ? commands.peers : commands.everybody;
     const run = Object.hasOwn(available, command) ? available[command] : undefined;
     let code = 0;
-    let failure: unknown;
+    let failure: PeerError | undefined;
     this.#running++;
     if (forPeer) this.#runningForPeer++;
     clearTimeout(this.#idle);
@@ -149,7 +149,7 @@ export class ServerConnection extends PeerConnection {
       try {
         await run(channel, this, signal);
       } catch (error) {
-        failure = error;
+        failure = error instanceof PeerError ? error : new PeerError("closed", "a command failed");
         const description = describeError(error);
         logger.debug("SSH command failed", { from: this.socket.remoteAddress, command, error: description });
         if (channel.writable) channel.stderr.write(`${description}\n`);
@@ -164,9 +164,7 @@ export class ServerConnection extends PeerConnection {
       channel.exit(code);
       channel.end();
     } else channel.destroy();
-    if (code === 0 || !forPeer) return;
-    const reason = failure instanceof PeerError ? failure : new PeerError("closed", "a command failed");
-    setImmediate(() => this.#disconnect(reason));
+    if (forPeer && failure !== undefined) setImmediate((reason) => this.#disconnect(reason), failure);
   }
 
   /** Unread output stays in memory: the client has limited time to read it. */
@@ -177,7 +175,6 @@ export class ServerConnection extends PeerConnection {
   }
 
   #watchIdle(): void {
-    clearTimeout(this.#idle);
     if (this.ended.aborted) return;
     const idle = new PeerError("closed", "no command was running");
     this.#idle = setTimeout(() => this.#disconnect(idle), this.context.limits.idleMs);

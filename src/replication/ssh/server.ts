@@ -31,6 +31,9 @@ export interface SshServer {
   stop(): Promise<void>;
 }
 
+/** Codes of a client that rejects the host key (RFC 4253, section 11.1): ssh2 sends 3, others may send 9. */
+const hostKeyRejections: readonly unknown[] = [3, 9];
+
 /**
  * Starts the SSH server. It accepts the key that all instances share, or the password, and runs the given commands.
  *
@@ -57,7 +60,7 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
     const protocol = new ssh2.Server(config, (client, { ip }) => {
       client.on("error", (error: SshError) => {
         logger.debug("SSH connection failed", { from: ip, error: describeError(error) });
-        if (connection === undefined && isHostKeyRejection(error)) {
+        if (connection === undefined && hostKeyRejections.includes(error.code)) {
           guard.refused(socket, "host_key");
           options.onHostKeyRefused(ip);
         }
@@ -100,12 +103,4 @@ export async function startSshServer(options: SshServerOptions): Promise<SshServ
         for (const socket of guard.sockets) socket.destroy();
       }),
   };
-}
-
-/**
- * Whether the client ended the connection because it rejects this node's host key: the codes of RFC 4253, section 11.1,
- * for a failed key exchange, which ssh2 sends, and for a host key that is not verifiable.
- */
-function isHostKeyRejection({ code }: SshError): boolean {
-  return code === 3 || code === 9;
 }
