@@ -68,9 +68,6 @@ function parseAsSpelled(text: string): IpAddress | undefined {
 
 /** The first address of the network that consists of the first `prefix` bits of an address. */
 export function firstOf(address: IpAddress, prefix: number): IpAddress {
-  const bytes = address.toByteArray().map((byte, index) => {
-    const bits = Math.min(Math.max(prefix - index * 8, 0), 8);
-    return byte & (0xff << (8 - bits)) & 0xff;
-  });
-  return ipaddr.fromByteArray(bytes);
+  const family = address instanceof ipaddr.IPv6 ? ipaddr.IPv6 : ipaddr.IPv4;
+  return family.networkAddressFromCIDR(`${address}/${prefix}`);
 }

@@ -1,4 +1,4 @@
-import { type ClientRequest, get as getPlain, type IncomingMessage, type RequestOptions } from "node:http";
+import { type ClientRequest, get as getPlain } from "node:http";
 import type { Config } from "../config/config.js";
 import { AppError, codeOf } from "../errors.js";
 import { formatHostPort } from "../model/host-port.js";
@@ -35,17 +35,16 @@ type Outcome = number | "rejected" | undefined;
 
 // Loading an HTTP client library instead of node:http would cost half a second of CPU time per check.
 function requestPlain(url: string, signal: AbortSignal): Promise<Outcome> {
-  return send((options, onResponse) => getPlain(url, options, onResponse), signal);
+  return outcomeOf(getPlain(url, { agent: false, signal }));
 }
 
 async function requestWithTls(url: string, signal: AbortSignal): Promise<Outcome> {
   const { get } = await import("node:https");
   let exchangedKeys = false;
   try {
-    return await send((options, onResponse) => {
-      const request = get(url, { ...options, rejectUnauthorized: false }, onResponse);
-      return request.on("socket", (socket) => socket.once("keylog", () => (exchangedKeys = true)));
-    }, signal);
+    const request = get(url, { agent: false, signal, rejectUnauthorized: false });
+    request.on("socket", (socket) => socket.once("keylog", () => (exchangedKeys = true)));
+    return await outcomeOf(request);
   } catch (error) {
     const code = codeOf(error) ?? "";
     const rejected = /alert/i.test(`${code} ${(error as Error).message}`);
@@ -56,15 +55,13 @@ async function requestWithTls(url: string, signal: AbortSignal): Promise<Outcome
   }
 }
 
-type Get = (options: RequestOptions, onResponse: (response: IncomingMessage) => void) => ClientRequest;
-
-function send(get: Get, signal: AbortSignal): Promise<Outcome> {
+function outcomeOf(request: ClientRequest): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const request = get({ agent: false, signal }, (response) => {
+    request.on("error", reject);
+    request.on("response", (response) => {
       response.resume();
       resolve(response.statusCode);
     });
-    request.on("error", reject);
   });
 }
 

@@ -38,11 +38,7 @@ export async function prometheusConfig(
   if (new Set(proxies.map(({ protocol }) => protocol)).size > 1) {
     throw new AppError("--url: use either http or https for all proxies");
   }
-  const own = {
-    job_name: "app-metrics-proxy",
-    ...schemeOf(proxies),
-    static_configs: [{ targets: hostsOf(proxies) }],
-  };
+  const own = { job_name: "app-metrics-proxy", ...targetsIn(proxies) };
   const jobs = { static: staticJobs, federate: federateJobs, "http-sd": httpSdJobs }[style];
   const scrapeConfigs = [...(await jobs(proxies, credentials)), own].map((job) => ({ ...job, ...settings }));
   // Proxies with the same scrapes may be one cycle apart. Without this setting, Prometheus would report the samples of
@@ -78,21 +74,12 @@ async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials
     .map(([service, proxiesOfService]) => ({
       job_name: service,
       metrics_path: metricsPathOf(service),
-      ...schemeOf(proxiesOfService),
-      static_configs: [{ targets: hostsOf(proxiesOfService) }],
+      ...targetsIn(proxiesOfService),
     }));
 }
 
 async function federateJobs(proxies: readonly URL[]): Promise<object[]> {
-  return [
-    {
-      job_name: "federate",
-      metrics_path: "/federate",
-      honor_labels: true,
-      ...schemeOf(proxies),
-      static_configs: [{ targets: hostsOf(proxies) }],
-    },
-  ];
+  return [{ job_name: "federate", metrics_path: "/federate", honor_labels: true, ...targetsIn(proxies) }];
 }
 
 async function httpSdJobs(proxies: readonly URL[], credentials: ProxyCredentials): Promise<object[]> {
@@ -140,10 +127,11 @@ async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSetting
   }
 }
 
-function hostsOf(proxies: readonly URL[]): string[] {
-  return proxies.map(
+function targetsIn(proxies: readonly URL[]): object {
+  const targets = proxies.map(
     ({ protocol, hostname, port }) => `${hostname}:${port || (protocol === "https:" ? "443" : "80")}`,
   );
+  return { ...schemeOf(proxies), static_configs: [{ targets }] };
 }
 
 /** The scheme of a job, which all its targets share. Prometheus' default is http. */

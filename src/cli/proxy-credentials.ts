@@ -31,14 +31,12 @@ export function scrapeSettings(credentials: ProxyCredentials): object {
   if (username !== undefined && bearerTokenFile !== undefined) {
     throw new AppError("--username and --bearer-token-file exclude each other: set only one of them");
   }
-  const tls = {
-    ...(caFile === undefined ? {} : { ca_file: caFile }),
-    ...(certFile === undefined ? {} : { cert_file: certFile, key_file: keyFile }),
-  };
+  // YAML omits what is undefined.
+  const tls = { ca_file: caFile, cert_file: certFile, key_file: keyFile };
   return {
-    ...(username === undefined ? {} : { basic_auth: { username, password_file: passwordFile } }),
-    ...(bearerTokenFile === undefined ? {} : { authorization: { credentials_file: bearerTokenFile } }),
-    ...(Object.keys(tls).length === 0 ? {} : { tls_config: tls }),
+    basic_auth: username === undefined ? undefined : { username, password_file: passwordFile },
+    authorization: bearerTokenFile === undefined ? undefined : { credentials_file: bearerTokenFile },
+    tls_config: caFile === undefined && certFile === undefined ? undefined : tls,
   };
 }
 
@@ -49,16 +47,15 @@ export function scrapeSettings(credentials: ProxyCredentials): object {
  */
 export function requestSettings(credentials: ProxyCredentials) {
   const { username, passwordFile, bearerTokenFile, caFile, certFile, keyFile } = credentials;
-  const basic =
-    passwordFile === undefined
-      ? undefined
-      : Buffer.from(`${username}:${readSecret(passwordFile)}`).toString("base64");
-  const authorization =
-    basic === undefined ? bearerTokenFile && `Bearer ${readSecret(bearerTokenFile)}` : `Basic ${basic}`;
+  let authorization = bearerTokenFile && `Bearer ${readSecret(bearerTokenFile)}`;
+  if (passwordFile !== undefined) {
+    const pair = Buffer.from(`${username}:${readSecret(passwordFile)}`);
+    authorization = `Basic ${pair.toString("base64")}`;
+  }
   const connect = {
-    ...(caFile === undefined ? {} : { ca: read(caFile) }),
-    ...(certFile === undefined ? {} : { cert: read(certFile) }),
-    ...(keyFile === undefined ? {} : { key: read(keyFile) }),
+    ...(caFile && { ca: read(caFile) }),
+    ...(certFile && { cert: read(certFile) }),
+    ...(keyFile && { key: read(keyFile) }),
   };
   return {
     headers: authorization === undefined ? {} : { authorization },

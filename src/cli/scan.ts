@@ -1,31 +1,47 @@
-import { type ScanReport, scanOnce } from "../daemon/scan-once.js";
-import type { Environment } from "../daemon/scanning.js";
+import { randomUUID } from "node:crypto";
+import { Cache } from "../cache/cache.js";
+import { createScanning, type Environment, type Scanning } from "../daemon/scanning.js";
 import { AppError } from "../errors.js";
+import { MemoryBudget } from "../memory-budget.js";
+import { systemClock } from "../model/clock.js";
 
 /**
- * Runs one cycle and prints each target with its URL, or the reason why it has no metrics.
+ * Runs one cycle and prints each target with its URL, or the reason why it has no metrics. Nothing is written to disk or
+ * published.
  *
  * @throws AppError if no provider could list its targets.
  */
 export async function scan(environment: Environment, print: (line: string) => void): Promise<void> {
-  const report = await scanOnce(environment);
-  if (!report.anyListed) {
-    const reasons = report.failures.map(({ provider, reason }) => `${provider}: ${reason}`);
+  const { config, logger } = environment;
+  const stopping = new AbortController();
+  const budget = new MemoryBudget(config.memoryMaxBytes);
+  const cache = new Cache({ ...config, clock: systemClock, budget, logger });
+  const options = { cache, budget, instance: randomUUID(), signal: stopping.signal };
+  const scanning = await createScanning(environment, options);
+  await scanning.cycle();
+  stopping.abort();
+  scanning.publisher.stop();
+  await scanning.scraper.close();
+  const providers = scanning.scanner.providerStatuses();
+  if (providers.every(({ failing }) => failing !== undefined)) {
+    const reasons = providers.map(({ name, failing }) => `${name}: ${failing?.reason}`);
     throw new AppError(`no provider could list its targets: ${reasons.join("; ")}`);
   }
-  for (const line of table(rowsOf(report))) print(line);
+  for (const line of table(rowsOf(scanning))) print(line);
 }
 
 const head = ["NAME", "REPLICA", "STATE", "SAMPLES", "URL OR REASON"];
 
-function rowsOf({ targets, scrapeOf }: ScanReport): string[][] {
-  const rows = targets.map(({ target, state, url, reason }) => [
-    target.job,
-    target.replica,
-    state,
-    String(scrapeOf(target.id)?.samples ?? ""),
-    [url ?? reason ?? "", ...target.problems].join("; "),
-  ]);
+function rowsOf({ scanner, publisher }: Scanning): string[][] {
+  const rows = scanner
+    .statuses()
+    .map(({ target, state, url, reason }) => [
+      target.job,
+      target.replica,
+      state,
+      String(publisher.lastScrape(target.id)?.samples ?? ""),
+      [url ?? reason ?? "", ...target.problems].join("; "),
+    ]);
   return [head, ...rows.sort((a, b) => (a.join("\0") < b.join("\0") ? -1 : 1))];
 }
 

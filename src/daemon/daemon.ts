@@ -3,12 +3,10 @@ import { Cache } from "../cache/cache.js";
 import { DiskLog } from "../cache/disk-log.js";
 import { lockFolder } from "../cache/folder-lock.js";
 import { loadAccess } from "../config/access.js";
-import type { Config } from "../config/config.js";
 import { createDockerClient } from "../discovery/docker/client.js";
 import { maxGzipBytes } from "../fetch/read-response.js";
 import { MemoryBudget } from "../memory-budget.js";
 import { systemClock as clock } from "../model/clock.js";
-import type { HostPort } from "../model/host-port.js";
 import type { Target } from "../model/target.js";
 import { startCron } from "../scan/cron.js";
 import { startHttpServer } from "../server/http-server.js";
@@ -172,22 +170,13 @@ function createRelay(
   targets: () => Iterable<Target>,
 ): Relay | undefined {
   if (config.relayAllow === undefined) return undefined;
-  const engine = engineAddress(config);
   return new Relay({
     allow: config.relayAllow,
-    ...(engine === undefined ? {} : { engine }),
+    engine: createDockerClient(config.docker).address,
     targets,
     resolve: createSystemResolver(),
     maxBytes: config.scrapeMaxBytes,
     timeout: config.scrapeTimeout,
     userAgent: userAgentOf(version),
   });
-}
-
-/** The address of the Docker engine, unless it is a local socket. */
-function engineAddress({ docker }: Config): HostPort | undefined {
-  const url = new URL(createDockerClient(docker).endpoint);
-  if (url.protocol !== "http:" && url.protocol !== "https:") return undefined;
-  const port = Number(url.port || (url.protocol === "https:" ? 443 : 80));
-  return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
 }

@@ -59,25 +59,25 @@ export async function createScanning(
   const credentials = await openCredentials(config, logger);
   const telemetry = createTelemetry(version);
   const engine = createEngine(config);
-  let nodeName = hostname();
-  let nodeNameKnown = engine === undefined;
+  let nodeName = engine === undefined ? hostname() : undefined;
+  const node = () => nodeName ?? hostname();
   const learnNodeName = async () => {
-    if (engine === undefined || nodeNameKnown) return nodeName;
-    nodeName = await engine.nodeHostname(signal);
-    nodeNameKnown = true;
+    nodeName = (await engine?.nodeHostname(signal)) ?? hostname();
     return nodeName;
   };
   const swarm = new SwarmObserver(cache, engine, logger);
   // Until replication starts: what travels in any case, so that the first scrapes reach other nodes, too.
   let travels = ({ scope }: Pick<Target, "scope">): boolean =>
-    config.sshPass !== undefined && nodeNameKnown && (config.peers.length > 0 || scope === "replicated");
+    config.sshPass !== undefined &&
+    nodeName !== undefined &&
+    (config.peers.length > 0 || scope === "replicated");
   const publisher = new Publisher({
     cache,
     budget,
     clock: systemClock,
     logger,
     instance,
-    origin: () => originName(nodeName, config.listen),
+    origin: () => originName(node(), config.listen),
     travels: (target) => travels(target),
     history: config.history,
     ...(config.advertiseAddress === undefined ? {} : { advertise: config.advertiseAddress }),
@@ -108,7 +108,7 @@ export async function createScanning(
     engine,
     swarm,
     learnNodeName,
-    node: () => nodeName,
+    node,
     /** Selects the targets whose scrapes go to other nodes. */
     replicate: (which: typeof travels) => {
       travels = which;
@@ -128,10 +128,6 @@ export async function createScanning(
 
 /** Reads what a manager's engine knows about the swarm, and publishes it. */
 export class SwarmObserver {
-  readonly #cache: Cache;
-  readonly #engine: EngineApi | undefined;
-  readonly #logger: Logger;
-  #labels: { readonly of: SwarmDocument | undefined; readonly labels: ServiceLabels } | undefined;
   /** The proxy's own task, if it runs in a Swarm service. Undefined until known. */
   task: OwnTask | undefined;
   /** Whether this node is a manager. */
@@ -139,43 +135,39 @@ export class SwarmObserver {
   /** Why the last attempt to read the swarm failed. */
   failure: Error | undefined;
 
-  constructor(cache: Cache, engine: EngineApi | undefined, logger: Logger) {
-    this.#cache = cache;
-    this.#engine = engine;
-    this.#logger = logger;
-  }
+  constructor(
+    private readonly cache: Cache,
+    private readonly engine: EngineApi | undefined,
+    private readonly logger: Logger,
+  ) {}
 
   /** Never rejects: a failure is logged once, and the last document remains valid. */
   async observe(publisher: Publisher, signal: AbortSignal): Promise<void> {
-    if (this.#engine === undefined) return;
+    if (this.engine === undefined) return;
     try {
       const known = this.document?.services ?? [];
-      const content = await readSwarmState(this.#engine, this.task, known, signal);
+      const content = await readSwarmState(this.engine, this.task, known, signal);
       this.manager = content !== undefined;
       this.failure = undefined;
       if (content !== undefined) publisher.swarm(content);
     } catch (error) {
       if (signal.aborted) return;
       if (this.failure === undefined)
-        this.#logger.debug("swarm state unknown", { error: describeError(error) });
+        this.logger.debug("swarm state unknown", { error: describeError(error) });
       this.failure = error as Error;
     }
   }
 
   /** The current swarm document: a manager's own, otherwise the youngest. */
   get document(): SwarmDocument | undefined {
-    const { own, swarm } = this.#cache;
-    const published = this.manager && own !== undefined ? this.#cache.feed(own)?.swarmDocument : undefined;
+    const { own, swarm } = this.cache;
+    const published = this.manager && own !== undefined ? this.cache.feed(own)?.swarmDocument : undefined;
     return published?.publication ?? swarm;
   }
 
   /** `deploy.labels` by service. */
   serviceLabels(): ServiceLabels {
-    const { document } = this;
-    if (this.#labels === undefined || this.#labels.of !== document) {
-      this.#labels = { of: document, labels: serviceLabelsOf(document?.services ?? []) };
-    }
-    return this.#labels.labels;
+    return serviceLabelsOf(this.document?.services ?? []);
   }
 }
 

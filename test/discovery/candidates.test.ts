@@ -2,11 +2,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { candidateUrls } from "../../src/discovery/candidates.js";
 
-const parts = { address: "10.0.0.1", ports: [80], path: "/metrics", scheme: "http" } as const;
+function urlsOf({ address = "10.0.0.1", ports = [80], path = "/metrics" }) {
+  return candidateUrls("http", address, ports, path);
+}
 
 describe("candidateUrls", () => {
   it("returns every port in order, without duplicates", () => {
-    expect(candidateUrls({ ...parts, ports: [80, 8080, 9100, 8080] })).toEqual([
+    expect(urlsOf({ ports: [80, 8080, 9100, 8080] })).toEqual([
       "http://10.0.0.1/metrics",
       "http://10.0.0.1:8080/metrics",
       "http://10.0.0.1:9100/metrics",
@@ -14,18 +16,14 @@ describe("candidateUrls", () => {
   });
 
   it("puts an IPv6 address in brackets", () => {
-    expect(candidateUrls({ ...parts, address: "fd01::2", ports: [9100] })).toEqual([
-      "http://[fd01::2]:9100/metrics",
-    ]);
+    expect(urlsOf({ address: "fd01::2", ports: [9100] })).toEqual(["http://[fd01::2]:9100/metrics"]);
   });
 
   it("keeps the query string, and the host for any path", () => {
-    expect(candidateUrls({ ...parts, path: "/probe?target=a&x=1" })).toEqual([
-      "http://10.0.0.1/probe?target=a&x=1",
-    ]);
+    expect(urlsOf({ path: "/probe?target=a&x=1" })).toEqual(["http://10.0.0.1/probe?target=a&x=1"]);
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), (path) => {
-        for (const url of candidateUrls({ ...parts, path: `/${path}` })) {
+        for (const url of urlsOf({ path: `/${path}` })) {
           expect(new URL(url).host).toBe("10.0.0.1");
         }
       }),
@@ -33,7 +31,7 @@ describe("candidateUrls", () => {
   });
 
   it("omits invalid URLs", () => {
-    expect(candidateUrls({ ...parts, address: "fe80::1%eth0" })).toEqual([]);
-    expect(candidateUrls({ ...parts, address: "a b" })).toEqual([]);
+    expect(urlsOf({ address: "fe80::1%eth0" })).toEqual([]);
+    expect(urlsOf({ address: "a b" })).toEqual([]);
   });
 });

@@ -5,12 +5,15 @@ import { join } from "node:path";
 import Dockerode from "dockerode";
 import type { DockerConfig } from "../../config/config.js";
 import { ConfigError, describeError } from "../../errors.js";
+import type { HostPort } from "../../model/host-port.js";
 
 /** A client of one engine. */
 export interface DockerClient {
   readonly docker: Dockerode;
   /** For messages, such as `unix:///var/run/docker.sock`; without user and password. */
   readonly endpoint: string;
+  /** Its address, unless it is a local socket. */
+  readonly address?: HostPort;
 }
 
 const localSocket =
@@ -22,35 +25,30 @@ const localSocket =
  *
  * @throws ConfigError with the name of the variable if a value or a certificate file is invalid.
  */
-export function createDockerClient(options: DockerConfig): DockerClient {
-  const host = options.host || localSocket;
-  const [, kind = "tcp", rest = host] = /^([a-z]+):\/\/(.*)$/is.exec(host) ?? [];
-  switch (kind.toLowerCase()) {
-    case "unix":
-    case "npipe": {
-      const socketPath = rest || localSocket.replace(/^\w+:\/\//, "");
-      return { docker: dockerode({ socketPath }), endpoint: `${kind.toLowerCase()}://${socketPath}` };
-    }
-    case "tcp":
-    case "http":
-    case "https":
-      return overTcp(host, kind.toLowerCase(), rest, options);
-    default:
-      throw unusableHost(host);
+export function createDockerClient({ host, tlsVerify, certPath }: DockerConfig): DockerClient {
+  const text = host || localSocket;
+  const [, scheme = "tcp", rest = text] = /^([a-z]+):\/\/(.*)$/is.exec(text) ?? [];
+  const kind = scheme.toLowerCase();
+  if (kind === "unix" || kind === "npipe") {
+    const socketPath = rest || localSocket.replace(/^\w+:\/\//, "");
+    return { docker: dockerode({ socketPath }), endpoint: `${kind}://${socketPath}` };
   }
-}
-
-function overTcp(host: string, kind: string, rest: string, options: DockerConfig): DockerClient {
-  if (!URL.canParse(`http://${rest}`)) throw unusableHost(host);
-  const url = new URL(`http://${rest}`);
-  const useTls = kind === "https" || options.tlsVerify || options.certPath !== undefined;
-  const port = url.port || (/:80(\/|$)/.test(rest) ? "80" : useTls ? "2376" : "2375");
-  const pathPrefix = url.pathname;
-  const common = { host: url.hostname, port, pathPrefix };
-  const docker = useTls
-    ? dockerode({ ...common, protocol: "https", ...certificates(options.certPath) })
-    : dockerode({ ...common, protocol: "http" });
-  return { docker, endpoint: `${useTls ? "https" : "http"}://${url.hostname}:${port}` };
+  if (!["tcp", "http", "https"].includes(kind) || !URL.canParse(`http://${rest}`)) {
+    const shown = text.replace(/\/\/[^/@]*@/, "//");
+    throw new ConfigError([
+      `DOCKER_HOST="${shown}" is invalid: must be unix:///path, tcp://host:port, http://host:port or https://host:port`,
+    ]);
+  }
+  const { hostname, pathname, port: statedPort } = new URL(`http://${rest}`);
+  const useTls = kind === "https" || tlsVerify || certPath !== undefined;
+  const protocol = useTls ? "https" : "http";
+  const port = statedPort || (/:80(\/|$)/.test(rest) ? "80" : useTls ? "2376" : "2375");
+  const tls = useTls ? certificates(certPath) : {};
+  return {
+    docker: dockerode({ protocol, host: hostname, port, pathPrefix: pathname, ...tls }),
+    endpoint: `${protocol}://${hostname}:${port}`,
+    address: { host: hostname.replace(/^\[(.*)\]$/, "$1"), port: Number(port) },
+  };
 }
 
 function certificates(folder: string | undefined) {
@@ -90,14 +88,4 @@ function dockerode(settings: Dockerode.DockerOptions & { pathPrefix?: string }):
     // dockerode reads the environment, and files named there, before its options.
     throw new ConfigError([`the Docker settings in the environment are invalid: ${describeError(cause)}`]);
   }
-}
-
-function unusableHost(host: string): ConfigError {
-  return new ConfigError([
-    `DOCKER_HOST="${withoutCredentials(host)}" is invalid: must be unix:///path, tcp://host:port, http://host:port or https://host:port`,
-  ]);
-}
-
-function withoutCredentials(host: string): string {
-  return host.replace(/\/\/[^/@]*@/, "//");
 }

@@ -50,13 +50,10 @@ function fetchOf(settings: LabelSettings, reach: Reach, node: NodeSettings): Fet
     return { kind: "none", state: "disabled", reason: `label ${settings.enableLabel}` };
   }
   if (reach.kind === "none") return { kind: "none", state: "unreachable", reason: reach.reason };
+  const { scheme = "http", path = node.metricsPath } = settings;
   const ports = settings.port === undefined ? node.ports : [settings.port];
-  const urls = candidateUrls({
-    address: reach.address,
-    ports: reach.ownToo ? ports.filter((port) => port !== node.listen.port) : ports,
-    path: settings.path ?? node.metricsPath,
-    scheme: settings.scheme ?? "http",
-  });
+  const usable = reach.ownToo ? ports.filter((port) => port !== node.listen.port) : ports;
+  const urls = candidateUrls(scheme, reach.address, usable, path);
   if (urls.length > 0)
     return { kind: "http", urls, ...(settings.auth === undefined ? {} : { auth: settings.auth }) };
   return {

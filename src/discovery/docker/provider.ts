@@ -9,7 +9,7 @@ import type { EngineContainer } from "./engine-objects.js";
 import { defaultGateway, type Machine, readMachine } from "./machine.js";
 import { findOwnContainer } from "./own-container.js";
 import { looksFromHost, reachOf, type Viewpoint } from "./reach.js";
-import { defaultWatchTimings, type WatchTimings, watchEvents } from "./watch.js";
+import { type WatchListener, type WatchTimings, watchEvents } from "./watch.js";
 
 export interface DockerProviderOptions extends Omit<NodeSettings, "nodeHostname"> {
   readonly engine: EngineApi;
@@ -46,11 +46,12 @@ export function createDockerProvider(options: DockerProviderOptions): TargetProv
       if (looksFromHost(view)) await learnDrivers(containers, signal);
       forgetStartsBefore(requestedAt, byId);
 
+      const serviceLabels = options.serviceLabels?.();
       const targets: Target[] = [];
       for (const container of byId.values()) {
         if (container.id === view.own?.id) continue;
         const startedAt = Math.max(container.createdAt, startTimes.get(container.id) ?? 0);
-        const labels = withServiceLabels(container.labels, options.serviceLabels?.());
+        const labels = withServiceLabels(container.labels, serviceLabels);
         const reach = reachOf(container, view);
         targets.push(targetOf({ ...container, labels }, reach, startedAt, { ...options, nodeHostname }));
       }
@@ -58,17 +59,14 @@ export function createDockerProvider(options: DockerProviderOptions): TargetProv
     },
 
     watch(listener, signal) {
-      const report = (event: Parameters<Parameters<typeof watchEvents>[1]>[0]) => {
+      const report: WatchListener = (event) => {
         if (event === "missed") return listener({ kind: "changed" });
         if (event.startedContainer !== undefined) {
           startTimes.set(event.startedContainer, Math.floor(event.atMicroseconds / 1000));
         }
         listener(event.change);
       };
-      return watchEvents(engine.docker, report, signal, logger, {
-        ...defaultWatchTimings,
-        ...options.timings,
-      });
+      return watchEvents(engine.docker, report, signal, logger, options.timings);
     },
   };
 

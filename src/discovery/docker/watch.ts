@@ -17,7 +17,7 @@ export interface WatchTimings {
   readonly renewAfter: number;
 }
 
-export const defaultWatchTimings: WatchTimings = {
+const defaultTimings: WatchTimings = {
   response: 10_000,
   retryFirst: 100,
   retryMost: 10_000,
@@ -41,8 +41,9 @@ export async function watchEvents(
   listener: WatchListener,
   signal: AbortSignal,
   logger: Logger,
-  timings: WatchTimings,
+  changedTimings: Partial<WatchTimings> = {},
 ): Promise<void> {
+  const timings = { ...defaultTimings, ...changedTimings };
   let failures = 0;
   let lastSeen: number | undefined;
   let refused = false;

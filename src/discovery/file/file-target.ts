@@ -70,10 +70,7 @@ function fetchOf(
     return unreachable(
       `label __metrics_path__=${quoted(labels["__metrics_path__"] ?? "")} is not a valid path`,
     );
-  const [url] =
-    address === undefined
-      ? []
-      : candidateUrls({ address: address.host, ports: [address.port], path, scheme });
+  const [url] = address === undefined ? [] : candidateUrls(scheme, address.host, [address.port], path);
   if (url === undefined)
     return unreachable(`target ${quoted(written)} must be host:port, with an IPv6 address in brackets`);
   const auth = labels["__auth__"]?.trim() ?? "";

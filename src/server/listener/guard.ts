@@ -1,8 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { type Access, openAccess } from "../../config/access.js";
 import { describeError } from "../../errors.js";
-import type { Logger } from "../../logging.js";
-import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";
 import { sendText } from "../responses/send.js";
 import { Authenticator, type AuthenticatorOptions, type Verdict } from "./authenticator.js";
@@ -13,15 +11,11 @@ const openPaths = new Set(["/-/healthy", "/-/ready"]);
 /** Applies the access rules to every request: response headers, rate limit and authentication. */
 export class Guard {
   readonly #authenticator: Authenticator;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
   #headers: readonly (readonly [string, string])[] = [];
   #rate: TokenBucket | undefined;
 
-  constructor(options: AuthenticatorOptions) {
+  constructor(private readonly options: AuthenticatorOptions) {
     this.#authenticator = new Authenticator(options);
-    this.#clock = options.clock;
-    this.#logger = options.logger;
     this.use(openAccess);
   }
 
@@ -33,7 +27,7 @@ export class Guard {
     this.#rate =
       interval === undefined || burst === undefined
         ? undefined
-        : new TokenBucket({ capacity: burst, perSecond: 1 / interval }, this.#clock.monotonic());
+        : new TokenBucket({ capacity: burst, perSecond: 1 / interval }, this.options.clock.monotonic());
   }
 
   /** A listener that passes permitted requests to `app` and refuses the others with 401 or 429. */
@@ -41,19 +35,16 @@ export class Guard {
     return (request, response) => {
       for (const [name, value] of this.#headers) response.setHeader(name, value);
       if (openPaths.has(pathOf(request))) return app(request, response);
-      const now = this.#clock.monotonic();
+      const now = this.options.clock.monotonic();
       if (this.#rate?.take(now) === false) {
         const seconds = this.#rate.secondsUntilNext(now);
         return sendRetryAfter(response, seconds, "too many requests: rate_limit of the web configuration");
       }
       if (!this.#authenticator.required) return app(request, response);
       const verdict = this.#authenticator.check(request.headers.authorization, request.socket.remoteAddress);
-      const apply = (known: Verdict) => {
-        if (known.kind === "pass") app(request, response);
-        else this.#refuse(known, response);
-      };
-      if (verdict instanceof Promise) this.#applyLater(verdict, response, apply);
-      else apply(verdict);
+      const pass = () => app(request, response);
+      if (verdict instanceof Promise) this.#applyLater(verdict, response, pass);
+      else this.#apply(verdict, response, pass);
     };
   }
 
@@ -62,21 +53,23 @@ export class Guard {
     this.#authenticator.stop();
   }
 
-  #applyLater(verdict: Promise<Verdict>, response: ServerResponse, apply: (verdict: Verdict) => void): void {
+  #applyLater(verdict: Promise<Verdict>, response: ServerResponse, pass: () => void): void {
     verdict.then(
       (known) => {
-        if (!response.destroyed) apply(known);
+        if (!response.destroyed) this.#apply(known, response, pass);
       },
       (error) => {
-        this.#logger.error("password check failed", { error: describeError(error) });
+        this.options.logger.error("password check failed", { error: describeError(error) });
         sendText(response, 500, "internal error; see the log");
       },
     );
   }
 
-  #refuse(verdict: Exclude<Verdict, { kind: "pass" }>, response: ServerResponse): void {
-    if (verdict.kind === "wait") {
-      sendRetryAfter(response, verdict.seconds, "too many failed authentication attempts; try again later");
+  #apply(verdict: Verdict, response: ServerResponse, pass: () => void): void {
+    if (verdict.kind === "pass") pass();
+    else if (verdict.kind === "wait") {
+      const text = "too many failed authentication attempts; try again later";
+      sendRetryAfter(response, verdict.seconds, text);
     } else {
       response.setHeader("WWW-Authenticate", this.#authenticator.challenges);
       sendText(response, 401, "authentication required");

@@ -11,17 +11,12 @@ export interface PasswordCheckLimits {
   readonly waitingPerClient: number;
 }
 
-export const defaultPasswordCheckLimits: PasswordCheckLimits = {
-  perSecond: 5,
-  waiting: 32,
-  waitingPerClient: 4,
-};
+const defaultLimits: PasswordCheckLimits = { perSecond: 5, waiting: 32, waitingPerClient: 4 };
 
 interface Check {
   readonly client: string;
-  readonly run: () => Promise<boolean>;
-  readonly resolve: (same: boolean) => void;
-  readonly reject: (error: unknown) => void;
+  /** Never rejects. */
+  readonly run: () => Promise<void>;
 }
 
 /**
@@ -35,7 +30,7 @@ export class PasswordChecks {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(
-    private readonly limits: PasswordCheckLimits = defaultPasswordCheckLimits,
+    private readonly limits: PasswordCheckLimits = defaultLimits,
     private readonly compare: ComparePassword = compareWithBcrypt,
   ) {}
 
@@ -49,7 +44,7 @@ export class PasswordChecks {
     if (this.#waiting.length >= waiting) return undefined;
     if (this.#waiting.filter((other) => other.client === client).length >= waitingPerClient) return undefined;
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ client, run: () => this.compare(password, hash), resolve, reject });
+      this.#waiting.push({ client, run: () => this.compare(password, hash).then(resolve, reject) });
       if (!this.#busy) void this.#next();
     });
   }
@@ -66,7 +61,7 @@ export class PasswordChecks {
     this.#busy = check !== undefined;
     if (check === undefined) return;
     const begun = performance.now();
-    await check.run().then(check.resolve, check.reject);
+    await check.run();
     if (this.#stopped) return;
     const pause = 1000 / this.limits.perSecond - (performance.now() - begun);
     this.#timer = setTimeout(() => void this.#next(), Math.max(0, pause));

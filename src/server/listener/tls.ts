@@ -1,10 +1,13 @@
+import { isIPv6, SocketAddress } from "node:net";
 import type { SecureContextOptions, Server, TLSSocket, TlsOptions } from "node:tls";
 import type { TlsConfig } from "../../config/web/read-tls.js";
 import { AppError } from "../../errors.js";
 import type { Telemetry } from "../../telemetry.js";
-import { canonicalName, subjectAltNames } from "./subject-alt-names.js";
 
 const handshakeTimeout = 10_000;
+
+/** The kinds of names that client_allowed_sans may contain, as Node labels them. */
+const kinds = new Set(["DNS", "email", "IP Address", "URI"]);
 
 /** The options that can change while the server runs. They apply to new connections. */
 export function secureContextOptions(tls: TlsConfig): SecureContextOptions {
@@ -78,4 +81,37 @@ export function admitClients(
     socket.destroy();
   });
   server.on("tlsClientError", () => tlsFailures.inc({ reason: "handshake" }));
+}
+
+/**
+ * The subject alternative names of a certificate, without their kinds, IPv6 addresses in canonical form.
+ *
+ * @param text X509Certificate.subjectAltName: `DNS:a.example, IP Address:10.0.0.1`, where values with special
+ *   characters are quoted as in JSON. A text in any other form has no names.
+ */
+export function subjectAltNames(text: string | undefined): readonly string[] {
+  const names: string[] = [];
+  const name = /([^:,"]+):(?:("(?:[^"\\]|\\.)*")|([^",]*))(?:, |$)/y;
+  while (text !== undefined && name.lastIndex < text.length) {
+    const match = name.exec(text);
+    if (match === null) return [];
+    const [, kind = "", quoted, plain = ""] = match;
+    const value = quoted === undefined ? plain : readQuoted(quoted);
+    if (value === undefined) return [];
+    if (kinds.has(kind)) names.push(canonicalName(value));
+  }
+  return names;
+}
+
+/** IPv6 addresses in canonical form. */
+export function canonicalName(name: string): string {
+  return isIPv6(name) ? new SocketAddress({ address: name, family: "ipv6" }).address : name;
+}
+
+function readQuoted(text: string): string | undefined {
+  try {
+    return JSON.parse(text) as string;
+  } catch {
+    return undefined;
+  }
 }

@@ -17,7 +17,7 @@ export type Resolve = (host: string, signal: AbortSignal) => Promise<readonly st
 export interface AdmissionOptions {
   readonly allow: RelayAllow;
   /** The Docker engine, where it is reached over TCP. */
-  readonly engine?: HostPort;
+  readonly engine?: HostPort | undefined;
   /** The targets of this node. */
   readonly targets: () => Iterable<Target>;
   readonly resolve: Resolve;
@@ -62,7 +62,7 @@ export class Admission {
     target: RelayTarget,
     literal: boolean,
     text: string,
-    engine: ReadonlySet<string>,
+    engine: readonly IpAddress[],
   ): RelayError | undefined {
     const { host, port } = target;
     const never = (kind: string) =>
@@ -90,26 +90,25 @@ export class Admission {
   }
 
   /** The engine's addresses, where its port is requested. Refuses the request where they cannot be determined. */
-  async #engineAddresses(port: number, host: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
+  async #engineAddresses(port: number, host: string, signal: AbortSignal): Promise<readonly IpAddress[]> {
     const { engine, resolve } = this.options;
-    if (engine?.port !== port) return new Set();
+    if (engine?.port !== port) return [];
     if (engine.host.toLowerCase() === host)
       throw new RelayError(403, `${host}:${port} is the Docker engine: never relayed`);
     const literal = parseAddress(engine.host);
-    if (literal !== undefined) return new Set([literal.toString()]);
+    if (literal !== undefined) return [literal];
     const addresses = await resolve(engine.host, signal).catch((cause) => {
       const message = `port ${port} belongs to the Docker engine, whose address cannot be resolved`;
       throw new RelayError(403, message, { cause });
     });
-    return new Set(addresses.map((text) => parseAddress(text)?.toString() ?? text));
+    return addresses.map(parseAddress).filter((address) => address !== undefined);
   }
 }
 
 /** Whether an address is one of the engine's. An engine on any loopback address may listen on all of them. */
-function isEngine(engine: ReadonlySet<string>, address: IpAddress): boolean {
-  if (engine.has(address.toString())) return true;
-  if (!isLoopback(address)) return false;
-  return [...engine].map(parseAddress).some((other) => other !== undefined && isLoopback(other));
+function isEngine(engine: readonly IpAddress[], address: IpAddress): boolean {
+  const text = address.toString();
+  return engine.some((other) => other.toString() === text || (isLoopback(other) && isLoopback(address)));
 }
 
 function includes({ ports }: AllowedRange | AllowedName, port: number): boolean {

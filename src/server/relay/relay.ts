@@ -6,7 +6,7 @@ import { MemoryBudget } from "../../memory-budget.js";
 import { Admission, type AdmissionOptions } from "./admission.js";
 import { fetchTarget } from "./fetch-target.js";
 import { RelayError } from "./relay-error.js";
-import { type RelayTarget, readRelayTarget } from "./relay-target.js";
+import { readRelayTarget } from "./relay-target.js";
 
 export interface RelayOptions extends AdmissionOptions {
   /** Maximum size of one response in bytes, inflated and on the wire. */
@@ -90,42 +90,34 @@ export class Relay {
       throw new RelayError(403, "a relay cannot be requested through another relay");
     const target = readRelayTarget(request.targets);
     const timeout = timeoutOf(request.timeout, this.#options.timeout);
+    const headers = {
+      accept: acceptOf(request.accept),
+      "accept-encoding": "gzip",
+      "user-agent": `${this.#options.userAgent}${userAgentSuffix}`,
+      "x-prometheus-scrape-timeout-seconds": String(timeout),
+    };
+    const { maxBytes } = this.#options;
     try {
-      return await withDeadline(timeout * 1000, request.signal, (signal) =>
-        this.#fetchAdmitted(target, timeout, acceptOf(request.accept), onReceived, signal),
-      );
+      return await withDeadline(timeout * 1000, request.signal, async (signal) => {
+        const addresses = await this.#admission.admit(target, signal).catch((cause) => {
+          if (cause instanceof RelayError || signal.aborted) throw cause;
+          throw new RelayError(502, `${target.host}: ${connectionReason(cause)}`, { cause });
+        });
+        return fetchTarget(target.url, {
+          addresses,
+          headers,
+          maxBytes,
+          onReceived,
+          connectTimeout: timeout,
+          signal,
+        });
+      });
     } catch (error) {
       if (!(error instanceof DeadlineError)) throw error;
       throw new RelayError(504, `${target.url.host}: no complete response within ${timeout} s`, {
         cause: error,
       });
     }
-  }
-
-  async #fetchAdmitted(
-    target: RelayTarget,
-    timeout: number,
-    accept: string,
-    onReceived: (bytes: number) => void,
-    signal: AbortSignal,
-  ): Promise<Scraped> {
-    const addresses = await this.#admission.admit(target, signal).catch((cause) => {
-      if (cause instanceof RelayError || signal.aborted) throw cause;
-      throw new RelayError(502, `${target.host}: ${connectionReason(cause)}`, { cause });
-    });
-    return fetchTarget(target.url, {
-      addresses,
-      headers: {
-        accept,
-        "accept-encoding": "gzip",
-        "user-agent": `${this.#options.userAgent}${userAgentSuffix}`,
-        "x-prometheus-scrape-timeout-seconds": String(timeout),
-      },
-      maxBytes: this.#options.maxBytes,
-      onReceived,
-      connectTimeout: timeout,
-      signal,
-    });
   }
 }
 

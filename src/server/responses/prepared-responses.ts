@@ -9,8 +9,7 @@ import type { Logger } from "../../logging.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
-import { formatOf } from "./check-scrape.js";
-import { type Omission, type ReadCache, ScrapeReader } from "./scrape-reader.js";
+import { formatOf, type Omission, type ReadCache, ScrapeReader } from "./scrape-reader.js";
 import { runInSlices, TimeSlices } from "./time-slices.js";
 
 /** Responses that need more inflated bytes than this are not merged: each replica has its own path. */

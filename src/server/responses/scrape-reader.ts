@@ -1,11 +1,14 @@
+import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
-import { describeError } from "../../errors.js";
+import { createGunzip, gunzip } from "node:zlib";
+import type { Cache } from "../../cache/cache.js";
+import { AppError, describeError } from "../../errors.js";
+import { type Format, formatOfContentType } from "../../exposition/format.js";
+import { createValidator, type Validator } from "../../exposition/validator.js";
 import { inflateAtOnce } from "../../fetch/inflate-at-once.js";
 import { type Logger, silentLogger } from "../../logging.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
-import { checkInChunks, checkInflated, DamagedScrapeError } from "./check-scrape.js";
 
 /** Something that a response had to omit. */
 export interface Omission {
@@ -20,11 +23,14 @@ const maxInlineBytes = 1024 * 1024;
 const inflateAsync = promisify(gunzip);
 
 /** What a reader needs to know about the cache. */
-export interface ReadCache {
-  /** Whether the cache holds these bytes as the newest scrape of their target. */
-  holds(scrape: Scrape): boolean;
-  /** Whether this process made the scrape itself, and so has checked it. */
-  wasScraped(scrape: Scrape): boolean;
+export type ReadCache = Pick<Cache, "holds" | "wasScraped">;
+
+/** A scrape does not match its metadata. The message completes "cached scrape …". */
+class DamagedScrapeError extends AppError {}
+
+/** The format of a scrape. */
+export function formatOf({ contentType }: Pick<Scrape, "contentType">): Format {
+  return formatOfContentType(contentType) ?? "text";
 }
 
 /**
@@ -111,5 +117,56 @@ export class ScrapeReader {
     for (const [gzip, { scrape }] of this.#damaged) {
       if (!this.cache.holds(scrape)) this.#damaged.delete(gzip);
     }
+  }
+}
+
+/**
+ * Checks a scrape against its metadata: one gzip stream that inflates to exactly the stated size, and a valid
+ * exposition of its format with the stated number of samples.
+ *
+ * @param text the inflated scrape.
+ * @param gzipBytesRead how many bytes of the scrape the inflation consumed.
+ * @throws DamagedScrapeError
+ */
+function checkInflated(scrape: Scrape, text: Buffer, gzipBytesRead: number): void {
+  const validator = createValidator(formatOf(scrape));
+  validator.push(text);
+  requireMatch(scrape, validator, text.length, gzipBytesRead);
+}
+
+/**
+ * The same check in chunks. Uses little memory, and stops when the scrape inflates to more than its stated size.
+ *
+ * @throws DamagedScrapeError, or zlib's errors.
+ */
+async function checkInChunks(scrape: Scrape): Promise<void> {
+  const validator = createValidator(formatOf(scrape));
+  const gunzip = createGunzip();
+  let inflated = 0;
+  await pipeline([scrape.gzip], gunzip, async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) {
+      inflated += chunk.length;
+      if (inflated > scrape.size) throw new DamagedScrapeError("inflates to more than its stated size");
+      if (!validator.push(chunk)) return;
+    }
+  });
+  requireMatch(scrape, validator, inflated, gunzip.bytesWritten);
+}
+
+function requireMatch(
+  { size, samples, gzip }: Scrape,
+  validator: Validator,
+  inflated: number,
+  gzipBytesRead: number,
+): void {
+  const verdict = validator.end();
+  if (!verdict.ok) {
+    throw new DamagedScrapeError(`is not a valid exposition: line ${verdict.line}: ${verdict.reason}`);
+  }
+  if (inflated !== size || gzipBytesRead !== gzip.length) {
+    throw new DamagedScrapeError("does not have its stated size");
+  }
+  if (verdict.samples !== samples) {
+    throw new DamagedScrapeError("does not have its stated number of samples");
   }
 }

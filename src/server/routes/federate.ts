@@ -9,8 +9,8 @@ import { clockOffsets, hasUsableClock } from "../../model/clock-offset.js";
 import { onePerInstance, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
-import { formatOf } from "../responses/check-scrape.js";
 import { explainMissing, firstUnknown } from "../responses/explain-missing.js";
+import { formatOf } from "../responses/scrape-reader.js";
 import { acceptsGzip, queryValues, sendText } from "../responses/send.js";
 import { runInSlices } from "../responses/time-slices.js";
 

@@ -3,10 +3,10 @@ import { withSlashes } from "../../model/metrics-path.js";
 import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
-import { formatOf } from "../responses/check-scrape.js";
 import { explainMissing } from "../responses/explain-missing.js";
 import { acceptReader, chooseFormat } from "../responses/negotiate.js";
 import { tooLargeToMerge } from "../responses/prepared-responses.js";
+import { formatOf } from "../responses/scrape-reader.js";
 import { acceptsGzip, sendExposition, sendText } from "../responses/send.js";
 
 /** `/<name>/metrics` and `/<name>/<replica>/metrics`: the metrics of a service, from the cache. */
