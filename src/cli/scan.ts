@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { Cache } from "../cache/cache.js";
 import { createScanning, type Environment, type Scanning } from "../daemon/scanning.js";
 import { AppError } from "../errors.js";
@@ -16,7 +16,7 @@ export async function scan(environment: Environment, print: (line: string) => vo
   const stopping = new AbortController();
   const budget = new MemoryBudget(config.memoryMaxBytes);
   const cache = new Cache({ ...config, clock: systemClock, budget, logger });
-  const options = { cache, budget, instance: randomUUID(), signal: stopping.signal };
+  const options = { cache, budget, instance: randomBytes(9).toString("base64url"), signal: stopping.signal };
   const scanning = await createScanning(environment, options);
   await scanning.cycle();
   stopping.abort();

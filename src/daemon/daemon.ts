@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { Cache } from "../cache/cache.js";
 import { DiskLog } from "../cache/disk-log.js";
 import { lockFolder } from "../cache/folder-lock.js";
@@ -74,7 +74,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   await log.load();
   cache.addListener({ onComplete: (held) => log.append(held) });
 
-  const instance = randomUUID();
+  const instance = randomBytes(9).toString("base64url");
   const scanning = await createScanning(environment, { cache, budget, instance, signal });
   const { scanner, scraper, publisher, telemetry, node } = scanning;
   let scanned = false;

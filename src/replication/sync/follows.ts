@@ -73,7 +73,7 @@ export class Follows {
   /** A peer sent `have`. */
   haveArrived(link: Link): void {
     const own = link.have.get(this.#context.origin);
-    if (own !== undefined) this.#ownName.noticed(own.number, own.instance);
+    if (own !== undefined) this.#ownName.noticed(own.number);
     for (const [origin, { ahead }] of this.#follows) if (!link.have.has(origin)) ahead.delete(link);
     for (const [origin, { number }] of link.have) {
       const { ahead } = this.#followOf(origin);

@@ -5,7 +5,6 @@ import { type Message, type MessageOf, maxOrigins, protocolVersion } from "../wi
 import type { SyncContext } from "./context.js";
 import { FeedReceiver } from "./feed-receiver.js";
 import { FeedSender } from "./feed-sender.js";
-import { type Instances, shortInstance } from "./instances.js";
 import type { OwnName } from "./own-name.js";
 
 /** The state of an origin on a peer, as of its last `have`. */
@@ -13,7 +12,7 @@ interface PeerHolding {
   readonly number: number;
   /** When the newest publication was published, on this process's monotonic clock. */
   readonly newestAt: number;
-  /** The start of the id of the process that published it. */
+  /** Instance id of the process that published it. */
   readonly instance: string | undefined;
 }
 
@@ -25,7 +24,8 @@ export interface LinkOwner {
   readonly context: SyncContext;
   readonly ownName: OwnName;
   readonly ownFollowers: Set<object>;
-  readonly instances: Instances;
+  namesake(link: Link): string | undefined;
+  processes(): ReadonlyMap<string, string>;
   readonly follows: {
     refused(link: Link, origin: string): void;
     haveArrived(link: Link): void;
@@ -226,30 +226,28 @@ export class Link {
     this.#sendHave(this.#context.clock.monotonic());
   }
 
-  #takeHave({ origins, shared = [] }: MessageOf<"have">): void {
-    const { instances, ownName } = this.#links;
+  #takeHave({ origins, namesake }: MessageOf<"have">): void {
     const now = this.#context.clock.monotonic();
     this.have.clear();
-    for (const [origin, number, age, instance] of origins) {
+    for (const [origin, number, age, instance] of origins)
       this.have.set(origin, { number, newestAt: now - age, instance });
-      instances.note(origin, instance, now - age);
-    }
-    for (const [origin, instance, age] of shared) instances.note(origin, instance, now - age);
-    ownName.check(shared, now);
+    if (namesake !== undefined) this.#links.ownName.shared(namesake);
     this.#links.follows.haveArrived(this);
   }
 
   #sendHave(now: number): void {
     this.#lastHave = now;
-    const origins: [string, number, number, (string | undefined)?][] = [];
+    const origins: MessageOf<"have">["origins"] = [];
+    const processes = this.#links.processes();
     for (const { origin, offered, newestAt, swarmDocument, instance } of this.#context.cache.feeds()) {
+      const process = processes.get(origin) ?? instance;
       const permitted = this.#permits(origin, "batch") ? offered : (swarmDocument?.publication.number ?? 0);
       if (permitted > 0 && origins.length < maxOrigins)
-        origins.push([origin, permitted, Math.max(0, now - newestAt), instance && shortInstance(instance)]);
+        origins.push([origin, permitted, Math.max(0, now - newestAt), process]);
     }
     this.#announced = new Set(origins.map(([origin]) => origin));
-    const shared = this.#links.instances.shared().slice(0, maxOrigins);
-    this.send({ kind: "have", origins, ...(shared.length === 0 ? {} : { shared }) });
+    const namesake = this.#links.namesake(this);
+    this.send({ kind: "have", origins, ...(namesake === undefined ? {} : { namesake }) });
   }
 
   /** With REPLICATE_TO=managers, managers send a worker only swarm documents and publications of its own name. */

@@ -1,19 +1,17 @@
 import { PeerError } from "../peer-error.js";
 import type { SyncContext } from "./context.js";
 import { Follows } from "./follows.js";
-import { Instances } from "./instances.js";
 import type { Link, LinkOwner } from "./link.js";
 import { OwnName } from "./own-name.js";
 
-/** Milliseconds that two links to nodes of one name must be open before the name counts as shared. */
-const sharedNameMs = 10_000;
+/** Milliseconds for which two nodes must use one name: more than a link to a dead process stays open. */
+const sharedNameMs = 15_000;
 
 /** All links of this node. */
 export class Links implements LinkOwner {
   readonly context: SyncContext;
   readonly ownName: OwnName;
   readonly follows: Follows;
-  readonly instances: Instances;
   /** The senders of this node's own feed. */
   readonly ownFollowers = new Set<object>();
   /** Including links whose peer has not introduced itself yet. */
@@ -26,7 +24,6 @@ export class Links implements LinkOwner {
     this.context = context;
     this.ownName = new OwnName(context);
     this.follows = new Follows(context, this.ownName, this.#open);
-    this.instances = new Instances(context, this.#open);
     this.#wasManager = context.manager();
     this.#removeListener = context.cache.addListener({
       onComplete: ({ publication }) => {
@@ -81,14 +78,36 @@ export class Links implements LinkOwner {
 
   /** Names that several nodes share. Detected only for nodes that this node has links to. */
   sharedNames(): string[] {
-    const { clock, origin } = this.context;
-    const instances = new Map<string, Set<string>>();
-    for (const { peer, openedAt } of this.#open) {
-      if (peer === undefined || clock.monotonic() - openedAt < sharedNameMs) continue;
-      instances.set(peer.origin, (instances.get(peer.origin) ?? new Set()).add(peer.instance));
+    const names = new Set<string>();
+    for (const link of this.#open)
+      if (link.peer !== undefined && this.namesake(link) !== undefined) names.add(link.peer.origin);
+    if (this.ownName.isShared) names.add(this.context.origin);
+    return [...names].sort();
+  }
+
+  /**
+   * The instance id of another node with the name of a link's peer: it has a link to this node too, or another peer
+   * recently received its publications.
+   */
+  namesake({ peer, openedAt }: Link): string | undefined {
+    if (peer === undefined) return undefined;
+    const { origin, instance } = peer;
+    const now = this.context.clock.monotonic();
+    for (const { peer: other, openedAt: otherOpenedAt, have } of this.#open) {
+      const isOther = other?.origin === origin && other.instance !== instance;
+      if (isOther && now - otherOpenedAt >= sharedNameMs) return other.instance;
+      const held = have.get(origin);
+      const isForeign = held?.instance !== undefined && held.instance !== instance;
+      if (isForeign && held.newestAt - openedAt >= sharedNameMs) return held.instance;
     }
-    const shared = [...instances].flatMap(([name, { size }]) => (size > 1 ? [name] : []));
-    return (this.ownName.isShared ? [...shared, origin] : shared).sort();
+    return undefined;
+  }
+
+  /** The instance ids of all linked peers, by their names. */
+  processes(): Map<string, string> {
+    const processes = new Map<string, string>();
+    for (const { peer } of this.#open) if (peer !== undefined) processes.set(peer.origin, peer.instance);
+    return processes;
   }
 
   stop(): void {

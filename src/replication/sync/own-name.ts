@@ -1,27 +1,26 @@
 import { numberLimit } from "../../model/number.js";
 import type { Publication } from "../../model/publication.js";
 import type { SyncContext } from "./context.js";
-import { shortInstance } from "./instances.js";
 
 /** Numbers above this are ignored, so that a peer cannot use up this node's numbers: 50 years remain. */
 const maxKnown = numberLimit - 50 * 365 * 86_400 * 1e6;
-/** How many times another process must be seen, each time more recently, before the name counts as shared. */
+/** How many publications of another process count as a shared name, and the milliseconds between two of them. */
 const minSightings = 3;
-/** Milliseconds between two such times, and after the start of this process: delays make earlier ones look recent. */
 const sightingMs = 1000;
+/** Milliseconds after the start in which delays make publications of an earlier process look recent. */
 const startMs = 10_000;
 
 /**
  * Handles publications that peers have under this node's own name, published by an earlier process, or by another node
- * with the same name. In the second case peers keep seeing its process, and the lower instance id stops publishing.
+ * with the same name. In the second case its numbers keep rising, and the lower instance id stops publishing.
  */
 export class OwnName {
   readonly #context: SyncContext;
   readonly #startedAt: number;
   /** The number up to which this node has what earlier processes published. */
   #adopted: number;
-  /** Other processes with this name, by short id: when they were last seen, and how many times. */
-  readonly #others = new Map<string, { at: number; sightings: number }>();
+  #sightings = 0;
+  #lastSighting = Number.NEGATIVE_INFINITY;
   #sharedUntil = Number.NEGATIVE_INFINITY;
   #reported = false;
   /** Whether this node has stopped publishing, because another node publishes under the name. */
@@ -43,31 +42,10 @@ export class OwnName {
     return this.#context.clock.monotonic() < this.#sharedUntil;
   }
 
-  /**
-   * A peer has a number under this node's name. If another process published it, peers that have it ignore lower
-   * numbers of this process.
-   *
-   * @param by instance id of the process that published it, in full or short, if known.
-   */
-  noticed(number: number, by?: string): void {
-    const { publisher, instance } = this.#context;
-    if (this.#yielding || number > maxKnown) return;
-    const isForeign = by !== undefined && shortInstance(by) !== shortInstance(instance);
-    if (number > publisher.highest) publisher.raise(number);
-    else if (isForeign && number >= publisher.first) this.#republish();
-  }
-
-  /** Checks the names with several processes that a peer sent; see `instances.ts`. */
-  check(shared: readonly (readonly [string, string, number])[], now: number): void {
-    const { origin: own, instance } = this.#context;
-    for (const [origin, other, age] of shared) {
-      const at = now - age;
-      if (origin !== own || other === shortInstance(instance) || at < this.#startedAt + startMs) continue;
-      const known = this.#others.get(other) ?? { at: 0, sightings: 0 };
-      if (at < known.at + sightingMs) continue;
-      this.#others.set(other, { at, sightings: known.sightings + 1 });
-      if (known.sightings + 1 >= minSightings) this.shared(other);
-    }
+  /** A peer has a number under this node's name. Publications of this process must have higher ones. */
+  noticed(number: number): void {
+    const { publisher } = this.#context;
+    if (!this.#yielding && number <= maxKnown && number > publisher.highest) publisher.raise(number);
   }
 
   /**
@@ -75,34 +53,38 @@ export class OwnName {
    *
    * @param at when it was published, on the monotonic clock.
    */
-  accept(publication: Publication, at: number): boolean {
-    const { number, instance, kind } = publication;
+  accept({ number, instance }: Publication, at: number): boolean {
     if (number > maxKnown) return false;
-    this.noticed(number, instance);
     this.#adopted = Math.max(this.#adopted, number);
     if (instance === this.#context.instance) return false;
-    if (kind === "targets" && this.isShared && !this.#yielding) this.#republish();
+    this.noticed(number);
+    // Peers that have it ignore lower numbers of this process.
+    if (number >= this.#context.publisher.first) this.#republish();
+    if (at > this.#startedAt + startMs && at >= this.#lastSighting + sightingMs) {
+      this.#lastSighting = at;
+      if (++this.#sightings >= minSightings) this.shared(instance);
+    }
     return at <= this.#startedAt;
   }
 
-  /** Another node has this node's name. @param other its instance id, in full or short. */
+  /** Another node has this node's name. @param other instance id of its process. */
   shared(other: string): void {
     const { clock, instance, interval, logger, origin, publisher } = this.#context;
     this.#sharedUntil = clock.monotonic() + 2 * Math.max(interval, 5) * 1000;
-    if (shortInstance(instance) < shortInstance(other)) {
+    if (instance < other) {
       this.#yielding = true;
       publisher.suspended = true;
     }
     if (this.#reported) return;
     this.#reported = true;
-    if (!this.#yielding) this.#republish();
+    this.#republish();
     logger.error("two nodes have the same name: give each node its own hostname", { name: origin });
   }
 
   /** Ends the conflict once the other node is silent. */
   tick(): void {
     if (this.isShared) return;
-    if (this.#reported) this.#others.clear();
+    if (this.#reported) this.#sightings = 0;
     this.#reported = false;
     if (!this.#yielding) return;
     this.#yielding = false;
@@ -113,6 +95,6 @@ export class OwnName {
   /** Publishes everything under new numbers: both nodes may have used the same ones. */
   #republish(): void {
     const { publisher } = this.#context;
-    publisher.raise(publisher.highest + 1);
+    if (!this.#yielding) publisher.raise(publisher.highest + 1);
   }
 }

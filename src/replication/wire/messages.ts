@@ -35,17 +35,13 @@ const messageSchema = z.discriminatedUnion("kind", [
     task: plainText(100).optional(),
   }),
   /**
-   * For each origin: the number up to which its publications are complete, the age of the newest one in milliseconds,
-   * and the short id of the process that published it. `shared` lists the processes of names that several processes
-   * used recently, each with the milliseconds since then.
+   * For each origin: the number up to which its publications are complete, and the age in milliseconds and the process
+   * of the newest one. `namesake`: instance id of another node with the receiver's name.
    */
   z.object({
     kind: z.literal("have"),
     origins: z.array(z.tuple([originName, number, milliseconds, instanceId.optional()])).max(maxOrigins),
-    shared: z
-      .array(z.tuple([originName, instanceId, milliseconds]))
-      .max(maxOrigins)
-      .optional(),
+    namesake: instanceId.optional(),
   }),
   /** Requests all publications of an origin above a number, in order, including future ones. */
   z.object({ kind: z.literal("follow"), origin: originName, above: number }),
