@@ -1,4 +1,5 @@
 import { AppError } from "../errors.js";
+import { ByteReader } from "./byte-reader.js";
 
 /** An archive that does not have the expected form. */
 export class TarError extends AppError {}
@@ -13,6 +14,8 @@ export interface TarHeader {
 }
 
 export const blockBytes = 512;
+/** Bytes that are not needed are read in pieces of this size. */
+const skippedBytes = 64 * 1024;
 const regularFile = new Set(["0", "\0"]);
 
 /**
@@ -57,38 +60,21 @@ export async function* readStream(
   chunks: AsyncIterable<Buffer>,
   accept: (header: TarHeader) => boolean,
 ): AsyncGenerator<StreamedMember> {
-  const block = Buffer.alloc(blockBytes);
-  let filled = 0;
-  let header: TarHeader | undefined;
-  let body: Buffer | undefined;
-  let left = 0;
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length || (header !== undefined && left === 0); ) {
-      if (header === undefined) {
-        const copied = chunk.copy(block, filled, at);
-        at += copied;
-        filled += copied;
-        if (filled < blockBytes) continue;
-        filled = 0;
-        header = readHeader(block);
-        if (header === undefined) throw new TarError("unexpected end of archive in stream");
-        body = accept(header) ? Buffer.allocUnsafeSlow(header.size) : undefined;
-        left = paddedBytes(header.size);
-      } else if (left > 0) {
-        const taken = Math.min(left, chunk.length - at);
-        const done = paddedBytes(header.size) - left;
-        if (body !== undefined && done < header.size) {
-          chunk.copy(body, done, at, at + Math.min(taken, header.size - done));
-        }
-        left -= taken;
-        at += taken;
-      } else {
-        const member = { ...header, body };
-        header = undefined;
-        body = undefined;
-        yield member;
+  const reader = new ByteReader(chunks);
+  try {
+    for (let block = await reader.read(blockBytes); block !== undefined; block = await reader.read(blockBytes)) {
+      const header = readHeader(block);
+      if (header === undefined) throw new TarError("unexpected end of archive in stream");
+      const isAccepted = accept(header);
+      const body = isAccepted ? await reader.read(header.size) : undefined;
+      const rest = paddedBytes(header.size) - (body?.length ?? 0);
+      for (let left = rest; left > 0; left -= skippedBytes) {
+        if ((await reader.read(Math.min(left, skippedBytes))) === undefined) return;
       }
+      if (body !== undefined || !isAccepted) yield { ...header, body };
     }
+  } finally {
+    await reader.close();
   }
 }
 

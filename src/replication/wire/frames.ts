@@ -1,3 +1,4 @@
+import { ByteReader } from "../../archive/byte-reader.js";
 import { PeerError } from "../peer-error.js";
 
 /*
@@ -35,36 +36,21 @@ export async function* readFrames(
   limits: FrameLimits,
   reserve: (bytes: number) => void,
 ): AsyncGenerator<Frame> {
-  const header = Buffer.alloc(headerBytes);
-  let filled = 0;
-  let payload: Buffer | undefined;
-  let jsonBytes = 0;
-  for await (const chunk of chunks) {
-    for (let at = 0; at < chunk.length; ) {
-      if (payload === undefined) {
-        const copied = chunk.copy(header, filled, at);
-        at += copied;
-        filled += copied;
-        if (filled < headerBytes) continue;
-        jsonBytes = header.readUInt32BE(0);
-        const bodyBytes = header.readUInt32BE(4);
-        if (jsonBytes > limits.json) throw tooLong("message", jsonBytes, limits.json);
-        if (bodyBytes > limits.body) throw tooLong("publication", bodyBytes, limits.body);
-        reserve(jsonBytes + bodyBytes);
-        payload = Buffer.allocUnsafeSlow(jsonBytes + bodyBytes);
-        filled = 0;
-      } else {
-        const copied = chunk.copy(payload, filled, at);
-        at += copied;
-        filled += copied;
-      }
-      if (payload !== undefined && filled === payload.length) {
-        const frame = { json: payload.subarray(0, jsonBytes), body: payload.subarray(jsonBytes) };
-        payload = undefined;
-        filled = 0;
-        yield frame;
-      }
+  const reader = new ByteReader(chunks);
+  try {
+    for (let header = await reader.read(headerBytes); header; header = await reader.read(headerBytes)) {
+      const jsonBytes = header.readUInt32BE(0);
+      const bodyBytes = header.readUInt32BE(4);
+      if (jsonBytes > limits.json) throw tooLong("message", jsonBytes, limits.json);
+      if (bodyBytes > limits.body) throw tooLong("publication", bodyBytes, limits.body);
+      reserve(jsonBytes + bodyBytes);
+      const json = await reader.read(jsonBytes);
+      const body = await reader.read(bodyBytes);
+      if (json === undefined || body === undefined) return;
+      yield { json, body };
     }
+  } finally {
+    await reader.close();
   }
 }
 
