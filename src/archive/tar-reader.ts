@@ -62,7 +62,11 @@ export async function* readStream(
 ): AsyncGenerator<StreamedMember> {
   const reader = new ByteReader(chunks);
   try {
-    for (let block = await reader.read(blockBytes); block !== undefined; block = await reader.read(blockBytes)) {
+    for (
+      let block = await reader.read(blockBytes);
+      block !== undefined;
+      block = await reader.read(blockBytes)
+    ) {
       const header = readHeader(block);
       if (header === undefined) throw new TarError("unexpected end of archive in stream");
       const isAccepted = accept(header);

@@ -4,6 +4,8 @@ import type { Logger } from "../../logging.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { Clock } from "../../model/clock.js";
 import type { FailureReason } from "../peer-error.js";
+import type { LinkChannels } from "../wire/channel.js";
+import type { MessageOf } from "../wire/messages.js";
 
 /** Timeouts of a link. */
 export interface SyncTimeouts {
@@ -53,4 +55,20 @@ export interface SyncContext {
   readonly onScrapes: (direction: "in" | "out", count: number) => void;
   /** Called for each item that was skipped, for the metrics. */
   readonly onSkipped: (reason: FailureReason) => void;
+}
+
+/** A link as its two directions see it. */
+export interface LinkEnd {
+  readonly channels: LinkChannels;
+  readonly context: SyncContext;
+  /** The `hello` of the peer; undefined until it arrives. */
+  readonly peer: MessageOf<"hello"> | undefined;
+  /** Whether the peer may receive publications of a kind of an origin. */
+  permits(origin: string, kind: "batch" | "targets" | "swarm"): boolean;
+  /** Whether this node follows an origin on this link. */
+  isFollowed(origin: string): boolean;
+  /** When the newest publication that the peer has of an origin was published, on the monotonic clock. */
+  newestAt(origin: string): number | undefined;
+  /** Ends the link. The first reason counts. */
+  fail(error: unknown): void;
 }

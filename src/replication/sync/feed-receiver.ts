@@ -5,9 +5,8 @@ import type { StreamedMember, TarHeader } from "../../archive/tar-reader.js";
 import { describeError } from "../../errors.js";
 import { type Batch, type Publication, scrapesNamedBy, succeeded } from "../../model/publication.js";
 import { type FailureReason, PeerError } from "../peer-error.js";
-import type { LinkChannels } from "../wire/channel.js";
 import { type MessageOf, maxFetched, maxOrigins } from "../wire/messages.js";
-import type { SyncContext } from "./context.js";
+import type { LinkEnd } from "./context.js";
 import type { OwnName } from "./own-name.js";
 
 /** A scrape that a batch named. */
@@ -26,22 +25,10 @@ const maxFailed = 10_000;
 const gzipMagic = Buffer.from([0x1f, 0x8b, 8]);
 const minGzipBytes = 20;
 
-export interface FeedReceiverOptions {
-  readonly channels: LinkChannels;
-  readonly context: SyncContext;
-  readonly ownName: OwnName;
-  /** Name of the peer, for the log. */
-  readonly peer: () => string;
-  /** Whether this node follows an origin on this link. */
-  readonly isFollowed: (origin: string) => boolean;
-  /** When the newest publication that the peer has of an origin was published, on the monotonic clock. */
-  readonly newestAt: (origin: string) => number | undefined;
-  readonly onError: (error: unknown) => void;
-}
-
 /** Adds the publications that this node follows on a link to the cache, and fetches the scrapes that they name. */
 export class FeedReceiver {
-  readonly #options: FeedReceiverOptions;
+  readonly #link: LinkEnd;
+  readonly #ownName: OwnName;
   /** Not requested yet. By `<plain origin> <number>`, as in member names. */
   readonly #waiting = new Map<string, Wanted>();
   readonly #outstanding = new Map<string, Wanted & { readonly requestedAt: number }>();
@@ -54,8 +41,9 @@ export class FeedReceiver {
   /** Seconds from the request to the arrival of the last received scrape. */
   lastDuration: number | undefined;
 
-  constructor(options: FeedReceiverOptions) {
-    this.#options = options;
+  constructor(link: LinkEnd, ownName: OwnName) {
+    this.#link = link;
+    this.#ownName = ownName;
   }
 
   /**
@@ -65,9 +53,8 @@ export class FeedReceiver {
    * @throws PeerError `limit`
    */
   async publication({ origin, number, age }: MessageOf<"publication">, body: Buffer): Promise<void> {
-    const { cache, clock, origin: own } = this.#options.context;
-    const { isFollowed, newestAt, ownName } = this.#options;
-    if (!isFollowed(origin)) return;
+    const { cache, clock, origin: own } = this.#link.context;
+    if (!this.#link.isFollowed(origin)) return;
     const receivedAt = clock.monotonic();
     let publication: Publication;
     let size: number;
@@ -81,8 +68,8 @@ export class FeedReceiver {
       return;
     }
     // If the link has failed in the meantime, nothing more is requested on it.
-    if (this.#stopped || !isFollowed(origin)) return;
-    if (origin === own && !ownName.accept(publication, receivedAt - age)) return;
+    if (this.#stopped || !this.#link.isFollowed(origin)) return;
+    if (origin === own && !this.#ownName.accept(publication, receivedAt - age)) return;
     const isNew = cache.feed(origin) === undefined;
     if (isNew && [...cache.feeds()].length >= maxOrigins) {
       throw new PeerError("limit", `more than ${maxOrigins} origins`);
@@ -90,7 +77,7 @@ export class FeedReceiver {
     const held = { publication, bytes: body, size, at: receivedAt - age };
     const missing = new Set(cache.add(held));
     // The first publication may be an old document, although the origin still publishes.
-    if (isNew) cache.feed(origin)?.publishedAt(newestAt(origin) ?? held.at);
+    if (isNew) cache.feed(origin)?.publishedAt(this.#link.newestAt(origin) ?? held.at);
     cache.feed(origin)?.abandonBefore(number, (scrape) => this.#isRequested(origin, scrape));
     if (publication.kind !== "batch") return;
     this.#want(publication, missing);
@@ -99,7 +86,7 @@ export class FeedReceiver {
 
   /** Fetches the scrapes of an origin that other links could not deliver. To be called when it is followed here. */
   fetchMissing(origin: string): void {
-    const feed = this.#options.context.cache.feed(origin);
+    const feed = this.#link.context.cache.feed(origin);
     for (const { publication } of feed?.batches ?? []) {
       const missing = scrapesNamedBy(publication).filter(
         (scrape) => feed?.scrapes.gzipOf(scrape) === undefined,
@@ -114,7 +101,7 @@ export class FeedReceiver {
       if (!succeeded(attempt) || !missing.delete(attempt.outcome.number)) continue;
       const { number, size } = attempt.outcome;
       const key = scrapeKey(origin, number);
-      if (this.#failed.has(key)) this.#options.context.cache.feed(origin)?.giveUp(number);
+      if (this.#failed.has(key)) this.#link.context.cache.feed(origin)?.giveUp(number);
       else if (!this.#outstanding.has(key)) this.#waiting.set(key, { origin, number, size });
     }
   }
@@ -129,7 +116,7 @@ export class FeedReceiver {
 
   /** Whether a scrape may arrive: it was requested, and there is memory for it. @throws PeerError */
   accept({ name, size }: TarHeader): boolean {
-    const { budget, maxScrapeBytes } = this.#options.context;
+    const { budget, maxScrapeBytes } = this.#link.context;
     const member = readMemberName(name);
     const wanted = member && this.#outstanding.get(`${member.origin} ${member.number}`);
     if (wanted === undefined) throw new PeerError("protocol", "received a scrape that was not requested");
@@ -144,7 +131,7 @@ export class FeedReceiver {
 
   /** Adds a scrape to the cache. Skips and reports an invalid one. */
   scrape({ name, body }: StreamedMember): void {
-    const { cache, budget, onScrapes } = this.#options.context;
+    const { cache, budget, onScrapes } = this.#link.context;
     const member = readMemberName(name)!;
     const wanted = this.#settle(`${member.origin} ${member.number}`);
     const reserved = this.#reserved;
@@ -168,12 +155,12 @@ export class FeedReceiver {
 
   /** Notes that bytes of a scrape arrived. */
   bytesArrived(): void {
-    this.#lastByteAt = this.#options.context.clock.monotonic();
+    this.#lastByteAt = this.#link.context.clock.monotonic();
   }
 
   /** @throws PeerError `timeout` */
   checkTime(): void {
-    const { clock, timeouts } = this.#options.context;
+    const { clock, timeouts } = this.#link.context;
     const now = clock.monotonic();
     const [oldest] = this.#outstanding.values();
     if (oldest === undefined) return;
@@ -188,14 +175,14 @@ export class FeedReceiver {
   /** Releases the reserved memory. Scrapes that did not arrive are fetched on other links. */
   stop(): void {
     this.#stopped = true;
-    this.#options.context.budget.give(this.#reserved);
+    this.#link.context.budget.give(this.#reserved);
     this.#reserved = 0;
     this.#waiting.clear();
     this.#outstanding.clear();
   }
 
   #request(): void {
-    const { channels, context, onError } = this.#options;
+    const { channels, context } = this.#link;
     const requestedAt = context.clock.monotonic();
     const byOrigin = new Map<string, number[]>();
     for (const [key, wanted] of this.#waiting) {
@@ -210,7 +197,7 @@ export class FeedReceiver {
       numbers.push(wanted.number);
     }
     for (const [origin, numbers] of byOrigin)
-      channels.send({ kind: "fetch", origin, numbers }).catch(onError);
+      channels.send({ kind: "fetch", origin, numbers }).catch((error) => this.#link.fail(error));
   }
 
   #settle(key: string): Wanted | undefined {
@@ -218,7 +205,7 @@ export class FeedReceiver {
     if (wanted === undefined) return undefined;
     this.#outstanding.delete(key);
     this.#outstandingBytes -= wanted.size;
-    this.lastDuration = (this.#options.context.clock.monotonic() - wanted.requestedAt) / 1000;
+    this.lastDuration = (this.#link.context.clock.monotonic() - wanted.requestedAt) / 1000;
     return wanted;
   }
 
@@ -231,13 +218,13 @@ export class FeedReceiver {
     this.#failed.add(scrapeKey(origin, number));
     const [first] = this.#failed;
     if (this.#failed.size > maxFailed && first !== undefined) this.#failed.delete(first);
-    this.#options.context.cache.feed(origin)?.giveUp(number);
+    this.#link.context.cache.feed(origin)?.giveUp(number);
   }
 
   #skip(reason: FailureReason, fields: object): void {
-    const { context, peer } = this.#options;
+    const { context, peer } = this.#link;
     context.onSkipped(reason);
-    context.logger.warn("invalid item from peer skipped", { peer: peer(), reason, ...fields });
+    context.logger.warn("invalid item from peer skipped", { peer: peer?.origin, reason, ...fields });
   }
 }
 

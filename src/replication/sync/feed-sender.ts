@@ -2,9 +2,8 @@ import { crc32 } from "node:zlib";
 import { scrapeMemberName } from "../../archive/members.js";
 import type { TarMember } from "../../archive/tar-writer.js";
 import { PeerError } from "../peer-error.js";
-import type { LinkChannels } from "../wire/channel.js";
 import { type MessageOf, maxFetched } from "../wire/messages.js";
-import type { SyncContext } from "./context.js";
+import type { LinkEnd } from "./context.js";
 
 /** Maximum number of nodes that follow this node's own feed on a direct link. */
 export const maxFollowers = 32;
@@ -12,18 +11,6 @@ export const maxFollowers = 32;
 const maxRequested = 10 * maxFetched;
 /** Approximate size of a group of scrapes. */
 const groupBytes = 256 * 1024;
-
-export interface FeedSenderOptions {
-  readonly channels: LinkChannels;
-  readonly context: SyncContext;
-  /** Instance id of the peer, which does not need its own publications. */
-  readonly peer: () => string | undefined;
-  /** Whether the peer may receive publications of a kind of an origin. */
-  readonly permits: (origin: string, kind: "batch" | "targets" | "swarm") => boolean;
-  /** The links that follow this node's own feed. */
-  readonly ownFollowers: Set<object>;
-  readonly onError: (error: unknown) => void;
-}
 
 interface RequestedScrape {
   readonly origin: string;
@@ -33,7 +20,9 @@ interface RequestedScrape {
 
 /** Sends the publications that a peer follows and the scrapes that it fetches. */
 export class FeedSender {
-  readonly #options: FeedSenderOptions;
+  readonly #link: LinkEnd;
+  /** The senders of this node's own feed. */
+  readonly #ownFollowers: Set<FeedSender>;
   /** By origin, the number up to which publications were sent. */
   readonly #followed = new Map<string, number>();
   /** Origins that may have something to send. */
@@ -42,16 +31,16 @@ export class FeedSender {
   #sendingPublications = false;
   #sendingScrapes = false;
 
-  constructor(options: FeedSenderOptions) {
-    this.#options = options;
+  constructor(link: LinkEnd, ownFollowers: Set<FeedSender>) {
+    this.#link = link;
+    this.#ownFollowers = ownFollowers;
   }
 
   /** @returns false if this node has enough followers. */
   follow(origin: string, above: number): boolean {
-    const { context, ownFollowers } = this.#options;
-    if (origin === context.origin) {
-      if (!ownFollowers.has(this) && ownFollowers.size >= maxFollowers) return false;
-      ownFollowers.add(this);
+    if (origin === this.#link.context.origin) {
+      if (!this.#ownFollowers.has(this) && this.#ownFollowers.size >= maxFollowers) return false;
+      this.#ownFollowers.add(this);
     }
     this.#followed.set(origin, above);
     this.notify(origin);
@@ -60,31 +49,31 @@ export class FeedSender {
 
   unfollow(origin: string): void {
     this.#followed.delete(origin);
-    if (origin === this.#options.context.origin) this.#options.ownFollowers.delete(this);
+    if (origin === this.#link.context.origin) this.#ownFollowers.delete(this);
   }
 
   /** A publication of an origin is complete in the cache. */
   notify(origin: string): void {
     if (!this.#followed.has(origin)) return;
     this.#due.add(origin);
-    if (!this.#sendingPublications) this.#sendPublications().catch(this.#options.onError);
+    if (!this.#sendingPublications) this.#sendPublications().catch((error) => this.#link.fail(error));
   }
 
   /** @throws PeerError `limit` */
   fetch({ origin, numbers }: MessageOf<"fetch">): void {
-    const { context, permits } = this.#options;
+    const { context } = this.#link;
     if (this.#requested.length + numbers.length > maxRequested) {
       throw new PeerError("limit", `more than ${maxRequested} scrapes requested`);
     }
-    const scrapes = permits(origin, "batch") ? context.cache.feed(origin)?.scrapes : undefined;
+    const scrapes = this.#link.permits(origin, "batch") ? context.cache.feed(origin)?.scrapes : undefined;
     const requested = numbers.map((number) => ({ origin, number, gzip: scrapes?.gzipOf(number) }));
     requested.sort((a, b) => (a.gzip?.length ?? 0) - (b.gzip?.length ?? 0));
     this.#requested.push(...requested);
-    if (!this.#sendingScrapes) this.#sendScrapes().catch(this.#options.onError);
+    if (!this.#sendingScrapes) this.#sendScrapes().catch((error) => this.#link.fail(error));
   }
 
   stop(): void {
-    this.#options.ownFollowers.delete(this);
+    this.#ownFollowers.delete(this);
     this.#followed.clear();
     this.#requested.length = 0;
   }
@@ -100,7 +89,7 @@ export class FeedSender {
   }
 
   async #sendFeed(origin: string): Promise<void> {
-    const { channels, context, peer, permits } = this.#options;
+    const { channels, context, peer } = this.#link;
     let sent = this.#followed.get(origin);
     if (sent === undefined) return;
     for (const { publication, bytes, at } of context.cache.feed(origin)?.publicationsAbove(sent) ?? []) {
@@ -109,7 +98,7 @@ export class FeedSender {
       if (this.#followed.get(origin) !== sent) return;
       this.#followed.set(origin, number);
       sent = number;
-      if (instance === peer() || !permits(origin, kind)) continue;
+      if (instance === peer?.instance || !this.#link.permits(origin, kind)) continue;
       const age = Math.max(0, context.clock.monotonic() - at);
       await channels.send({ kind: "publication", origin, number, age }, bytes);
     }
@@ -117,7 +106,7 @@ export class FeedSender {
 
   /** Scrapes that were evicted after the request are still sent, because the queue references them. */
   async #sendScrapes(): Promise<void> {
-    const { channels, context } = this.#options;
+    const { channels, context } = this.#link;
     this.#sendingScrapes = true;
     while (this.#requested.length > 0) {
       const { members, absent } = this.#nextGroup();
@@ -132,7 +121,7 @@ export class FeedSender {
   #nextGroup(): { members: TarMember[]; absent: Map<string, number[]> } {
     const members: TarMember[] = [];
     const absent = new Map<string, number[]>();
-    const mtime = this.#options.context.clock.now();
+    const mtime = this.#link.context.clock.now();
     let count = 0;
     for (let bytes = 0; count < this.#requested.length && count < maxFetched && bytes < groupBytes; count++) {
       const { origin, number, gzip } = this.#requested[count]!;
@@ -142,7 +131,7 @@ export class FeedSender {
         numbers.push(number);
         continue;
       }
-      const scrapes = this.#options.context.cache.feed(origin)?.scrapes;
+      const scrapes = this.#link.context.cache.feed(origin)?.scrapes;
       const { job, replica } = scrapes?.identityOf(number) ?? { job: "unknown", replica: "unknown" };
       members.push({
         name: scrapeMemberName({ origin, job, replica, number }, crc32(gzip)),

@@ -1,8 +1,9 @@
+import { once } from "node:events";
 import { TokenBucket } from "../../model/token-bucket.js";
 import { PeerError } from "../peer-error.js";
 import type { Envelope, LinkChannels } from "../wire/channel.js";
 import { type Message, type MessageOf, maxOrigins, protocolVersion } from "../wire/messages.js";
-import type { SyncContext } from "./context.js";
+import type { LinkEnd, SyncContext } from "./context.js";
 import { FeedReceiver } from "./feed-receiver.js";
 import { FeedSender } from "./feed-sender.js";
 import type { OwnName } from "./own-name.js";
@@ -23,7 +24,7 @@ const requestRate = { capacity: 1000, perSecond: 200 };
 export interface LinkOwner {
   readonly context: SyncContext;
   readonly ownName: OwnName;
-  readonly ownFollowers: Set<object>;
+  readonly ownFollowers: Set<FeedSender>;
   namesake(link: Link): string | undefined;
   processes(): ReadonlyMap<string, string>;
   readonly follows: {
@@ -37,8 +38,9 @@ export interface LinkOwner {
 }
 
 /** A link to a peer. Both ends behave alike, regardless of which one dialled. */
-export class Link {
+export class Link implements LinkEnd {
   readonly channels: LinkChannels;
+  readonly context: SyncContext;
   /** Whether this node dialled. */
   readonly dialled: boolean;
   /** On the monotonic clock, in milliseconds. */
@@ -46,99 +48,67 @@ export class Link {
   readonly have = new Map<string, PeerHolding>();
   readonly sender: FeedSender;
   readonly receiver: FeedReceiver;
-  readonly #links: LinkOwner;
-  readonly #context: SyncContext;
-  readonly #requests: TokenBucket;
-  readonly #fail: (error: unknown) => void;
-  readonly #failed: Promise<never>;
   /** Resolves when the `hello` of the peer has arrived. */
   readonly greeted: Promise<void>;
+  /** Wall clock time of the last message. */
+  lastMessage: number | undefined;
+  readonly #links: LinkOwner;
+  readonly #requests: TokenBucket;
+  readonly #ended = new AbortController();
   #resolveGreeted: () => void = () => undefined;
   #peer: MessageOf<"hello"> | undefined;
-  #ended = false;
   #lastHeard: number;
   #lastHave = Number.NEGATIVE_INFINITY;
   /** The origins of the last `have` that was sent. */
   #announced: ReadonlySet<string> = new Set();
-  /** Wall clock time of the last message. */
-  lastMessage: number | undefined;
 
   constructor(channels: LinkChannels, dialled: boolean, links: LinkOwner) {
-    const { context, ownName } = links;
     this.channels = channels;
+    this.context = links.context;
     this.dialled = dialled;
     this.#links = links;
-    this.#context = context;
-    const now = context.clock.monotonic();
-    this.openedAt = now;
-    this.#lastHeard = now;
-    this.#requests = new TokenBucket(requestRate, now);
-    let fail: (error: unknown) => void = () => undefined;
-    this.#failed = new Promise((_, reject) => {
-      fail = reject;
-    });
-    this.#failed.catch(() => undefined);
+    this.openedAt = links.context.clock.monotonic();
+    this.#lastHeard = this.openedAt;
+    this.#requests = new TokenBucket(requestRate, this.openedAt);
     this.greeted = new Promise((resolve) => {
       this.#resolveGreeted = resolve;
     });
-    this.#fail = fail;
-    const onError = (error: unknown) => this.fail(error);
-    this.receiver = new FeedReceiver({
-      channels,
-      context,
-      ownName,
-      peer: () => this.#peer?.origin ?? "unknown",
-      isFollowed: (origin) => links.follows.isFollowed(this, origin),
-      newestAt: (origin) => this.have.get(origin)?.newestAt,
-      onError,
-    });
-    this.sender = new FeedSender({
-      channels,
-      context,
-      peer: () => this.#peer?.instance,
-      permits: (origin, kind) => this.#permits(origin, kind),
-      ownFollowers: links.ownFollowers,
-      onError,
-    });
+    this.receiver = new FeedReceiver(this, links.ownName);
+    this.sender = new FeedSender(this, links.ownFollowers);
   }
 
-  /** The `hello` of the peer; undefined until it arrives. */
   get peer(): MessageOf<"hello"> | undefined {
     return this.#peer;
   }
 
   /** Runs until the link fails. @throws PeerError */
   async run(): Promise<never> {
-    const { channels } = this;
+    const { signal } = this.#ended;
     this.#links.add(this);
     try {
+      signal.throwIfAborted();
       this.sendHello();
-      return await Promise.race([
-        this.#failed,
-        this.#receiveMessages(channels),
-        this.#receiveScrapes(channels),
-      ]);
+      const ended = once(signal, "abort").then(() => Promise.reject(signal.reason));
+      return await Promise.race([ended, this.#receiveMessages(), this.#receiveScrapes()]);
     } catch (error) {
       const reason =
         error instanceof PeerError ? error : new PeerError("protocol", "link failed", { cause: error });
-      this.#fail(reason);
+      this.fail(reason);
       throw reason;
     } finally {
-      this.#ended = true;
       this.#links.remove(this);
       this.sender.stop();
       this.receiver.stop();
     }
   }
 
-  /** Ends the link. The first reason counts. */
   fail(error: unknown): void {
-    this.#fail(error);
+    this.#ended.abort(error);
   }
 
   /** Sends `hello`: as the first message, and when the role of this node changes. */
   sendHello(): void {
-    const { origin, instance, manager, task } = this.#context;
+    const { origin, instance, manager, task } = this.context;
     const hello = {
       kind: "hello" as const,
       protocol: protocolVersion as 2,
@@ -161,7 +131,7 @@ export class Link {
 
   /** Called every second: sends `have`, and closes a link that is silent or too slow. */
   tick(now: number): void {
-    const { silence, have } = this.#context.timeouts;
+    const { silence, have } = this.context.timeouts;
     try {
       this.receiver.checkTime();
       if (now - this.#lastHeard > silence) {
@@ -173,18 +143,18 @@ export class Link {
     }
   }
 
-  async #receiveMessages(channels: LinkChannels): Promise<never> {
-    for await (const envelope of channels.messages()) {
-      if (this.#ended) break;
-      this.#lastHeard = this.#context.clock.monotonic();
-      this.lastMessage = this.#context.clock.now();
+  async #receiveMessages(): Promise<never> {
+    for await (const envelope of this.channels.messages()) {
+      if (this.#ended.signal.aborted) break;
+      this.#lastHeard = this.context.clock.monotonic();
+      this.lastMessage = this.context.clock.now();
       await this.#receive(envelope);
     }
     throw new PeerError("closed", "peer closed the connection");
   }
 
-  async #receiveScrapes(channels: LinkChannels): Promise<never> {
-    const arriving = channels.scrapes(
+  async #receiveScrapes(): Promise<never> {
+    const arriving = this.channels.scrapes(
       (header) => this.receiver.accept(header),
       () => this.receiver.bytesArrived(),
     );
@@ -193,7 +163,7 @@ export class Link {
   }
 
   async #receive({ message, body }: Envelope): Promise<void> {
-    if (message.kind !== "publication" && !this.#requests.take(this.#context.clock.monotonic())) {
+    if (message.kind !== "publication" && !this.#requests.take(this.context.clock.monotonic())) {
       throw new PeerError("limit", "too many requests");
     }
     if (message.kind === "hello") return this.#greet(message);
@@ -211,7 +181,7 @@ export class Link {
 
   #greet(hello: MessageOf<"hello">): void {
     const isFirst = this.#peer === undefined;
-    const { origin, instance } = this.#context;
+    const { origin, instance } = this.context;
     this.#peer = hello;
     this.#resolveGreeted();
     if (hello.instance !== instance && hello.origin === origin) {
@@ -223,11 +193,11 @@ export class Link {
     }
     if (!isFirst) return;
     this.#links.greeted(this);
-    this.#sendHave(this.#context.clock.monotonic());
+    this.#sendHave(this.context.clock.monotonic());
   }
 
   #takeHave({ origins, namesake }: MessageOf<"have">): void {
-    const now = this.#context.clock.monotonic();
+    const now = this.context.clock.monotonic();
     this.have.clear();
     for (const [origin, number, age, instance] of origins)
       this.have.set(origin, { number, newestAt: now - age, instance });
@@ -239,9 +209,9 @@ export class Link {
     this.#lastHave = now;
     const origins: MessageOf<"have">["origins"] = [];
     const processes = this.#links.processes();
-    for (const { origin, offered, newestAt, swarmDocument, instance } of this.#context.cache.feeds()) {
+    for (const { origin, offered, newestAt, swarmDocument, instance } of this.context.cache.feeds()) {
       const process = processes.get(origin) ?? instance;
-      const permitted = this.#permits(origin, "batch") ? offered : (swarmDocument?.publication.number ?? 0);
+      const permitted = this.permits(origin, "batch") ? offered : (swarmDocument?.publication.number ?? 0);
       if (permitted > 0 && origins.length < maxOrigins)
         origins.push([origin, permitted, Math.max(0, now - newestAt), process]);
     }
@@ -250,9 +220,17 @@ export class Link {
     this.send({ kind: "have", origins, ...(namesake === undefined ? {} : { namesake }) });
   }
 
+  isFollowed(origin: string): boolean {
+    return this.#links.follows.isFollowed(this, origin);
+  }
+
+  newestAt(origin: string): number | undefined {
+    return this.have.get(origin)?.newestAt;
+  }
+
   /** With REPLICATE_TO=managers, managers send a worker only swarm documents and publications of its own name. */
-  #permits(origin: string, kind: "batch" | "targets" | "swarm"): boolean {
-    const { replicateTo } = this.#context;
+  permits(origin: string, kind: "batch" | "targets" | "swarm"): boolean {
+    const { replicateTo } = this.context;
     if (replicateTo === "all" || this.#peer?.manager !== false) return true;
     return kind === "swarm" || origin === this.#peer.origin;
   }

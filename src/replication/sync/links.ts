@@ -1,5 +1,6 @@
 import { PeerError } from "../peer-error.js";
 import type { SyncContext } from "./context.js";
+import type { FeedSender } from "./feed-sender.js";
 import { Follows } from "./follows.js";
 import type { Link, LinkOwner } from "./link.js";
 import { OwnName } from "./own-name.js";
@@ -13,7 +14,7 @@ export class Links implements LinkOwner {
   readonly ownName: OwnName;
   readonly follows: Follows;
   /** The senders of this node's own feed. */
-  readonly ownFollowers = new Set<object>();
+  readonly ownFollowers = new Set<FeedSender>();
   /** Including links whose peer has not introduced itself yet. */
   readonly #all = new Set<Link>();
   readonly #open = new Set<Link>();

@@ -3,7 +3,7 @@ import { encodePublication } from "../../../src/archive/publication-json.js";
 import { Cache } from "../../../src/cache/cache.js";
 import { silentLogger } from "../../../src/logging.js";
 import { MemoryBudget } from "../../../src/memory-budget.js";
-import type { SyncContext } from "../../../src/replication/sync/context.js";
+import type { LinkEnd, SyncContext } from "../../../src/replication/sync/context.js";
 import { FeedSender } from "../../../src/replication/sync/feed-sender.js";
 import { hello } from "./hello.js";
 import { type RawPeer, Simulation } from "./simulation.js";
@@ -62,16 +62,16 @@ function directSender() {
       sent.push(message.number!);
     },
   };
-  const sender = new FeedSender({
+  const link: Partial<LinkEnd> = {
     channels: channels as never,
     context: { cache, clock, origin: "n" } as unknown as SyncContext,
-    peer: () => "i-peer",
+    peer: hello("peer"),
     permits: () => true,
-    ownFollowers: new Set(),
-    onError: (error) => {
+    fail: (error) => {
       throw error;
     },
-  });
+  };
+  const sender = new FeedSender(link as LinkEnd, new Set());
   cache.addListener({ onComplete: ({ publication }) => sender.notify(publication.origin) });
   const publish = (number: number) => {
     const publication = {
