@@ -25,6 +25,7 @@ async function startPair() {
   await expect.poll(() => get(two, "/one/metrics"), { timeout: 20_000 }).toBe("200 one 1\n");
   // The first one to start retries later.
   for (const proxy of [one, two]) {
+    await expect.poll(() => get(proxy, "/-/ready"), { timeout: 20_000 }).toBe("200 ready\n");
     await expect
       .poll(() => get(proxy, "/metrics"), { timeout: 20_000 })
       .toContain('app_metrics_proxy_peers{state="connected"} 1');
