@@ -1,11 +1,10 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
-import { publicationMemberName, scrapeKey, scrapeMemberName } from "../archive/members.js";
+import { scrapeKey } from "../archive/members.js";
 import type { TarMember } from "../archive/tar-writer.js";
 import { describeError } from "../errors.js";
 import { scrapesNamedBy } from "../model/publication.js";
-import type { HeldPublication } from "./feed.js";
+import { type HeldPublication, publicationMember } from "./feed.js";
 import { type DiskLogOptions, emptySegment, loadSegments, type Segment } from "./load-segments.js";
 import { SegmentWriter } from "./segment.js";
 
@@ -100,14 +99,14 @@ export class DiskLog {
       for (const number of scrapesNamedBy(publication)) {
         const member = this.#logged.has(scrapeKey(publication.origin, number))
           ? undefined
-          : this.#scrapeMember(publication.origin, number, mtime);
+          : this.#options.cache.feed(publication.origin)?.scrapeMember(number, mtime);
         if (member === undefined) continue;
         members.push(member);
         added.push({ origin: publication.origin, number });
       }
     }
     const publications = this.#failing ? [...this.#documents(), held] : [held];
-    for (const one of publications) members.push(this.#publicationMember(one));
+    for (const one of publications) members.push(publicationMember(one, this.#wallTime(one.at)));
     await this.#write(members);
     for (const scrape of added) this.#note(segment, scrape);
     for (const one of publications) {
@@ -180,30 +179,17 @@ export class DiskLog {
     const members: TarMember[] = [];
     const scrapes = [...segment.scrapes].filter(([key]) => this.#logged.get(key) === segment);
     const copied = scrapes.flatMap(([, scrape]) => {
-      const member = this.#scrapeMember(scrape.origin, scrape.number, mtime);
+      const member = this.#options.cache.feed(scrape.origin)?.scrapeMember(scrape.number, mtime);
       if (member === undefined) return [];
       members.push(member);
       return [scrape];
     });
     const documents = segment.documents.filter((held) => this.#options.cache.isCurrent(held));
-    for (const held of documents) members.push(this.#publicationMember(held));
+    for (const held of documents) members.push(publicationMember(held, this.#wallTime(held.at)));
     if (members.length > 0) await this.#write(members);
     for (const [key] of scrapes) this.#logged.delete(key);
     for (const scrape of copied) this.#note(current, scrape);
     current.documents.push(...documents);
-  }
-
-  #publicationMember(held: HeldPublication): TarMember {
-    const name = publicationMemberName(held.publication, held.bytes);
-    return { name, body: held.bytes, mtime: this.#wallTime(held.at) };
-  }
-
-  #scrapeMember(origin: string, number: number, mtime: number): TarMember | undefined {
-    const scrapes = this.#options.cache.feed(origin)?.scrapes;
-    const body = scrapes?.gzipOf(number);
-    if (scrapes === undefined || body === undefined) return undefined;
-    const { job, replica } = scrapes.identityOf(number) ?? { job: "unknown", replica: "unknown" };
-    return { name: scrapeMemberName({ origin, job, replica, number }, crc32(body)), body, mtime };
   }
 
   async #removeFormerFiles(names: readonly string[]): Promise<void> {

@@ -1,3 +1,6 @@
+import { crc32 } from "node:zlib";
+import { publicationMemberName, scrapeMemberName } from "../archive/members.js";
+import type { TarMember } from "../archive/tar-writer.js";
 import {
   type Batch,
   type Publication,
@@ -17,6 +20,11 @@ export interface HeldPublication<T extends Publication = Publication> {
   readonly size: number;
   /** When it was published, on this process's monotonic clock, in milliseconds. */
   readonly at: number;
+}
+
+/** A publication as a member of an archive. @param mtime in milliseconds since the epoch. */
+export function publicationMember({ publication, bytes }: HeldPublication, mtime: number): TarMember {
+  return { name: publicationMemberName(publication, bytes), body: bytes, mtime };
 }
 
 /** A publication above `held`, and its missing scrapes. */
@@ -147,6 +155,20 @@ export class Feed {
   skip(number: number): void {
     this.notice(number);
     this.#arrive({ number, missing: new Set(), held: undefined });
+  }
+
+  /**
+   * A scrape as a member of an archive.
+   *
+   * @param mtime in milliseconds since the epoch.
+   * @returns undefined if the bytes of the scrape are not in memory.
+   */
+  scrapeMember(number: number, mtime: number): TarMember | undefined {
+    const body = this.scrapes.gzipOf(number);
+    if (body === undefined) return undefined;
+    const { job, replica } = this.scrapes.identityOf(number) ?? { job: "unknown", replica: "unknown" };
+    const name = scrapeMemberName({ origin: this.origin, job, replica, number }, crc32(body));
+    return { name, body, mtime };
   }
 
   /** Adds the bytes of a scrape. @returns false if no batch names it, or it has arrived before. */

@@ -1,9 +1,8 @@
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
-import { crc32 } from "node:zlib";
-import { publicationMemberName, scrapeMemberName } from "../archive/members.js";
 import { encodeMembers, endOfArchive, type TarMember } from "../archive/tar-writer.js";
 import type { Cache } from "../cache/cache.js";
+import { publicationMember } from "../cache/feed.js";
 import { AppError } from "../errors.js";
 import type { Clock } from "../model/clock.js";
 import type { SshCommand } from "./ssh/server-connection.js";
@@ -39,16 +38,11 @@ function membersOf(cache: Cache, clock: Clock): TarMember[] {
   const offset = clock.now() - clock.monotonic();
   const members: TarMember[] = [];
   for (const feed of cache.feeds()) {
-    for (const scrape of feed.scrapes.all()) {
-      members.push({
-        name: scrapeMemberName(scrape, crc32(scrape.gzip)),
-        body: scrape.gzip,
-        mtime: scrape.scrapedAt,
-      });
+    for (const { number, scrapedAt } of feed.scrapes.all()) {
+      const member = feed.scrapeMember(number, scrapedAt);
+      if (member !== undefined) members.push(member);
     }
-    for (const { publication, bytes, at } of feed.publications()) {
-      members.push({ name: publicationMemberName(publication, bytes), body: bytes, mtime: at + offset });
-    }
+    for (const held of feed.publications()) members.push(publicationMember(held, held.at + offset));
   }
   return members.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

@@ -56,9 +56,9 @@ export interface Replication {
 const messagesCommand = `replicate-${protocolVersion}`;
 const scrapesCommand = `replicate-${protocolVersion}-scrapes`;
 const maxJsonBytes = 4 * 1024 * 1024;
-/** Milliseconds for the second channel of a link, and for a peer to read 256 KiB. */
+/** Milliseconds for the second channel of a link, and for a peer to read a message or a group of scrapes. */
 const channelMs = 5000;
-const sendMs = 30_000;
+const sendMs = 60_000;
 const defaultTickMs = 1000;
 
 /**
@@ -97,7 +97,10 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     connect: (address, signal) => connect(address, keys, signal, options.connectMs),
     openLink: async (connection) => {
       const channels = Promise.all([connection.run(messagesCommand), connection.run(scrapesCommand)]);
-      const [messages, scrapes] = await within(channelMs, channels, "peer opened no channel");
+      const late = sleep(channelMs, undefined, { ref: false }).then(() => {
+        throw new PeerError("timeout", "peer opened no channel");
+      });
+      const [messages, scrapes] = await Promise.race([channels, late]);
       return new Link(channelsOf(messages, scrapes, connection), true, links);
     },
     onFailure,
@@ -198,33 +201,19 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
 function pairChannels(
   run: (messages: Duplex, scrapes: Duplex, connection: PeerConnection) => Promise<void>,
 ): Record<"messages" | "scrapes", SshCommand> {
-  const pairs = new WeakMap<PeerConnection, Partial<Record<"messages" | "scrapes", Duplex>>>();
+  const pairs = new WeakMap<PeerConnection, { messages?: Duplex; scrapes?: Duplex }>();
   const command =
     (name: "messages" | "scrapes"): SshCommand =>
     async (channel, connection, signal) => {
-      const pair = { ...pairs.get(connection), [name]: channel };
+      const pair = pairs.get(connection) ?? {};
       pairs.set(connection, pair);
-      if (pair.messages !== undefined && pair.scrapes !== undefined) {
-        return await run(pair.messages, pair.scrapes, connection);
-      }
+      pair[name] = channel;
+      if (pair.messages && pair.scrapes) return await run(pair.messages, pair.scrapes, connection);
       await sleep(channelMs, undefined, { signal, ref: false }).catch(() => undefined);
-      const { messages, scrapes } = pairs.get(connection) ?? {};
-      if (messages === undefined || scrapes === undefined) {
+      if (!pair.messages || !pair.scrapes) {
         throw new PeerError("timeout", "peer opened only one of two channels");
       }
       if (!signal.aborted) await once(signal, "abort");
     };
   return { messages: command("messages"), scrapes: command("scrapes") };
-}
-
-async function within<T>(milliseconds: number, work: Promise<T>, message: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new PeerError("timeout", message)), milliseconds);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -72,7 +72,7 @@ export class Peer {
   }
 
   connected(connection: PeerConnection): void {
-    this.#addBytes();
+    this.#bytes = this.#totalBytes();
     this.#connection = connection;
   }
 
@@ -134,11 +134,6 @@ export class Peer {
   /** Closes the connection that this node dialled. */
   close(): void {
     this.#connection?.close();
-  }
-
-  #addBytes(): void {
-    this.#bytes = this.#totalBytes();
-    this.#connection = undefined;
   }
 
   #totalBytes(): { in: number; out: number } {

@@ -1,5 +1,3 @@
-import { crc32 } from "node:zlib";
-import { scrapeMemberName } from "../../archive/members.js";
 import type { TarMember } from "../../archive/tar-writer.js";
 import { PeerError } from "../peer-error.js";
 import { type MessageOf, maxFetched } from "../wire/messages.js";
@@ -12,12 +10,6 @@ const maxRequested = 10 * maxFetched;
 /** Approximate size of a group of scrapes. */
 const groupBytes = 256 * 1024;
 
-interface RequestedScrape {
-  readonly origin: string;
-  readonly number: number;
-  readonly gzip: Buffer | undefined;
-}
-
 /** Sends the publications that a peer follows and the scrapes that it fetches. */
 export class FeedSender {
   readonly #link: LinkEnd;
@@ -27,7 +19,7 @@ export class FeedSender {
   readonly #followed = new Map<string, number>();
   /** Origins that may have something to send. */
   readonly #due = new Set<string>();
-  readonly #requested: RequestedScrape[] = [];
+  readonly #requested: { readonly origin: string; readonly number: number }[] = [];
   #sendingPublications = false;
   #sendingScrapes = false;
 
@@ -65,10 +57,10 @@ export class FeedSender {
     if (this.#requested.length + numbers.length > maxRequested) {
       throw new PeerError("limit", `more than ${maxRequested} scrapes requested`);
     }
-    const scrapes = this.#link.permits(origin, "batch") ? context.cache.feed(origin)?.scrapes : undefined;
-    const requested = numbers.map((number) => ({ origin, number, gzip: scrapes?.gzipOf(number) }));
-    requested.sort((a, b) => (a.gzip?.length ?? 0) - (b.gzip?.length ?? 0));
-    this.#requested.push(...requested);
+    const scrapes = context.cache.feed(origin)?.scrapes;
+    const sizeOf = (number: number) => scrapes?.gzipOf(number)?.length ?? 0;
+    const smallestFirst = numbers.toSorted((a, b) => sizeOf(a) - sizeOf(b));
+    this.#requested.push(...smallestFirst.map((number) => ({ origin, number })));
     if (!this.#sendingScrapes) this.#sendScrapes().catch((error) => this.#link.fail(error));
   }
 
@@ -104,7 +96,6 @@ export class FeedSender {
     }
   }
 
-  /** Scrapes that were evicted after the request are still sent, because the queue references them. */
   async #sendScrapes(): Promise<void> {
     const { channels, context } = this.#link;
     this.#sendingScrapes = true;
@@ -124,21 +115,15 @@ export class FeedSender {
     const mtime = this.#link.context.clock.now();
     let count = 0;
     for (let bytes = 0; count < this.#requested.length && count < maxFetched && bytes < groupBytes; count++) {
-      const { origin, number, gzip } = this.#requested[count]!;
-      if (gzip === undefined) {
-        const numbers = absent.get(origin) ?? [];
-        absent.set(origin, numbers);
-        numbers.push(number);
+      const { origin, number } = this.#requested[count]!;
+      const feed = this.#link.permits(origin, "batch") ? this.#link.context.cache.feed(origin) : undefined;
+      const member = feed?.scrapeMember(number, mtime);
+      if (member === undefined) {
+        absent.set(origin, [...(absent.get(origin) ?? []), number]);
         continue;
       }
-      const scrapes = this.#link.context.cache.feed(origin)?.scrapes;
-      const { job, replica } = scrapes?.identityOf(number) ?? { job: "unknown", replica: "unknown" };
-      members.push({
-        name: scrapeMemberName({ origin, job, replica, number }, crc32(gzip)),
-        body: gzip,
-        mtime,
-      });
-      bytes += gzip.length;
+      members.push(member);
+      bytes += member.body.length;
     }
     this.#requested.splice(0, count);
     return { members, absent };

@@ -31,7 +31,6 @@ export interface LinkChannels {
 }
 
 const noBody = Buffer.alloc(0);
-const sliceBytes = 256 * 1024;
 
 export interface ChannelOptions {
   /** Carries messages. */
@@ -42,7 +41,7 @@ export interface ChannelOptions {
   readonly budget: MemoryBudget;
   /** Aborts when the connection ends. The reason is a PeerError. */
   readonly ended: AbortSignal;
-  /** Milliseconds that the peer has to read 256 KiB. */
+  /** Milliseconds that the peer has to read a message, or a group of scrapes. */
   readonly sendMs: number;
   readonly onBytes: (direction: "in" | "out", bytes: number) => void;
 }
@@ -113,35 +112,25 @@ function writer(
   { ended, sendMs, onBytes }: ChannelOptions,
 ): (bytes: Buffer) => Promise<void> {
   let last = Promise.resolve();
-  const writeSlice = (slice: Buffer) =>
+  const write = (bytes: Buffer) =>
     new Promise<void>((resolve, reject) => {
-      const settle = () => {
+      if (ended.aborted) return reject(ended.reason);
+      const abort = () => settle(ended.reason);
+      const expire = () =>
+        settle(new PeerError("timeout", `peer did not read a message within ${sendMs / 1000} s`));
+      const timer = setTimeout(expire, sendMs);
+      const settle = (error?: Error) => {
         clearTimeout(timer);
         ended.removeEventListener("abort", abort);
+        if (error === undefined) resolve();
+        else reject(error);
       };
-      const abort = () => {
-        settle();
-        reject(ended.reason);
-      };
-      const timer = setTimeout(() => {
-        settle();
-        reject(new PeerError("timeout", `peer read nothing for ${sendMs / 1000} s`));
-      }, sendMs);
       ended.addEventListener("abort", abort);
-      onBytes("out", slice.length);
-      stream.write(slice, (error) => {
-        settle();
-        if (error) reject(connectionClosed(error));
-        else resolve();
-      });
+      onBytes("out", bytes.length);
+      stream.write(bytes, (error) => settle(error ? connectionClosed(error) : undefined));
     });
   return (bytes) => {
-    const sent = last.then(async () => {
-      for (let at = 0; at < bytes.length; at += sliceBytes) {
-        if (ended.aborted) throw ended.reason;
-        await writeSlice(bytes.subarray(at, at + sliceBytes));
-      }
-    });
+    const sent = last.then(() => write(bytes));
     last = sent.catch(() => undefined);
     return sent;
   };
