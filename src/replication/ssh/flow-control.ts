@@ -1,5 +1,7 @@
+import { createRequire } from "node:module";
 import type { Socket } from "node:net";
 import type { Channel } from "ssh2";
+import { AppError } from "../../errors.js";
 
 /** Bytes queued for the remote side. Channels stay far below. */
 const maxUnsentBytes = 4 * 1024 * 1024;
@@ -93,11 +95,18 @@ export function limitChannel(channel: Channel, socket: Socket, onExceeded: (limi
   };
 }
 
-/**
- * Whether keys are being re-exchanged. Meanwhile, ssh2 queues all data without a limit. Reads private members of the
- * version that package.json pins.
- */
+/** Whether keys are being re-exchanged. Meanwhile, ssh2 queues all data without a limit. */
 function isRekeying(channel: Channel): boolean {
   const { _client } = channel as { _client?: { _protocol?: { _kexinit?: unknown } } };
   return _client?._protocol?._kexinit !== undefined;
+}
+
+/** The version whose private members this file uses; package.json pins the same one. */
+const supportedVersion = "1.17.0";
+const installed = createRequire(import.meta.url)("ssh2/package.json") as { readonly version: string };
+
+/** @throws AppError if the installed version of ssh2 is not the one that this file was written for. */
+export function requireSupportedVersion(version = installed.version): void {
+  if (version === supportedVersion) return;
+  throw new AppError(`unsupported ssh2 version ${version}: expected ${supportedVersion}; run npm ci`);
 }

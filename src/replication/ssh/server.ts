@@ -6,7 +6,7 @@ import { listen } from "../../listen.js";
 import { authenticate, PasswordGuard } from "./authentication.js";
 import { type SshError, sshAlgorithms } from "./connection.js";
 import { ConnectionGuard } from "./connection-guard.js";
-import { batchWrites, endSocket, limitSocket } from "./flow-control.js";
+import { batchWrites, endSocket, limitSocket, requireSupportedVersion } from "./flow-control.js";
 import type { SharedKeys } from "./keys.js";
 import { type SshLimits, sshLimits } from "./limits.js";
 import { ServerConnection, type ServerContext } from "./server-connection.js";
@@ -37,9 +37,10 @@ const hostKeyRejections: readonly unknown[] = [3, 9];
 /**
  * Starts the SSH server. It accepts the key that all instances share, or the password, and runs the given commands.
  *
- * @throws ListenError if it cannot listen on the address.
+ * @throws ListenError if it cannot listen on the address, AppError if the installed version of ssh2 is not supported.
  */
 export async function startSshServer(options: SshServerOptions): Promise<SshServer> {
+  requireSupportedVersion();
   const { keys, clock, logger, onRefused } = options;
   const limits = { ...sshLimits, ...options.limits };
   const context = { ...options, limits };

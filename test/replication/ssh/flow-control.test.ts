@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { limitSocket } from "../../../src/replication/ssh/flow-control.js";
+import { limitSocket, requireSupportedVersion } from "../../../src/replication/ssh/flow-control.js";
 import { closed } from "./unauthenticated-client.js";
 
 /** Both ends of a connection; `near` is paused, as ssh2 gets it. */
@@ -29,6 +29,11 @@ function limit(near: Socket, mayReceive = () => true): string[] {
   near.resume();
   return exceeded;
 }
+
+it("another version of ssh2 is refused at the start", () => {
+  expect(() => requireSupportedVersion()).not.toThrow();
+  expect(() => requireSupportedVersion("1.18.0")).toThrow("unsupported ssh2 version 1.18.0");
+});
 
 /** flow-control.ts uses private members of ssh2. Before an update, check that they are the same, and run all tests. */
 it("package.json and the lock file pin the version of ssh2", () => {
