@@ -109,19 +109,15 @@ export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): 
     Math.min(5, scrapeInterval),
   );
   if (scrapeTimeout > scrapeInterval) {
-    env.problem(
-      "SCRAPE_TIMEOUT",
-      `${raw["SCRAPE_TIMEOUT"]}`,
-      `at most SCRAPE_INTERVAL (${scrapeInterval} s)`,
-    );
+    env.problem("SCRAPE_TIMEOUT", `at most SCRAPE_INTERVAL (${scrapeInterval} s)`);
   }
   const staleAfter = env.read("STALE_AFTER", positiveNumber(week, "seconds"), 3 * scrapeInterval);
   if (staleAfter < scrapeInterval) {
-    env.problem("STALE_AFTER", `${raw["STALE_AFTER"]}`, `at least SCRAPE_INTERVAL (${scrapeInterval} s)`);
+    env.problem("STALE_AFTER", `at least SCRAPE_INTERVAL (${scrapeInterval} s)`);
   }
   const history = env.read("HISTORY", positiveNumber(week, "seconds"), staleAfter);
   if (history < staleAfter) {
-    env.problem("HISTORY", `${raw["HISTORY"]}`, `at least STALE_AFTER (${staleAfter} s)`);
+    env.problem("HISTORY", `at least STALE_AFTER (${staleAfter} s)`);
   }
   const sshPass = env.readSecret("SSHPASS");
   const peers = env.read("PEERS", peerList, []);

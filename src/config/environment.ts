@@ -25,9 +25,9 @@ export class EnvironmentReader {
 
   /** The value of the variable, or `fallback` if it is unset or invalid. An invalid value adds a problem. */
   read<T extends Value, F extends Value>(name: string, reader: Reader<T>, fallback: F): T | F {
-    const text = unquoted(this.raw[name]?.trim() ?? "");
+    const text = this.#textOf(name);
     const reading = text === "" ? { value: fallback } : reader(text);
-    if ("expected" in reading) this.problem(name, text, reading.expected);
+    if ("expected" in reading) this.problem(name, reading.expected);
     const value = "value" in reading ? reading.value : fallback;
     this.values[name] = textOf(value);
     return value;
@@ -53,7 +53,7 @@ export class EnvironmentReader {
       this.problems.push(`${name} is invalid: must be ${reading.expected}`);
     } catch (error) {
       const why = codeOf(error) ?? (error as Error).message;
-      this.problem(`${name}_FILE`, file!, `the path of a readable file that contains the secret (${why})`);
+      this.problem(`${name}_FILE`, `the path of a readable file that contains the secret (${why})`);
     }
     return undefined;
   }
@@ -75,8 +75,12 @@ export class EnvironmentReader {
   }
 
   /** Adds a problem. @param expected completes "must be". */
-  problem(name: string, value: string, expected: string): void {
-    this.problems.push(`${name}=${JSON.stringify(value)} is invalid: must be ${expected}`);
+  problem(name: string, expected: string): void {
+    this.problems.push(`${name}=${JSON.stringify(this.#textOf(name))} is invalid: must be ${expected}`);
+  }
+
+  #textOf(name: string): string {
+    return unquoted(this.raw[name]?.trim() ?? "");
   }
 }
 

@@ -139,7 +139,7 @@ function readWhole(bytes: Buffer, { gzipped, maxBytes, validator }: BodyOptions)
   if (text === undefined) return undefined;
   if (text.length > maxBytes) throw tooLarge(maxBytes);
   validator.push(text);
-  const verdict = valid(validator.end());
+  const verdict = requireValid(validator.end());
   return { gzip: gzipped ? bytes : gzipSync(text, { level }), size: text.length, verdict };
 }
 
@@ -167,7 +167,7 @@ async function readInPieces(pieces: AsyncGenerator<Buffer>, options: BodyOptions
   const check = (text: Buffer) => {
     size += text.length;
     if (size > maxBytes) throw tooLarge(maxBytes);
-    if (!validator.push(text)) throw invalid(validator.end());
+    if (!validator.push(text)) requireValid(validator.end());
   };
 
   const codec = gzipped ? createGunzip() : createGzip({ level });
@@ -191,17 +191,12 @@ async function readInPieces(pieces: AsyncGenerator<Buffer>, options: BodyOptions
     throw gzipped && codeOf(error)?.startsWith("Z_") ? damagedGzip(error) : error;
   }
   if (gzipped && codec.bytesWritten !== receivedBytes) throw trailingBytes();
-  return { gzip: Buffer.concat(compressed), size, verdict: valid(validator.end()) };
+  return { gzip: Buffer.concat(compressed), size, verdict: requireValid(validator.end()) };
 }
 
-function valid(verdict: Verdict): ReadBody["verdict"] {
-  if (!verdict.ok) throw invalid(verdict);
-  return verdict;
-}
-
-function invalid(verdict: Verdict): ScrapeError {
-  const where = verdict.ok ? "" : `line ${verdict.line}: ${verdict.reason}`;
-  return new ScrapeError("invalid", `not a valid exposition: ${where}`);
+function requireValid(verdict: Verdict): ReadBody["verdict"] {
+  if (verdict.ok) return verdict;
+  throw new ScrapeError("invalid", `not a valid exposition: line ${verdict.line}: ${verdict.reason}`);
 }
 
 function tooLarge(maxBytes: number): ScrapeError {

@@ -8,10 +8,10 @@ import { stat } from "node:fs/promises";
  * @throws an Error with the reason, or the error of the system.
  */
 export async function readText(path: string, maxBytes: number, signal?: AbortSignal): Promise<string> {
-  const { size, isFile } = await stat(path).then((stats) => ({ size: stats.size, isFile: stats.isFile() }));
+  const stats = await stat(path);
   // Checked before opening, because opening a pipe blocks until there is a writer.
-  if (!isFile) throw new Error("not a regular file");
-  if (size > maxBytes) throw new Error(tooLarge(maxBytes));
+  if (!stats.isFile()) throw new Error("not a regular file");
+  if (stats.size > maxBytes) throw new Error(tooLarge(maxBytes));
   const chunks: Buffer[] = [];
   let length = 0;
   // One byte more than allowed, because the file may have grown.

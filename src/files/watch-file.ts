@@ -5,13 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 /** Times of a watch, in milliseconds. */
 export interface FileWatchTimings {
-  /** Interval between checks without a file system event: symbolic links into other folders and network file systems send none. */
-  readonly poll: number;
-  /** A changed file is reported once it has not changed again for this long, so that it is not read half-written. */
-  readonly settle: number;
+  /** Interval between checks without a file system event: symbolic links into other folders and network file systems send none. Default 5,000. */
+  readonly poll?: number;
+  /** A changed file is reported once it has not changed again for this long, so that it is not read half-written. Default 100. */
+  readonly settle?: number;
 }
-
-export const defaultFileWatchTimings: FileWatchTimings = { poll: 5_000, settle: 100 };
 
 /** Checks of a file that keeps changing before it is reported anyway. */
 const maxSettleChecks = 10;
@@ -51,24 +49,24 @@ export async function watchFiles(
   known: FileSignatures,
   onChange: (current: FileSignatures) => FileSignatures | Promise<FileSignatures>,
   signal: AbortSignal,
-  timings: FileWatchTimings,
+  { poll = 5_000, settle = 100 }: FileWatchTimings = {},
 ): Promise<void> {
   let last = known;
   while (!signal.aborted) {
     // The watch begins before the check, so that no change between the two is missed.
-    const round = startRound(last.keys(), timings.poll, signal);
+    const round = startRound(last.keys(), poll, signal);
     try {
       if (isSame(await signaturesOf(last.keys()), last)) await round.over;
     } finally {
       round.close();
     }
-    const current = await settled(last, signal, timings);
+    const current = await settled(last, signal, settle);
     if (!signal.aborted && !isSame(current, last)) last = await onChange(current);
   }
 }
 
 /** The signatures of files that have not changed for `settle` milliseconds, or keep changing. */
-async function settled(last: FileSignatures, signal: AbortSignal, { settle }: FileWatchTimings) {
+async function settled(last: FileSignatures, signal: AbortSignal, settle: number) {
   let current = await signaturesOf(last.keys());
   for (let check = 0; check < maxSettleChecks && !signal.aborted; check++) {
     await sleep(settle, undefined, { signal }).catch(() => {});

@@ -1,11 +1,13 @@
 import {
   type Document,
   type ErrorCode,
+  isMap,
   isScalar,
   Lexer,
   LineCounter,
   type Node,
   parseDocument,
+  type Scalar,
   visit,
 } from "yaml";
 
@@ -37,11 +39,10 @@ export function parseYaml(text: string): unknown {
     uniqueKeys: false,
   });
   const [error] = document.errors;
-  const fault = error && { at: error.pos[0], why: reasonFor(error.code) };
-  const { at, why } = fault ?? findDuplicateKey(document) ?? findBadAlias(document) ?? {};
-  if (at !== undefined) {
-    const { line, col } = lineCounter.linePos(at);
-    throw new Error(`line ${line}, column ${col}: ${why}`);
+  const fault = error ? { at: error.pos[0], why: reasonFor(error.code) } : findFault(document);
+  if (fault !== undefined) {
+    const { line, col } = lineCounter.linePos(fault.at);
+    throw new Error(`line ${line}, column ${col}: ${fault.why}`);
   }
   return document.toJS({ maxAliasCount: maxAliases });
 }
@@ -80,44 +81,36 @@ interface Fault {
   readonly why: string;
 }
 
-/** The first key that its mapping already contains. */
-function findDuplicateKey(document: Document.Parsed): Fault | undefined {
+/** The first duplicate key, or alias without an anchor before it or inside its own anchor, which would be infinite. */
+function findFault(document: Document.Parsed): Fault | undefined {
+  const anchors = new Map<string, Node>();
   let fault: Fault | undefined;
+  const stopAt = ({ range }: Node, why: string) => {
+    fault = { at: range?.[0] ?? 0, why };
+    return visit.BREAK;
+  };
   visit(document, {
-    Map: (_key, { items }) => {
-      const seen = new Set<unknown>();
-      for (const { key } of items) {
-        if (!isScalar(key)) continue;
-        if (seen.has(key.value)) {
-          fault = { at: key.range?.[0] ?? 0, why: "duplicate key" };
-          return visit.BREAK;
-        }
-        seen.add(key.value);
-      }
-      return undefined;
+    Value: (_key, node) => {
+      if (node.anchor !== undefined) anchors.set(node.anchor, node);
+      const duplicate = isMap(node) ? findDuplicate(node.items.map(({ key }) => key)) : undefined;
+      return duplicate && stopAt(duplicate, "duplicate key");
+    },
+    Alias: (_key, alias, ancestors) => {
+      const target = anchors.get(alias.source);
+      if (target === undefined)
+        return stopAt(alias, "alias without an anchor; put a value that begins with * in quotes");
+      return ancestors.includes(target) ? stopAt(alias, "alias inside its own anchor") : undefined;
     },
   });
   return fault;
 }
 
-/** The first alias without an anchor before it, or inside its own anchor, which would be infinite. */
-function findBadAlias(document: Document.Parsed): Fault | undefined {
-  const anchors = new Map<string, Node>();
-  let fault: Fault | undefined;
-  visit(document, {
-    Value: (_key, node) => {
-      if (node.anchor !== undefined) anchors.set(node.anchor, node);
-    },
-    Alias: (_key, { source, range }, ancestors) => {
-      const target = anchors.get(source);
-      if (target !== undefined && !ancestors.includes(target)) return undefined;
-      const why =
-        target === undefined
-          ? "alias without an anchor; put a value that begins with * in quotes"
-          : "alias inside its own anchor";
-      fault = { at: range?.[0] ?? 0, why };
-      return visit.BREAK;
-    },
+/** The first scalar that occurs twice. */
+function findDuplicate(keys: readonly unknown[]): Scalar | undefined {
+  const seen = new Set<unknown>();
+  return keys.filter(isScalar).find(({ value }) => {
+    const known = seen.has(value);
+    seen.add(value);
+    return known;
   });
-  return fault;
 }

@@ -45,7 +45,7 @@ export class Scanner {
 
   constructor(options: ScannerOptions) {
     this.#options = options;
-    this.#book = new TargetBook(options);
+    this.#book = new TargetBook(options.publisher, options.logger, options.interval);
     this.#limit = pLimit(options.concurrency);
     options.signal.addEventListener("abort", () => this.#stop(), { once: true });
   }
@@ -115,7 +115,7 @@ export class Scanner {
 
   #changed(provider: TargetProvider, change: TargetChange): void {
     if (change.kind === "stopped") {
-      this.#book.takeStop(change.id);
+      this.#book.takeStop(change.id, this.#options.clock.monotonic());
       return;
     }
     if (change.kind === "started") {

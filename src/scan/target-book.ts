@@ -1,16 +1,7 @@
 import type { Publisher } from "../cache/publisher.js";
 import type { Logger } from "../logging.js";
-import type { Clock } from "../model/clock.js";
 import type { Target } from "../model/target.js";
 import { TargetRecord } from "./target-record.js";
-
-export interface TargetBookOptions {
-  readonly publisher: Publisher;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Seconds between cycles. */
-  readonly interval: number;
-}
 
 /**
  * Milliseconds for which a stop event has precedence over lists that still contain the target: the engine reports the
@@ -20,16 +11,18 @@ const stopHolds = 10_000;
 
 /** The targets of this node, from the lists and events of the providers. A list that failed never gets here. */
 export class TargetBook {
-  readonly #options: TargetBookOptions;
   readonly #records = new Map<string, TargetRecord>();
   /** The time of the last stop event, by target id, until a start event. */
   readonly #stopped = new Map<string, number>();
   /** When the last list was requested, by provider. */
   readonly #listed = new Map<string, number>();
 
-  constructor(options: TargetBookOptions) {
-    this.#options = options;
-  }
+  /** @param interval seconds between cycles. */
+  constructor(
+    private readonly publisher: Publisher,
+    private readonly logger: Logger,
+    private readonly interval: number,
+  ) {}
 
   all(): TargetRecord[] {
     return [...this.#records.values()];
@@ -66,16 +59,16 @@ export class TargetBook {
       if (record.target.provider === provider && !listed.has(record.target.id)) this.#drop(record.target.id);
     }
     const records = this.all().filter(({ target }) => target.provider === provider);
-    this.#options.publisher.listed(
+    this.publisher.listed(
       provider,
       records.map((record) => record.status()),
     );
     return added;
   }
 
-  /** Handles a stop event. */
-  takeStop(id: string): void {
-    this.#stopped.set(id, this.#options.clock.monotonic());
+  /** Handles a stop event. @param now milliseconds on the monotonic clock. */
+  takeStop(id: string, now: number): void {
+    this.#stopped.set(id, now);
     this.#drop(id);
   }
 
@@ -86,8 +79,7 @@ export class TargetBook {
   }
 
   #add(target: Target): TargetRecord {
-    const { publisher, interval } = this.#options;
-    const record = new TargetRecord(target, publisher.lastScrape(target.id), interval);
+    const record = new TargetRecord(target, this.publisher.lastScrape(target.id), this.interval);
     this.#records.set(target.id, record);
     this.#logProblems(target, []);
     return record;
@@ -96,13 +88,13 @@ export class TargetBook {
   #logProblems(target: Target, logged: readonly string[]): void {
     for (const problem of target.problems) {
       if (logged.includes(problem)) continue;
-      this.#options.logger.warn("invalid label ignored", { target: target.title, problem });
+      this.logger.warn("invalid label ignored", { target: target.title, problem });
     }
   }
 
   #drop(id: string): void {
     this.#records.get(id)?.ending.abort();
     this.#records.delete(id);
-    this.#options.publisher.ended(id);
+    this.publisher.ended(id);
   }
 }

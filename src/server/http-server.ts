@@ -10,7 +10,7 @@ import type { ServerContext } from "./context.js";
 import { Connections } from "./listener/connections.js";
 import { Guard } from "./listener/guard.js";
 import { checkRequests, refuseConnect } from "./listener/request-checks.js";
-import { admitClients, requireChangeable, secureContextOptions, tlsServerOptions } from "./listener/tls.js";
+import { admitClients, requireChangeable, tlsServerOptions } from "./listener/tls.js";
 
 /** A listening server. */
 export interface HttpServer {
@@ -73,7 +73,7 @@ export async function startHttpServer(address: ListenAddress, context: ServerCon
     use(next) {
       requireChangeable(access.tls, next.tls);
       if (server instanceof TlsServer && next.tls !== undefined) {
-        server.setSecureContext(secureContextOptions(next.tls));
+        server.setSecureContext(next.tls);
       }
       guard.use(next);
       access = next;

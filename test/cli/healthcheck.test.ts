@@ -21,10 +21,10 @@ function tlsConfig(clientAuth: ClientAuthType, fields: Partial<TlsConfig> = {}):
     cert,
     key,
     clientAuth,
-    ...(clientAuth.includes("Verify") ? { clientCa: ca.cert } : {}),
+    ...(clientAuth.includes("Verify") ? { ca: ca.cert } : {}),
     minVersion: "TLSv1.2",
     maxVersion: "TLSv1.3",
-    preferServerCiphers: true,
+    honorCipherOrder: true,
     ...fields,
   };
 }

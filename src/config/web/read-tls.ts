@@ -1,29 +1,25 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { dirname, resolve } from "node:path";
-import { createSecureContext, type SecureVersion } from "node:tls";
+import { createSecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
 import { codeOf, describeError } from "../../errors.js";
 import { quoted } from "../../model/path-segment.js";
 import { cipherList, tlsVersions } from "../tls-names.js";
 import type { ClientAuthType, TlsSection } from "./schema.js";
 
-/** TLS settings, with the names and values of Node.js. */
-export interface TlsConfig {
+/** TLS settings, as options of a server of Node.js. */
+export interface TlsConfig
+  extends Readonly<Pick<SecureContextOptions, "ciphers" | "ecdhCurve" | "honorCipherOrder">> {
   /** The certificate and its chain, in PEM. */
   readonly cert: string;
   /** Its private key, in PEM. */
   readonly key: string;
   readonly clientAuth: ClientAuthType;
   /** Certificate authorities of client certificates, in PEM; always set if client certificates are verified. */
-  readonly clientCa?: string | undefined;
+  readonly ca?: string | undefined;
   /** A client certificate must contain one of these subject alternative names. */
   readonly clientAllowedSans?: readonly string[] | undefined;
   readonly minVersion: SecureVersion;
   readonly maxVersion: SecureVersion;
-  /** A list for OpenSSL; default: that of Node.js. */
-  readonly ciphers?: string | undefined;
-  /** A list for OpenSSL; default: that of Node.js. */
-  readonly curves?: string | undefined;
-  readonly preferServerCiphers: boolean;
 }
 
 /** What the readers of a web configuration share. */
@@ -48,7 +44,7 @@ export async function readTls(section: TlsSection, files: WebConfigFiles): Promi
   const { problems } = files;
   const cert = await readPem(section, "cert", files);
   const key = await readPem(section, "key", files);
-  const clientCa = await readPem(section, "client_ca", files);
+  const ca = await readPem(section, "client_ca", files);
   for (const [name, value] of Object.entries({ cert, key })) {
     if (value === undefined && problems.length === 0) problems.push(`${place}: set ${name} or ${name}_file`);
   }
@@ -60,13 +56,13 @@ export async function readTls(section: TlsSection, files: WebConfigFiles): Promi
     cert,
     key,
     clientAuth: section.client_auth_type ?? "NoClientCert",
-    clientCa,
+    ca,
     clientAllowedSans: section.client_allowed_sans,
     minVersion,
     maxVersion: tlsVersions[section.max_version ?? "TLS13"],
     ciphers: cipherList(section.cipher_suites ?? [], minVersion),
-    curves: section.curve_preferences?.join(":"),
-    preferServerCiphers: section.prefer_server_cipher_suites ?? true,
+    ecdhCurve: section.curve_preferences?.join(":"),
+    honorCipherOrder: section.prefer_server_cipher_suites ?? true,
   };
   problems.push(...faultsOf(tls));
   return tls;
@@ -140,12 +136,11 @@ function checkPem(name: "cert" | "key" | "client_ca", text: string): void {
 
 /** What OpenSSL rejects. */
 function faultsOf(tls: TlsConfig): string[] {
-  const { cert, key, clientCa: ca, ciphers, curves: ecdhCurve, minVersion, maxVersion } = tls;
-  if (!new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+  if (!new X509Certificate(tls.cert).checkPrivateKey(createPrivateKey(tls.key))) {
     return [`${place}: the key does not match the certificate`];
   }
   try {
-    createSecureContext({ cert, key, ca, ciphers, ecdhCurve, minVersion, maxVersion });
+    createSecureContext(tls);
     return [];
   } catch (error) {
     return [`${place} is invalid: ${describeError(error)}`];

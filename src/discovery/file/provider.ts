@@ -1,11 +1,6 @@
 import { DiscoveryError } from "../../errors.js";
 import { readText } from "../../files/read-text.js";
-import {
-  defaultFileWatchTimings,
-  type FileWatchTimings,
-  fileState,
-  watchFiles,
-} from "../../files/watch-file.js";
+import { type FileWatchTimings, fileState, watchFiles } from "../../files/watch-file.js";
 import type { Target } from "../../model/target.js";
 import type { TargetProvider } from "../provider.js";
 import { parseFileSd } from "./file-sd.js";
@@ -16,7 +11,7 @@ export interface FileProviderOptions {
   readonly path: string;
   /** METRICS_PATH: the path without a label; begins with a slash. */
   readonly defaultPath: string;
-  readonly timings?: Partial<FileWatchTimings>;
+  readonly timings?: FileWatchTimings;
 }
 
 const maxBytes = 16 * 1024 * 1024;
@@ -54,7 +49,6 @@ export function createFileProvider(options: FileProviderOptions): TargetProvider
     },
 
     async watch(listener, signal) {
-      const timings = { ...defaultFileWatchTimings, ...options.timings };
       const known = new Map([[path, listed ?? (await fileState(path)).signature]]);
       await watchFiles(
         known,
@@ -63,7 +57,7 @@ export function createFileProvider(options: FileProviderOptions): TargetProvider
           return current;
         },
         signal,
-        timings,
+        options.timings,
       );
     },
   };

@@ -158,11 +158,10 @@ export class LiveEntry {
 
   async #requestToken(settings: OAuth2Section) {
     const { clientSecret = "" } = await this.#secrets.current();
+    const { signal } = this.#ending;
+    const timeout = this.context.tokenTimeout;
     return await this.#tokenRoutes!.lend(settings.token_url, (dispatcher) =>
-      requestToken(settings, clientSecret, dispatcher, {
-        timeout: this.context.tokenTimeout,
-        signal: this.#ending.signal,
-      }),
+      requestToken({ settings, clientSecret, dispatcher, timeout, signal }),
     );
   }
 

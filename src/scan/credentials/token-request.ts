@@ -11,8 +11,12 @@ export interface Token {
   readonly lifetime: number;
 }
 
-/** Limits of a request. */
-export interface TokenLimits {
+/** What a request needs. */
+export interface TokenRequest {
+  readonly settings: OAuth2Section;
+  /** Empty without a secret. */
+  readonly clientSecret: string;
+  readonly dispatcher: Dispatcher;
   /** In seconds, for each HTTP request. */
   readonly timeout: number;
   readonly signal: AbortSignal;
@@ -32,17 +36,11 @@ const maxLifetime = 10 * 365 * 86_400;
  *
  * @throws TokenError for every failure.
  */
-export async function requestToken(
-  settings: OAuth2Section,
-  clientSecret: string,
-  dispatcher: Dispatcher,
-  limits: TokenLimits,
-): Promise<Token> {
-  const send = (inForm: boolean) => sendOnce(settings, clientSecret, dispatcher, limits, inForm);
+export async function requestToken(options: TokenRequest): Promise<Token> {
   try {
-    const response = await send(false);
+    const response = await send(options, "header");
     const rejected = response.status === 400 || response.status === 401;
-    return tokenOf(rejected ? await send(true) : response);
+    return tokenOf(rejected ? await send(options, "form") : response);
   } catch (error) {
     if (error instanceof TokenError) throw error;
     if (codeOf(error) === "UND_ERR_RES_EXCEEDED_MAX_SIZE") {
@@ -58,13 +56,11 @@ interface TokenResponse {
   readonly text: string;
 }
 
-async function sendOnce(
-  { client_id, scopes, token_url, endpoint_params }: OAuth2Section,
-  clientSecret: string,
-  dispatcher: Dispatcher,
-  { timeout, signal }: TokenLimits,
-  inForm: boolean,
+async function send(
+  { settings, clientSecret, dispatcher, timeout, signal }: TokenRequest,
+  authentication: "header" | "form",
 ): Promise<TokenResponse> {
+  const { client_id, scopes, token_url, endpoint_params } = settings;
   const form = new URLSearchParams({ grant_type: "client_credentials" });
   if (scopes.length > 0) form.set("scope", scopes.join(" "));
   for (const [name, value] of Object.entries(endpoint_params)) form.set(name, value);
@@ -72,7 +68,7 @@ async function sendOnce(
     "content-type": "application/x-www-form-urlencoded",
     accept: "application/json",
   };
-  if (inForm) {
+  if (authentication === "form") {
     form.set("client_id", client_id);
     if (clientSecret !== "") form.set("client_secret", clientSecret);
   } else {

@@ -1,5 +1,5 @@
 import { isIPv6, SocketAddress } from "node:net";
-import type { SecureContextOptions, Server, TLSSocket, TlsOptions } from "node:tls";
+import type { Server, TLSSocket, TlsOptions } from "node:tls";
 import type { TlsConfig } from "../../config/web/read-tls.js";
 import { AppError } from "../../errors.js";
 import type { Telemetry } from "../../telemetry.js";
@@ -9,24 +9,10 @@ const handshakeTimeout = 10_000;
 /** The kinds of names that client_allowed_sans may contain, as Node labels them. */
 const kinds = new Set(["DNS", "email", "IP Address", "URI"]);
 
-/** The options that can change while the server runs. They apply to new connections. */
-export function secureContextOptions(tls: TlsConfig): SecureContextOptions {
-  return {
-    cert: tls.cert,
-    key: tls.key,
-    minVersion: tls.minVersion,
-    maxVersion: tls.maxVersion,
-    honorCipherOrder: tls.preferServerCiphers,
-    ...(tls.clientCa === undefined ? {} : { ca: tls.clientCa }),
-    ...(tls.ciphers === undefined ? {} : { ciphers: tls.ciphers }),
-    ...(tls.curves === undefined ? {} : { ecdhCurve: tls.curves }),
-  };
-}
-
 /** The options of a new server. */
 export function tlsServerOptions(tls: TlsConfig): TlsOptions {
   return {
-    ...secureContextOptions(tls),
+    ...tls,
     requestCert: tls.clientAuth !== "NoClientCert",
     // Makes the handshake fail. OpenSSL has no other policies: admitClients implements them.
     rejectUnauthorized: tls.clientAuth === "RequireAndVerifyClientCert",

@@ -1,11 +1,6 @@
 import { type Access, type AccessSettings, loadAccess } from "../../config/access.js";
 import { AppError, describeError } from "../../errors.js";
-import {
-  defaultFileWatchTimings,
-  type FileSignatures,
-  type FileWatchTimings,
-  watchFiles,
-} from "../../files/watch-file.js";
+import { type FileSignatures, type FileWatchTimings, watchFiles } from "../../files/watch-file.js";
 import type { Logger } from "../../logging.js";
 import type { Telemetry } from "../../telemetry.js";
 
@@ -18,7 +13,7 @@ export interface WebConfigReloadOptions {
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   readonly signal: AbortSignal;
-  readonly timings?: Partial<FileWatchTimings>;
+  readonly timings?: FileWatchTimings;
 }
 
 /**
@@ -50,5 +45,5 @@ export async function reloadWebConfig(options: WebConfigReloadOptions): Promise<
       return watched;
     }
   };
-  await watchFiles(seen, reload, signal, { ...defaultFileWatchTimings, ...options.timings });
+  await watchFiles(seen, reload, signal, options.timings);
 }

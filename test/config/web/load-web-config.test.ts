@@ -57,7 +57,7 @@ describe("loadWebConfig", () => {
       clientAuth: "NoClientCert",
       minVersion: "TLSv1.2",
       maxVersion: "TLSv1.3",
-      preferServerCiphers: true,
+      honorCipherOrder: true,
     });
   });
 
@@ -69,7 +69,7 @@ describe("loadWebConfig", () => {
       client_auth_type: "VerifyClientCertIfGiven",
     };
     const config = await load(JSON.stringify({ tls_server_config: inline }));
-    expect(config.tls).toMatchObject({ cert: server.cert, key: server.key, clientCa: ca.cert });
+    expect(config.tls).toMatchObject({ cert: server.cert, key: server.key, ca: ca.cert });
   });
 
   it("translates Go's names of versions, ciphers and curves", async () => {
@@ -83,10 +83,10 @@ describe("loadWebConfig", () => {
     expect(config.tls).toMatchObject({
       minVersion: "TLSv1.2",
       maxVersion: "TLSv1.2",
-      preferServerCiphers: false,
+      honorCipherOrder: false,
     });
     expect(config.tls?.ciphers).toMatch(/^ECDHE-ECDSA-AES128-GCM-SHA256:TLS_AES_128_GCM_SHA256/);
-    expect(config.tls?.curves).toBe("X25519:prime256v1");
+    expect(config.tls?.ecdhCurve).toBe("X25519:prime256v1");
   });
 
   it.each([

@@ -37,7 +37,7 @@ function tlsConfig(fields: Partial<TlsConfig> = {}): TlsConfig {
     clientAuth: "NoClientCert",
     minVersion: "TLSv1.2",
     maxVersion: "TLSv1.3",
-    preferServerCiphers: true,
+    honorCipherOrder: true,
     ...fields,
   };
 }
@@ -106,7 +106,7 @@ describe("TLS", () => {
   it("uses the allowed ciphers and curves", async () => {
     const { connectTo } = await setUp({
       ciphers: "ECDHE-ECDSA-AES256-GCM-SHA384",
-      curves: "secp384r1",
+      ecdhCurve: "secp384r1",
       maxVersion: "TLSv1.2",
     });
     const socket = await connectTo();
@@ -128,7 +128,7 @@ describe("client certificates", () => {
     ["RequireAndVerifyClientCert", "refused", 200, "refused"],
   ])("with %s: none %s, a valid one %s, an invalid one %s", async (clientAuth, ifNone, ifGood, ifBad) => {
     const verifies = clientAuth.includes("Verify");
-    const { ask } = await setUp({ clientAuth, ...(verifies ? { clientCa: ca.cert } : {}) });
+    const { ask } = await setUp({ clientAuth, ...(verifies ? { ca: ca.cert } : {}) });
     for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
       expect(await ask({ ...none(), maxVersion })).toBe(ifNone);
       expect(await ask({ ...good(), maxVersion })).toBe(ifGood);
@@ -145,7 +145,7 @@ describe("client certificates", () => {
   ])("with client_allowed_sans %j: %s", async (clientAllowedSans, expected) => {
     const { ask } = await setUp({
       clientAuth: "RequireAndVerifyClientCert",
-      clientCa: ca.cert,
+      ca: ca.cert,
       clientAllowedSans,
     });
     expect(await ask(good())).toBe(expected);
@@ -180,11 +180,11 @@ describe("a changed configuration", () => {
 
   it("applies a new authority to new connections, even those that resume a session", async () => {
     const clientAuth = "RequireAndVerifyClientCert";
-    const { server: http, connectTo, ask } = await setUp({ clientAuth, clientCa: ca.cert });
+    const { server: http, connectTo, ask } = await setUp({ clientAuth, ca: ca.cert });
     const first = await connectTo({ cert: client.cert, key: client.key });
     const session = new Promise<Buffer>((resolve) => first.once("session", resolve));
     expect(await askOn(first)).toBe(200);
-    http.use({ ...openAccess, tls: tlsConfig({ clientAuth, clientCa: otherCa.cert }) });
+    http.use({ ...openAccess, tls: tlsConfig({ clientAuth, ca: otherCa.cert }) });
     expect(await ask({ cert: untrusted.cert, key: untrusted.key })).toBe(200);
     expect(await ask({ cert: client.cert, key: client.key })).toBe("refused");
     const resumed = connectTo({ cert: client.cert, key: client.key, session: await session });
