@@ -25,7 +25,7 @@ export class EnvironmentReader {
 
   /** The value of the variable, or `fallback` if it is unset or invalid. An invalid value adds a problem. */
   read<T extends Value, F extends Value>(name: string, reader: Reader<T>, fallback: F): T | F {
-    const text = this.#textOf(name);
+    const text = this.#text(name);
     const reading = text === "" ? { value: fallback } : reader(text);
     if ("expected" in reading) this.problem(name, reading.expected);
     const value = "value" in reading ? reading.value : fallback;
@@ -76,10 +76,10 @@ export class EnvironmentReader {
 
   /** Adds a problem. @param expected completes "must be". */
   problem(name: string, expected: string): void {
-    this.problems.push(`${name}=${JSON.stringify(this.#textOf(name))} is invalid: must be ${expected}`);
+    this.problems.push(`${name}=${JSON.stringify(this.#text(name))} is invalid: must be ${expected}`);
   }
 
-  #textOf(name: string): string {
+  #text(name: string): string {
     return unquoted(this.raw[name]?.trim() ?? "");
   }
 }

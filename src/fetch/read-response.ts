@@ -28,7 +28,7 @@ const usableContentType =
 
 /** The result of a successful scrape. */
 export interface Scraped {
-  /** The exposition as one gzip stream. */
+  /** The exposition as one gzip stream: the bytes of the target if it sent gzip. */
   readonly gzip: Buffer;
   /** The Content-Type of the target if it is valid, else that of the detected format. */
   readonly contentType: string;
@@ -52,11 +52,7 @@ interface BodyOptions {
 }
 
 /** A validated body. */
-interface ReadBody {
-  /** One gzip stream: the bytes of the target if it sent gzip. */
-  readonly gzip: Buffer;
-  /** Inflated size in bytes. */
-  readonly size: number;
+interface ReadBody extends Pick<Scraped, "gzip" | "size"> {
   readonly verdict: Extract<Verdict, { ok: true }>;
 }
 

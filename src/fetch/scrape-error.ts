@@ -1,21 +1,19 @@
 import { AppError, codeOf, describeError } from "../errors.js";
 
 /**
- * The outcome of a scrape, as counted by the telemetry. `credentials`: the request was not sent, because credentials are
- * missing or unusable.
+ * The outcomes of failed scrapes, as counted by the telemetry. If several URLs of a target fail, the first in this list
+ * counts: the one closest to metrics. `credentials`: the request was not sent, because credentials are missing or unusable.
  */
-export const scrapeOutcomes = [
-  "success",
+export const failureOutcomes = [
+  "aborted",
   "credentials",
-  "connection",
+  "too_large",
+  "no_samples",
+  "invalid",
   "timeout",
   "status",
-  "too_large",
-  "invalid",
-  "no_samples",
-  "aborted",
+  "connection",
 ] as const;
-export type ScrapeOutcome = (typeof scrapeOutcomes)[number];
 
 /** A failed scrape. The status page shows the message as the reason. */
 export class ScrapeError extends AppError {
@@ -23,7 +21,7 @@ export class ScrapeError extends AppError {
   readonly status: number | undefined;
 
   constructor(
-    readonly outcome: Exclude<ScrapeOutcome, "success">,
+    readonly outcome: (typeof failureOutcomes)[number],
     reason: string,
     options?: { cause?: unknown; status?: number },
   ) {

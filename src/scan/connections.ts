@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
+import { Agent, type buildConnector, type Dispatcher, Pool, ProxyAgent } from "undici";
 import { maxHeaderBytes } from "../fetch/scrape-error.js";
 
 /** Keep-alive connections to the hosts of targets. */
@@ -25,8 +25,13 @@ export interface ScrapeTimes {
   readonly keepAlive: number;
 }
 
+/** Limits and timeouts of connections, and their options for `tls.connect`. */
+export interface ConnectionOptions extends Omit<Agent.Options, "connect"> {
+  readonly connect?: buildConnector.BuildOptions;
+}
+
 /** Options of connections for scrapes. */
-export function connectionOptions({ timeout, keepAlive }: ScrapeTimes): Agent.Options {
+export function connectionOptions({ timeout, keepAlive }: ScrapeTimes): ConnectionOptions {
   return {
     maxHeaderSize: maxHeaderBytes,
     keepAliveTimeout: keepAlive * 1000,
@@ -43,8 +48,9 @@ export function connectionOptions({ timeout, keepAlive }: ScrapeTimes): Agent.Op
  * time: for those, an agent with single connections saves 50 MB per thousand hosts. Concurrent requests to one host and
  * port, as for targets behind one blackbox exporter, use an agent with pools, so that none waits for another.
  */
-export function createConnections(options: Agent.Options, proxy?: ProxyRoute): Connections {
-  const create = (agent: Agent.Options) => (proxy === undefined ? new Agent(agent) : proxied(agent, proxy));
+export function createConnections(options: ConnectionOptions, proxy?: ProxyRoute): Connections {
+  const create = (agent: ConnectionOptions) =>
+    proxy === undefined ? new Agent(agent) : proxied(agent, proxy);
   const singles = create({ ...options, connections: 1 });
   const pools = create(options);
   const lent = new Set<string>();
@@ -66,20 +72,18 @@ export function createConnections(options: Agent.Options, proxy?: ProxyRoute): C
 }
 
 /** An agent that uses a proxy: a tunnel for `https:`, requests in absolute form for `http:`. */
-function proxied(options: Agent.Options, { url, connectHeaders, tls }: ProxyRoute): Dispatcher {
-  const { connect, ...limits } = options;
-  const requestTls = typeof connect === "object" ? (connect as { timeout?: number }) : {};
-  const timeout = requestTls.timeout === undefined ? {} : { timeout: requestTls.timeout };
+function proxied(options: ConnectionOptions, { url, connectHeaders, tls }: ProxyRoute): Dispatcher {
+  const { connect = {}, ...limits } = options;
+  const { timeout = 10_000 } = connect;
   return new ProxyAgent({
     ...limits,
     uri: url,
     headers: connectHeaders,
-    requestTls,
-    proxyTls: { ...tls, ...timeout },
+    requestTls: connect,
+    proxyTls: { ...tls, timeout },
     proxyTunnel: false,
     // The default pools of undici do not apply our limits.
     factory: (origin, defaults) => new Pool(origin, { ...limits, ...defaults }),
-    clientFactory: (origin, defaults) =>
-      new Pool(origin, { ...defaults, headersTimeout: requestTls.timeout ?? 10_000 }),
+    clientFactory: (origin, defaults) => new Pool(origin, { ...defaults, headersTimeout: timeout }),
   });
 }

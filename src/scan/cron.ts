@@ -17,11 +17,9 @@ const overdueMs = 1500;
 /**
  * Runs a job at once and then at every multiple of the interval, never twice at the same time.
  *
- * Each cron schedule has only one date, the next run, for two reasons. No pattern means every 25 or 7 seconds: a step
- * of 25 runs at 0, 25, 50 and again at 0. And if the wall clock is set ahead by a day, as on a machine without a
- * battery, only one run is missed; with a pattern, cron computes all missed runs of that day, which takes minutes. If
- * the clock is set back, cron waits until it reaches the date again; the timer, which uses the monotonic clock, does
- * not.
+ * Each cron schedule has only one date, the next run: no pattern means every 25 seconds (a step of 25 runs at 0, 25, 50
+ * and again at 0), and if the wall clock is set ahead by a day, cron takes minutes to compute the missed runs of a
+ * pattern. If the clock is set back, cron waits for the date again; the timer, on the monotonic clock, does not.
  *
  * @returns a function that stops the schedule. A run in progress continues.
  */

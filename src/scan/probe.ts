@@ -1,5 +1,5 @@
 import type { Scraped } from "../fetch/read-response.js";
-import { ScrapeError } from "../fetch/scrape-error.js";
+import { failureOutcomes, ScrapeError } from "../fetch/scrape-error.js";
 import type { HttpFetch } from "../model/target.js";
 import type { Scraper } from "./http-scraper.js";
 
@@ -70,21 +70,9 @@ function asScrapeError(error: unknown): ScrapeError {
   throw error;
 }
 
-/** Of several failures, the first in this list determines the outcome: the one closest to metrics. */
-const precedence: readonly ScrapeError["outcome"][] = [
-  "aborted",
-  "credentials",
-  "too_large",
-  "no_samples",
-  "invalid",
-  "timeout",
-  "status",
-  "connection",
-];
-
 function summary(failures: readonly { url: string; error: ScrapeError }[]): ScrapeError {
   const first = [...failures].sort(
-    (a, b) => precedence.indexOf(a.error.outcome) - precedence.indexOf(b.error.outcome),
+    (a, b) => failureOutcomes.indexOf(a.error.outcome) - failureOutcomes.indexOf(b.error.outcome),
   )[0]!;
   if (failures.length === 1 || first.error.outcome === "credentials") return first.error;
   const reason = failures.map(({ url, error }) => `${new URL(url).host}: ${error.message}`).join("; ");

@@ -8,14 +8,7 @@ import { codeOf } from "../../errors.js";
 import { readText } from "../../files/read-text.js";
 
 /** The secrets of an entry, with the content of its files. Comparable as JSON. */
-export interface EntrySecrets {
-  /** Request headers by lower-case name. Includes `authorization`, unless that needs a token. */
-  readonly headers: Readonly<Record<string, string | string[]>>;
-  readonly tls: TlsMaterial | undefined;
-  /** For the token server. */
-  readonly clientSecret: string | undefined;
-  readonly tokenTls: TlsMaterial | undefined;
-}
+export type EntrySecrets = Awaited<ReturnType<typeof loadEntrySecrets>>;
 
 /**
  * Reads all files of an entry.
@@ -23,7 +16,7 @@ export interface EntrySecrets {
  * @param folder the folder of SCRAPE_AUTH_FILE, to which file names are relative.
  * @throws Error that names key and file, without any secret.
  */
-export async function loadEntrySecrets(entry: AuthEntry, folder: string): Promise<EntrySecrets> {
+export async function loadEntrySecrets(entry: AuthEntry, folder: string) {
   const { tls_config: tls, oauth2 } = entry;
   const headers: Record<string, string | string[]> = {};
   for (const [name, { values, secrets, files }] of Object.entries(entry.http_headers)) {
@@ -34,8 +27,10 @@ export async function loadEntrySecrets(entry: AuthEntry, folder: string): Promis
   if (authorization !== undefined) headers["authorization"] = authorization;
   const clientSecret = oauth2 && (await readSecret(oauth2, "oauth2", "client_secret", folder));
   return {
+    /** Request headers by lower-case name. Includes `authorization`, unless that needs a token. */
     headers,
     tls: tls && (await loadTlsMaterial(tls, "tls_config", folder)),
+    /** For the token server, as is `tokenTls`. */
     clientSecret: clientSecret?.text,
     tokenTls: oauth2?.tls_config && (await loadTlsMaterial(oauth2.tls_config, "oauth2.tls_config", folder)),
   };

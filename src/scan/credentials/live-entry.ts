@@ -1,10 +1,9 @@
-import type { Agent } from "undici";
 import type { AuthEntry, OAuth2Section } from "../../config/scrape-auth.js";
 import { ScrapeError } from "../../fetch/scrape-error.js";
 import type { Logger } from "../../logging.js";
 import type { Clock } from "../../model/clock.js";
 import { quoted } from "../../model/path-segment.js";
-import type { Connections } from "../connections.js";
+import type { ConnectionOptions, Connections } from "../connections.js";
 import { type EntrySecrets, loadEntrySecrets } from "./entry-secrets.js";
 import { LastGood } from "./last-good.js";
 import { createRoutes } from "./routes.js";
@@ -36,8 +35,7 @@ export interface EntryContext {
   readonly logger: Logger;
   /** Timeout of a request to a token server in seconds. */
   readonly tokenTimeout: number;
-  /** Limits and timeouts of connections. */
-  readonly connectionOptions: Agent.Options;
+  readonly connectionOptions: ConnectionOptions;
   /** Closes replaced connections once the scrapes that use them have ended. */
   retire(connections: Connections): void;
 }
@@ -168,12 +166,10 @@ export class LiveEntry {
   #reportToken({ token_url }: OAuth2Section, problem: string | undefined): void {
     if (this.#ending.signal.aborted) return;
     const fields = { entry: this.name, server: new URL(token_url).host };
-    if (problem === undefined) this.context.logger.info("token server recovered", fields);
+    const { logger } = this.context;
+    if (problem === undefined) logger.info("token server recovered", fields);
     else
-      this.context.logger.warn("cannot get a token from the token server, retrying with backoff", {
-        ...fields,
-        problem,
-      });
+      logger.warn("cannot get a token from the token server, retrying with backoff", { ...fields, problem });
   }
 }
 

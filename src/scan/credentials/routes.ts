@@ -1,6 +1,5 @@
-import type { Agent } from "undici";
 import type { ProxySettings } from "../../config/scrape-auth.js";
-import { type Connections, createConnections } from "../connections.js";
+import { type ConnectionOptions, type Connections, createConnections } from "../connections.js";
 import type { TlsMaterial } from "./entry-secrets.js";
 import { noProxyRule } from "./no-proxy.js";
 
@@ -9,12 +8,11 @@ import { noProxyRule } from "./no-proxy.js";
  * demand.
  */
 export function createRoutes(
-  options: Agent.Options,
+  options: ConnectionOptions,
   tls: TlsMaterial | undefined,
   { proxy_url: proxyUrl, no_proxy = [], proxy_connect_header = {} }: ProxySettings,
 ): Connections {
-  const common = typeof options.connect === "object" ? options.connect : {};
-  const withTls: Agent.Options = { ...options, connect: { ...common, ...tls } };
+  const withTls = { ...options, connect: { ...options.connect, ...tls } };
   const isDirect = noProxyRule(no_proxy);
   const open = new Map<string, Connections>();
 

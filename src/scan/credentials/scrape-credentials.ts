@@ -25,11 +25,7 @@ const defaultName = "default";
 /** Looks up the credentials of targets. */
 export type Credentials = Awaited<ReturnType<typeof openScrapeCredentials>>;
 
-/** The text of the file and its entries. */
-interface Loaded {
-  readonly text: string;
-  readonly entries: ReadonlyMap<string, LiveEntry>;
-}
+type Entries = ReadonlyMap<string, LiveEntry>;
 
 /**
  * Opens the credentials in SCRAPE_AUTH_FILE. The file, and the files that it names, are read again on use, at most once
@@ -58,20 +54,22 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions) {
     },
   };
 
-  const load = async (previous?: Loaded): Promise<Loaded> => {
+  let loadedText: string | undefined;
+  const load = async (previous: Entries): Promise<Entries> => {
     const text = await readText(path, maxBytes).catch((error: unknown) => {
       throw new ScrapeAuthFault([
         `it must be a readable file (${codeOf(error) ?? (error as Error).message})`,
       ]);
     });
-    if (text === previous?.text) return previous;
-    const entries = await openEntries(text, previous?.entries ?? new Map(), context);
-    for (const [name, entry] of previous?.entries ?? []) if (entries.get(name) !== entry) entry.retire();
-    if (previous !== undefined) logger.info("SCRAPE_AUTH_FILE changed", { entries: [...entries.keys()] });
-    return { text, entries };
+    if (text === loadedText) return previous;
+    const entries = await openEntries(text, previous, context);
+    for (const [name, entry] of previous) if (entries.get(name) !== entry) entry.retire();
+    if (loadedText !== undefined) logger.info("SCRAPE_AUTH_FILE changed", { entries: [...entries.keys()] });
+    loadedText = text;
+    return entries;
   };
 
-  const first = await load().catch((error: unknown) => {
+  const first = await load(new Map()).catch((error: unknown) => {
     if (!(error instanceof ScrapeAuthFault)) throw error;
     throw new ConfigError(
       error.problems.map(
@@ -79,7 +77,7 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions) {
       ),
     );
   });
-  const loaded = new LastGood<Loaded>(first, {
+  const loaded = new LastGood(first, {
     clock,
     load,
     report: (problem) =>
@@ -96,14 +94,13 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions) {
      * @throws ScrapeError if there is no such entry, or it is unusable for this URL or at the moment.
      */
     async access(name: string | undefined, url: string): Promise<Access | undefined> {
-      const { entries } = await loaded.current();
-      const entry = entries.get(name ?? defaultName);
+      const entry = (await loaded.current()).get(name ?? defaultName);
       if (entry === undefined && name !== undefined) throw unknownEntry(name);
       return await entry?.access(url);
     },
     /** Closes all connections. */
     async close(): Promise<void> {
-      for (const entry of loaded.latest.entries.values()) entry.retire();
+      for (const entry of loaded.latest.values()) entry.retire();
       await Promise.all([...retired].map(closeRetired));
     },
   };
@@ -118,11 +115,7 @@ export function unknownEntry(name: string): ScrapeError {
 }
 
 /** Opens the entries of a text. Unchanged entries stay in use. Opens all entries or none. */
-async function openEntries(
-  text: string,
-  previous: ReadonlyMap<string, LiveEntry>,
-  context: EntryContext,
-): Promise<ReadonlyMap<string, LiveEntry>> {
+async function openEntries(text: string, previous: Entries, context: EntryContext): Promise<Entries> {
   const entries = new Map<string, LiveEntry>();
   const problems: string[] = [];
   for (const [name, settings] of readScrapeAuth(text)) {

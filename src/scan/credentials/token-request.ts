@@ -27,7 +27,7 @@ export class TokenError extends AppError {}
 
 /** Maximum size of a response; a limit of the dispatcher. */
 export const maxResponseBytes = 64 * 1024;
-const maxTokenLength = 12 * 1024;
+const maxLength = 12 * 1024;
 const maxLifetime = 10 * 365 * 86_400;
 
 /**
@@ -51,15 +51,10 @@ export async function requestToken(options: TokenRequest): Promise<Token> {
   }
 }
 
-interface TokenResponse {
-  readonly status: number;
-  readonly text: string;
-}
-
 async function send(
   { settings, clientSecret, dispatcher, timeout, signal }: TokenRequest,
   authentication: "header" | "form",
-): Promise<TokenResponse> {
+) {
   const { client_id, scopes, token_url, endpoint_params } = settings;
   const form = new URLSearchParams({ grant_type: "client_credentials" });
   if (scopes.length > 0) form.set("scope", scopes.join(" "));
@@ -97,18 +92,14 @@ const noToken = "response has no valid access_token";
 /** A successful response (RFC 6749, 5.1). */
 const tokenResponse = z.object(
   {
-    access_token: z
-      .string(noToken)
-      .min(1, noToken)
-      .max(maxTokenLength, noToken)
-      .refine(isHeaderValue, noToken),
+    access_token: z.string(noToken).min(1, noToken).max(maxLength, noToken).refine(isHeaderValue, noToken),
     token_type: z.stringFormat("Bearer", /^bearer$/i, "token type is not Bearer").optional(),
     expires_in: z.coerce.number("expires_in is not a number").nullish(),
   },
   noToken,
 );
 
-function tokenOf({ status, text }: TokenResponse): Token {
+function tokenOf({ status, text }: Awaited<ReturnType<typeof send>>): Token {
   const content = parseJson(text);
   if (status !== 200) throw new TokenError(`HTTP status ${status}${errorCodeOf(content)}`);
   const { data, error } = tokenResponse.safeParse(content);
