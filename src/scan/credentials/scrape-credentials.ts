@@ -39,8 +39,7 @@ export async function openScrapeCredentials(options: ScrapeCredentialsOptions) {
   /** Replaced connections. They stay open until the scrapes that use them have ended. */
   const retired = new Set<Connections>();
   const closeRetired = async (connections: Connections) => {
-    retired.delete(connections);
-    await connections.close();
+    if (retired.delete(connections)) await connections.close();
   };
   const context: EntryContext = {
     folder: dirname(path),
