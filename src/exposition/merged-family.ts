@@ -70,7 +70,7 @@ function withoutExemplars(bytes: Buffer): Buffer {
   const tail = new SampleTail();
   const pieces: Buffer[] = [];
   for (let pos = 0; pos < bytes.length; pos = tail.lineEnd + 1) {
-    tail.read(bytes, readSeries(bytes, pos).end, "openmetrics");
+    tail.read(bytes, readSeries(bytes, pos).end);
     pieces.push(
       bytes.subarray(pos, tail.timeEnd || tail.valueEnd),
       bytes.subarray(tail.lineEnd, tail.lineEnd + 1),

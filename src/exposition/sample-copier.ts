@@ -163,7 +163,7 @@ export class SampleCopier {
     const { bytes, tail } = this;
     const end = shape === undefined ? -1 : shape.match(bytes, this.view, start);
     if (end < 0) return false;
-    tail.read(bytes, end, this.format);
+    tail.read(bytes, end);
     return tail.tidy;
   }
 
@@ -212,7 +212,7 @@ export class SampleCopier {
   private rewrite(start: number, listener: CopyListener): void {
     const { added, bytes, sink, tail } = this;
     const series = readSeries(bytes, start);
-    tail.read(bytes, series.end, this.format);
+    tail.read(bytes, series.end);
     const shape = this.shapes.of(series, added);
     this.turnTo(shape, listener);
     if (this.isCanonical(series, start)) shape.learn(this.view, start, series, this.hashes);

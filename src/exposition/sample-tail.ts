@@ -1,5 +1,4 @@
 import { BRACE_OPEN, HASH, LINE_FEED, SPACE, skipBlanks } from "./bytes.js";
-import type { Format } from "./format.js";
 
 /** The part of a valid sample after the series: value, timestamp, exemplar and line end. Reused for every sample. */
 export class SampleTail {
@@ -15,50 +14,42 @@ export class SampleTail {
   tidy = true;
 
   /** Reads the tail of the sample whose series ends at `start`. */
-  read(bytes: Uint8Array, start: number, format: Format): void {
+  read(bytes: Uint8Array, start: number): void {
     this.timeStart = 0;
     this.timeEnd = 0;
     this.hasExemplar = false;
-    if (format === "text") this.readText(bytes, start);
-    else this.readOpenMetrics(bytes, start);
-  }
-
-  private readText(bytes: Uint8Array, start: number): void {
-    let pos = skipBlanks(bytes, start);
-    this.tidy = pos === start + 1 && bytes[start] === SPACE && bytes[pos] !== BRACE_OPEN;
+    this.tidy = true;
+    let pos = this.skipSpace(bytes, start);
+    if (bytes[pos] === BRACE_OPEN) this.tidy = false;
     this.valueStart = pos;
     pos = skipWord(bytes, pos);
     this.valueEnd = pos;
-    if (bytes[pos] !== LINE_FEED) {
-      const separator = pos;
-      pos = skipBlanks(bytes, pos);
-      if (bytes[pos] === LINE_FEED) {
-        this.tidy = false;
-      } else {
-        this.timeStart = pos;
-        pos = skipWord(bytes, pos);
-        this.timeEnd = pos;
-        const oneSpace = this.timeStart === separator + 1 && bytes[separator] === SPACE;
-        if (!oneSpace || bytes[pos] !== LINE_FEED) this.tidy = false;
-        pos = skipBlanks(bytes, pos);
-      }
-    }
+    if (bytes[pos] !== LINE_FEED) pos = this.readRest(bytes, pos);
     this.lineEnd = pos;
   }
 
-  private readOpenMetrics(bytes: Uint8Array, start: number): void {
-    this.tidy = bytes[start + 1] !== BRACE_OPEN;
-    this.valueStart = start + 1;
-    let pos = skipWord(bytes, start + 1);
-    this.valueEnd = pos;
-    if (bytes[pos] === SPACE && bytes[pos + 1] !== HASH) {
-      this.timeStart = pos + 1;
-      pos = skipWord(bytes, pos + 1);
+  /** Reads what follows the value. Returns the position of the line feed. */
+  private readRest(bytes: Uint8Array, start: number): number {
+    let pos = this.skipSpace(bytes, start);
+    if (bytes[pos]! > HASH) {
+      this.timeStart = pos;
+      pos = skipWord(bytes, pos);
       this.timeEnd = pos;
+      if (bytes[pos] === LINE_FEED) return pos;
+      pos = this.skipSpace(bytes, pos);
     }
-    this.hasExemplar = bytes[pos] === SPACE;
+    this.hasExemplar = bytes[pos] === HASH;
+    // Blanks at the end of the line.
+    if (!this.hasExemplar) this.tidy = false;
     while (bytes[pos] !== LINE_FEED) pos++;
-    this.lineEnd = pos;
+    return pos;
+  }
+
+  /** Skips blanks. */
+  private skipSpace(bytes: Uint8Array, start: number): number {
+    const pos = skipBlanks(bytes, start);
+    if (pos !== start + 1 || bytes[start] !== SPACE) this.tidy = false;
+    return pos;
   }
 }
 
