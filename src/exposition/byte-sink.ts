@@ -50,10 +50,28 @@ export class ByteSink {
     }
   }
 
+  /** Appends bytes. */
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
   /** Appends a byte string. */
   write(text: string): void {
     this.reserve(text.length);
     this.length += this.bytes.write(text, this.length, "latin1");
+  }
+
+  /** The bytes written so far, without copying them. */
+  written(): Buffer {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  /** Removes the first `count` bytes. */
+  drop(count: number): void {
+    this.bytes.copyWithin(0, count, this.length);
+    this.length -= count;
   }
 }
 

@@ -42,7 +42,7 @@ export class Federation {
       },
     );
     if (bytes.length > 0) this.growth = sink.length / bytes.length;
-    return sink.bytes.subarray(0, sink.length);
+    return sink.written();
   }
 }
 

@@ -13,19 +13,13 @@ import {
   startsLabel,
   UNDERSCORE,
 } from "./bytes.js";
-import { FAULT, INCOMPLETE } from "./record-scanner.js";
+import type { Format } from "./format.js";
+import { unescapeQuoted } from "./quoted.js";
 
-/** Differences between the formats in label sets. */
-export interface LabelDialect {
-  /** Spaces and tabs are allowed between all parts, and commas between labels are optional. */
-  readonly loose: boolean;
-  /** Unescaped line feeds are allowed within quotes. */
-  readonly lineFeedInQuotes: boolean;
-  /** NUL is allowed within quotes. */
-  readonly nulInQuotes: boolean;
-  /** The labels belong to a series, not to an exemplar: they may include the quoted metric name and must be unique. */
-  readonly series: boolean;
-}
+/** Returned by a scan instead of a position: the bytes are invalid; see `reason`. */
+export const FAULT = -1;
+/** Returned by a scan instead of a position: a quoted string continues after the available bytes. */
+export const INCOMPLETE = -2;
 
 /** Maximum number of labels in a set. The check for duplicates needs memory for each. */
 export const maxLabels = 65_536;
@@ -33,7 +27,7 @@ export const maxLabels = 65_536;
 /** Up to this number of labels, comparing all pairs is faster than a set of strings. */
 const fewLabels = 16;
 
-/** Scans label sets between `{` and `}`. One instance per dialect is reused for all sets. */
+/** Scans label sets between `{` and `}`. One instance is reused for all sets. */
 export class LabelSetScanner {
   /** Whether the bytes are known to be valid UTF-8. */
   knownUtf8 = true;
@@ -57,7 +51,22 @@ export class LabelSetScanner {
   /** Whether the last quoted string contains an escape. */
   private escaped = false;
 
-  constructor(private readonly dialect: LabelDialect) {}
+  /**
+   * Whether spaces and tabs are allowed between all parts, commas between labels are optional, and unescaped line feeds
+   * are allowed within quotes.
+   */
+  private readonly loose: boolean;
+
+  /**
+   * @param ofSeries whether the labels belong to a series, not to an exemplar: they may include the quoted metric name and
+   * must be unique, and NUL is allowed within quotes.
+   */
+  constructor(
+    format: Format,
+    private readonly ofSeries = true,
+  ) {
+    this.loose = format === "text";
+  }
 
   /**
    * Scans the set whose `{` is just before `start`. The bytes before `end` are complete lines.
@@ -65,7 +74,7 @@ export class LabelSetScanner {
    * @returns the position after its `}`, FAULT or INCOMPLETE.
    */
   scan(bytes: Buffer, start: number, end: number): number {
-    const { loose } = this.dialect;
+    const { loose, ofSeries } = this;
     this.count = 0;
     this.lineFeeds = 0;
     this.named = false;
@@ -77,14 +86,13 @@ export class LabelSetScanner {
       if (bytes[pos] === BRACE_CLOSE) break;
       let nameStart = pos;
       let nameEnd = pos;
-      let escapedName = false;
       const quoted = bytes[pos] === QUOTE;
       if (quoted) {
         pos = this.scanQuoted(bytes, pos + 1, end);
         if (pos < 0) return pos;
         nameStart++;
         nameEnd = pos - 1;
-        escapedName = this.escaped;
+        if (this.escaped) this.escapedName = true;
       } else {
         if (!startsLabel(bytes[pos]!)) return this.fault(noLabelName(bytes[pos]!));
         pos = skipLabel(bytes, pos);
@@ -92,7 +100,7 @@ export class LabelSetScanner {
       }
       if (loose) pos = skipBlanks(bytes, pos);
 
-      if (quoted && this.dialect.series && (bytes[pos] === COMMA || bytes[pos] === BRACE_CLOSE)) {
+      if (quoted && ofSeries && (bytes[pos] === COMMA || bytes[pos] === BRACE_CLOSE)) {
         if (this.named) return this.fault("second metric name");
         if (nameStart === nameEnd) return this.fault("empty metric name");
         this.named = true;
@@ -108,10 +116,11 @@ export class LabelSetScanner {
       const valueStart = pos + 1;
       pos = this.scanQuoted(bytes, valueStart, end);
       if (pos < 0) return pos;
-      if (this.dialect.series) {
+      if (ofSeries) {
         if (isMetricNameLabel(bytes, nameStart, nameEnd)) return this.fault("label named __name__");
         if (valueStart === pos - 1) this.plain = false;
-        else if (!this.remember(nameStart, nameEnd, valueStart, pos - 1, escapedName)) return FAULT;
+        else if (this.count === maxLabels) return this.fault(`more than ${maxLabels} labels`);
+        else this.remember(nameStart, nameEnd, valueStart, pos - 1);
       }
       if (loose) pos = skipBlanks(bytes, pos);
       if (bytes[pos] === COMMA) pos++;
@@ -135,14 +144,14 @@ export class LabelSetScanner {
         this.escaped = true;
         // The escaped character does not end the string. A NUL is skipped.
         do pos++;
-        while (this.dialect.nulInQuotes && bytes[pos] === NUL);
+        while (this.ofSeries && bytes[pos] === NUL);
         if (bytes[pos] === LINE_FEED) return this.fault("backslash at the end of a line");
       }
       if (bytes[pos] === LINE_FEED) {
-        if (!this.dialect.lineFeedInQuotes) return this.fault("unterminated quoted string");
+        if (!this.loose) return this.fault("unterminated quoted string");
         this.lineFeeds++;
         if (pos + 1 === end) return INCOMPLETE;
-      } else if (bytes[pos] === NUL && !this.dialect.nulInQuotes) {
+      } else if (bytes[pos] === NUL && !this.ofSeries) {
         return this.fault("NUL byte in a quoted string");
       }
       pos++;
@@ -152,19 +161,9 @@ export class LabelSetScanner {
     return pos + 1;
   }
 
-  private remember(
-    nameStart: number,
-    nameEnd: number,
-    valueStart: number,
-    valueEnd: number,
-    escaped: boolean,
-  ): boolean {
+  private remember(nameStart: number, nameEnd: number, valueStart: number, valueEnd: number): void {
     const index = 4 * this.count;
     if (index === this.bounds.length) {
-      if (this.count === maxLabels) {
-        this.reason = `more than ${maxLabels} labels`;
-        return false;
-      }
       const grown = new Int32Array(2 * this.bounds.length);
       grown.set(this.bounds);
       this.bounds = grown;
@@ -174,8 +173,6 @@ export class LabelSetScanner {
     this.bounds[index + 2] = valueStart;
     this.bounds[index + 3] = valueEnd;
     this.count++;
-    if (escaped) this.escapedName = true;
-    return true;
   }
 
   private hasDuplicate(bytes: Buffer): boolean {
@@ -183,7 +180,7 @@ export class LabelSetScanner {
       const names = new Set<string>();
       for (let index = 0; index < 4 * this.count; index += 4) {
         const name = bytes.toString("utf8", this.bounds[index], this.bounds[index + 1]);
-        names.add(this.escapedName ? unescapeName(name) : name);
+        names.add(this.escapedName ? unescapeQuoted(name) : name);
       }
       return names.size < this.count;
     }
@@ -224,8 +221,4 @@ function isMetricNameLabel(bytes: Buffer, start: number, end: number): boolean {
     bytes[start + 1] === UNDERSCORE &&
     bytes.toString("latin1", start, end) === "__name__"
   );
-}
-
-function unescapeName(text: string): string {
-  return text.replace(/\\([\\"n])/g, (_, character: string) => (character === "n" ? "\n" : character));
 }

@@ -1,6 +1,7 @@
 import type { Format } from "./format.js";
 
-const types = [
+/** The types of OpenMetrics. */
+export const metricTypes = [
   "counter",
   "gauge",
   "histogram",
@@ -11,12 +12,12 @@ const types = [
   "unknown",
 ] as const;
 
-/** The types of OpenMetrics. The text format has five of them, and its name for unknown is untyped. */
-export type MetricType = (typeof types)[number];
+/** A type of OpenMetrics. The text format has five of them, and its name for unknown is untyped. */
+export type MetricType = (typeof metricTypes)[number];
 
 /** Reads the type in a valid TYPE line. */
 export function readType(word: string): MetricType {
-  return types.find((type) => type === word) ?? "unknown";
+  return metricTypes.find((type) => type === word) ?? "unknown";
 }
 
 /** The name of the type in a TYPE line. */

@@ -12,40 +12,24 @@ import {
 } from "./bytes.js";
 import { LabelSetScanner } from "./label-set.js";
 import { scanFamilyName } from "./metadata.js";
+import { metricTypes } from "./metric-type.js";
 import { scanFloat, scanValue } from "./number.js";
-import { FAULT, type RecordScanner } from "./record-scanner.js";
-import { SeriesScanner } from "./series-scanner.js";
-
-const types = ["counter", "gauge", "histogram", "gaugehistogram", "summary", "info", "stateset", "unknown"];
+import { RecordScanner } from "./record-scanner.js";
 
 /**
  * Scans OpenMetrics 1.0 as Prometheus does: exactly one space separates the parts, only HELP, TYPE, UNIT and `# EOF` may
  * follow a `#`, and the text ends with `# EOF`. Prometheus does not check the other rules of the specification (order,
  * suffixes, contiguous families). Every sample may have an exemplar.
  */
-export class OpenMetricsScanner implements RecordScanner {
-  readonly lines = 1;
-  samples = 0;
-  complete = false;
-  readonly ended = false;
-  reason = "";
-  private utf8 = true;
-  private readonly series = new SeriesScanner({
-    loose: false,
-    lineFeedInQuotes: false,
-    nulInQuotes: true,
-    series: true,
-  });
-  private readonly exemplarLabels = new LabelSetScanner({
-    loose: false,
-    lineFeedInQuotes: false,
-    nulInQuotes: false,
-    series: false,
-  });
+export class OpenMetricsScanner extends RecordScanner {
+  private readonly exemplarLabels = new LabelSetScanner("openmetrics", false);
 
-  begin(bytes: Buffer, utf8: boolean): void {
-    this.utf8 = utf8;
-    this.series.begin(bytes, utf8);
+  constructor() {
+    super("openmetrics");
+  }
+
+  override begin(bytes: Buffer, utf8: boolean): void {
+    super.begin(bytes, utf8);
     this.exemplarLabels.knownUtf8 = utf8;
   }
 
@@ -59,8 +43,8 @@ export class OpenMetricsScanner implements RecordScanner {
   }
 
   private scanSample(bytes: Buffer, start: number, end: number): number {
-    let pos = this.series.scan(bytes, start, end);
-    if (pos < 0) return this.fault(this.series.reason);
+    let pos = this.scanSeries(bytes, start, end);
+    if (pos < 0) return pos;
     pos = this.scanSampleValue(bytes, pos);
     if (pos < 0) return pos;
     if (bytes[pos] === LINE_FEED) {
@@ -121,7 +105,7 @@ export class OpenMetricsScanner implements RecordScanner {
     if (bytes[nameEnd] !== SPACE) return this.fault("no space after the metric name");
     const textStart = nameEnd + 1;
     if (isType) {
-      if (!isOneOf(bytes, textStart, lineEnd, types)) return this.fault("unknown type");
+      if (!isOneOf(bytes, textStart, lineEnd, metricTypes)) return this.fault("unknown type");
     } else if (isHelp) {
       if (!this.utf8 && !isUtf8(bytes.subarray(textStart, lineEnd)))
         return this.fault("invalid UTF-8 in HELP");
@@ -129,11 +113,6 @@ export class OpenMetricsScanner implements RecordScanner {
       return this.fault("metric name does not end with its unit");
     }
     return lineEnd + 1;
-  }
-
-  private fault(reason: string): number {
-    this.reason = reason;
-    return FAULT;
   }
 }
 

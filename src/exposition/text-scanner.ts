@@ -13,8 +13,7 @@ import {
 } from "./bytes.js";
 import { scanFamilyName } from "./metadata.js";
 import { scanMilliseconds, scanValue } from "./number.js";
-import { FAULT, type RecordScanner } from "./record-scanner.js";
-import { SeriesScanner } from "./series-scanner.js";
+import { RecordScanner } from "./record-scanner.js";
 
 const types = ["counter", "gauge", "histogram", "summary", "untyped"];
 
@@ -23,23 +22,9 @@ const types = ["counter", "gauge", "histogram", "summary", "untyped"];
  * optional if the parts are clear without them; comments other than HELP and TYPE are ignored; HELP and TYPE may be
  * repeated, late, or about other families. A NUL at the start of a line ends the text.
  */
-export class TextScanner implements RecordScanner {
-  readonly complete = true;
-  lines = 1;
-  samples = 0;
-  ended = false;
-  reason = "";
-  private utf8 = true;
-  private readonly series = new SeriesScanner({
-    loose: true,
-    lineFeedInQuotes: true,
-    nulInQuotes: true,
-    series: true,
-  });
-
-  begin(bytes: Buffer, utf8: boolean): void {
-    this.utf8 = utf8;
-    this.series.begin(bytes, utf8);
+export class TextScanner extends RecordScanner {
+  constructor() {
+    super("text");
   }
 
   scan(bytes: Buffer, start: number, end: number): number {
@@ -64,12 +49,8 @@ export class TextScanner implements RecordScanner {
   }
 
   private scanSample(bytes: Buffer, start: number, end: number): number {
-    let pos = this.series.scan(bytes, start, end);
-    if (pos < 0) {
-      this.reason = this.series.reason;
-      return pos;
-    }
-    this.lines += this.series.lineFeeds;
+    let pos = this.scanSeries(bytes, start, end);
+    if (pos < 0) return pos;
     pos = skipBlanks(bytes, pos);
     if (bytes[pos] === LINE_FEED) return this.fault("sample without a value");
     pos = scanValue(bytes, pos);
@@ -121,11 +102,6 @@ export class TextScanner implements RecordScanner {
   private finish(end: number): number {
     this.ended = true;
     return end;
-  }
-
-  private fault(reason: string): number {
-    this.reason = reason;
-    return FAULT;
   }
 }
 

@@ -1,15 +1,16 @@
 import { isUtf8 } from "node:buffer";
+import { ByteSink } from "./byte-sink.js";
 import { asBuffer, LINE_FEED } from "./bytes.js";
 import type { Format } from "./format.js";
+import { INCOMPLETE } from "./label-set.js";
 import { OpenMetricsScanner } from "./openmetrics-scanner.js";
-import { INCOMPLETE, type RecordScanner } from "./record-scanner.js";
+import type { RecordScanner } from "./record-scanner.js";
 import { TextScanner } from "./text-scanner.js";
 
 /** Maximum length of a line. A line is buffered until it is complete. */
 export const maxLineBytes = 16 * 1024 * 1024;
 
 const tooLong = `line longer than ${maxLineBytes} bytes`;
-const lineFeed = Buffer.from("\n");
 
 /**
  * The result of a validation: the format and the number of samples (0 if there are none), or the first error with its
@@ -53,12 +54,11 @@ export function createUnknownValidator(): Validator {
     text: createValidator("text"),
     openmetrics: createValidator("openmetrics"),
   };
-  const open: Record<Format, boolean> = { text: true, openmetrics: true };
   return {
     push(chunk: Uint8Array): boolean {
-      open.text &&= validators.text.push(chunk);
-      open.openmetrics &&= validators.openmetrics.push(chunk);
-      return open.text || open.openmetrics;
+      const text = validators.text.push(chunk);
+      const openmetrics = validators.openmetrics.push(chunk);
+      return text || openmetrics;
     },
     end(): Verdict {
       const text = validators.text.end();
@@ -72,14 +72,15 @@ export function createUnknownValidator(): Validator {
 /** Splits the chunks into records and passes them to the scanner of the format. */
 class FormatValidator implements Validator {
   private readonly scanner: RecordScanner;
-  private readonly rest = new IncompleteRecord();
+  /** The bytes of a record that is not complete yet, copied from the chunks. */
+  private readonly rest = new ByteSink(0);
   /** A record of several lines is scanned again only once it has this length, so that the total work stays linear. */
   private nextScan = 0;
   /** Line number of the next record. */
   private line = 1;
   private verdict: Verdict | undefined;
 
-  constructor(private readonly format: Format) {
+  constructor(format: Format) {
     this.scanner = format === "text" ? new TextScanner() : new OpenMetricsScanner();
   }
 
@@ -106,7 +107,7 @@ class FormatValidator implements Validator {
     const { line, rest, scanner } = this;
     if (rest.length > 0) {
       // The line feed after the last line is optional.
-      rest.append(lineFeed);
+      rest.write("\n");
       this.scanRest();
       if (rest.length > 0) this.fault("unterminated quoted string");
     }
@@ -114,7 +115,7 @@ class FormatValidator implements Validator {
       this.line = line;
       this.fault("missing # EOF at the end");
     }
-    this.verdict ??= { ok: true, format: this.format, samples: scanner.samples };
+    this.verdict ??= { ok: true, format: scanner.format, samples: scanner.samples };
     return this.verdict;
   }
 
@@ -125,7 +126,7 @@ class FormatValidator implements Validator {
   }
 
   private scanRest(): void {
-    if (this.verdict === undefined) this.rest.drop(this.scan(this.rest.view(), 0));
+    if (this.verdict === undefined) this.rest.drop(this.scan(this.rest.written(), 0));
     this.nextScan = 2 * this.rest.length;
   }
 
@@ -152,33 +153,5 @@ class FormatValidator implements Validator {
 
   private fault(reason: string): void {
     this.verdict ??= { ok: false, line: this.line, reason };
-  }
-}
-
-/** The bytes of a record that is not complete yet, copied from the chunks. */
-class IncompleteRecord {
-  private buffer = Buffer.alloc(0);
-  length = 0;
-
-  append(bytes: Uint8Array): void {
-    const length = this.length + bytes.length;
-    if (length > this.buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(length, 2 * this.buffer.length, 1024));
-      this.buffer.copy(grown, 0, 0, this.length);
-      this.buffer = grown;
-    }
-    asBuffer(bytes).copy(this.buffer, this.length);
-    this.length = length;
-  }
-
-  /** The bytes; valid until the next change. */
-  view(): Buffer {
-    return this.buffer.subarray(0, this.length);
-  }
-
-  /** Removes the first `count` bytes. */
-  drop(count: number): void {
-    this.buffer.copyWithin(0, count, this.length);
-    this.length -= count;
   }
 }
