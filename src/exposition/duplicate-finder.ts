@@ -1,48 +1,34 @@
 import type { ByteSink } from "./byte-sink.js";
 import { fromByteString } from "./quoted.js";
 import { readSeries, writeSeries } from "./series.js";
-import type { Source } from "./source.js";
+import type { AddedLabels } from "./source.js";
 
 /**
  * Finds duplicate series in a merged exposition: same name and same labels, in any order. The series themselves are
- * compared only if their hashes are equal. Sources that differ in an added label cannot share a series and are not
- * compared.
+ * compared only if their hashes are equal.
  */
 export class DuplicateFinder {
-  /** One key per source. Sources with the same key are compared with each other. */
-  private readonly keys: readonly string[];
-  private readonly shared = new Map<string, SeriesTable>();
-  private readonly single = new SeriesTable();
-  private current = this.single;
+  private table = new SeriesTable(0);
   /** Different series with the same hash as an earlier one. */
   private readonly collisions = new Set<string>();
+  private readonly comparesSources: boolean;
 
   constructor(
-    sources: readonly Source[],
+    sources: readonly AddedLabels[],
     private readonly sink: ByteSink,
   ) {
-    const [first, ...others] = sources.map(
-      ({ labels }) => new Map(labels.filter(([, value]) => value !== "")),
-    );
-    const common = [...(first?.keys() ?? [])].filter((name) => others.every((labels) => labels.has(name)));
-    this.keys = [first ?? new Map<string, string>(), ...others].map((labels) =>
-      JSON.stringify(common.map((name) => labels.get(name))),
-    );
+    this.comparesSources = mayShareSeries(sources);
   }
 
-  /** Starts the source with this index. */
-  begin(index: number): void {
-    const key = this.keys[index]!;
-    this.single.clear();
-    this.current = this.single;
-    if (this.keys.indexOf(key) === this.keys.lastIndexOf(key)) return;
-    this.current = this.shared.get(key) ?? new SeriesTable();
-    this.shared.set(key, this.current);
+  /** Starts the next source. */
+  begin(): void {
+    // Replicas have about the same number of series.
+    if (!this.comparesSources) this.table = new SeriesTable(this.table.size);
   }
 
   /** Whether the series at `start` in the sink is a duplicate. If not, it is remembered. */
   isDuplicate(start: number, hash: number): boolean {
-    const other = this.current.add(hash, start);
+    const other = this.table.add(hash, start);
     if (other < 0) return false;
     const series = this.canonical(start);
     if (series === this.canonical(other) || this.collisions.has(series)) return true;
@@ -61,16 +47,33 @@ export class DuplicateFinder {
   }
 }
 
-const initialSlots = 1024;
+/**
+ * Whether two sources may have the same series after the labels are added. Not if all have the same labels, but with
+ * different values: then each source is compared with itself only, which saves memory.
+ */
+function mayShareSeries(sources: readonly AddedLabels[]): boolean {
+  const names = new Set(sources.map((source) => JSON.stringify(source.names)));
+  const labels = new Set(sources.map((source) => JSON.stringify(source.labels)));
+  return names.size > 1 || labels.size < sources.length;
+}
+
+const minSlots = 1024;
 
 /** A hash table with open addressing: from the hash of a series to its position. It stores two numbers per series. */
 class SeriesTable {
-  private hashes = new Int32Array(initialSlots);
+  size = 0;
+  private hashes: Int32Array;
   /** The position in each slot plus 1; 0 if the slot is free. */
-  private values = new Uint32Array(initialSlots);
-  private size = 0;
+  private values: Uint32Array;
   /** Prevents an attacker from choosing series that all fall into one slot. */
   private readonly salt = Math.floor(Math.random() * 2 ** 32);
+
+  /** @param expected number of series. */
+  constructor(expected: number) {
+    const slots = Math.max(minSlots, 2 ** Math.ceil(Math.log2(2 * expected + 2)));
+    this.hashes = new Int32Array(slots);
+    this.values = new Uint32Array(slots);
+  }
 
   /**
    * Adds a series unless its hash is known.
@@ -89,18 +92,6 @@ class SeriesTable {
     this.size++;
     if (2 * this.size > mask) this.grow();
     return -1;
-  }
-
-  /** Removes all series. */
-  clear(): void {
-    // Shrink a large, mostly empty table: one source with many series must not slow down all later ones.
-    if (this.values.length > 8 * initialSlots && 16 * this.size < this.values.length) {
-      this.hashes = new Int32Array(initialSlots);
-      this.values = new Uint32Array(initialSlots);
-    } else {
-      this.values.fill(0);
-    }
-    this.size = 0;
   }
 
   private slotOf(hash: number, mask: number): number {

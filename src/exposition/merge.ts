@@ -8,8 +8,6 @@ import { fromByteString } from "./quoted.js";
 import { SampleCopier, type Steps } from "./sample-copier.js";
 import { AddedLabels, type Source } from "./source.js";
 
-export type { Steps } from "./sample-copier.js";
-
 /** Samples of a source that the merged exposition does not contain. */
 export interface Conflict {
   /** Index of the source. */
@@ -62,14 +60,25 @@ export function* merge(sources: readonly Source[], into: Format): Steps<Merged> 
   return { bytes: Buffer.concat(pieces), samples, conflicts };
 }
 
+/**
+ * Converts valid OpenMetrics to the text format 0.0.4, like Prometheus' Python client. Every sample keeps its name. A
+ * counter `x` becomes the counter `x_total`; `x_created`, `x_gsum`, `x_gcount`, info and stateset become gauges; a
+ * gaugehistogram becomes a histogram. Timestamps become milliseconds. Exemplars and units are dropped. Of duplicate
+ * series, the first is kept.
+ */
+export function* toText(bytes: Buffer): Steps<Buffer> {
+  return (yield* merge([{ bytes, format: "openmetrics", labels: [] }], "text")).bytes;
+}
+
 function* copyAll(sources: readonly Source[], into: Format, sink: ByteSink): Steps<LabelledSource[]> {
   const copier = new SampleCopier(sink, true);
-  const finder = new DuplicateFinder(sources, sink);
+  const added = sources.map(({ labels }) => new AddedLabels(labels));
+  const finder = new DuplicateFinder(added, sink);
   const labelled: LabelledSource[] = [];
-  for (const [index, { bytes, format, labels }] of sources.entries()) {
-    finder.begin(index);
+  for (const [index, { bytes, format }] of sources.entries()) {
+    finder.begin();
     const source = new LabelledSource(format, into, sink, finder);
-    yield* copier.copy({ bytes, format, into, added: new AddedLabels(labels) }, source);
+    yield* copier.copy({ bytes, format, into, added: added[index]! }, source);
     labelled.push(source);
   }
   return labelled;

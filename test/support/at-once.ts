@@ -1,7 +1,6 @@
-import { toText as toTextInSteps } from "../../src/exposition/convert.js";
 import type { Format } from "../../src/exposition/format.js";
-import type { Steps } from "../../src/exposition/merge.js";
-import { type Merged, merge as mergeInSteps } from "../../src/exposition/merge.js";
+import { type Merged, merge as mergeInSteps, toText as toTextInSteps } from "../../src/exposition/merge.js";
+import type { Steps } from "../../src/exposition/sample-copier.js";
 import type { Source } from "../../src/exposition/source.js";
 
 /** Runs cooperative work to its end without yielding. */

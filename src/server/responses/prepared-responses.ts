@@ -1,9 +1,8 @@
 import { promisify } from "node:util";
 import { constants, gunzip, gzip } from "node:zlib";
 import pLimit from "p-limit";
-import { toText } from "../../exposition/convert.js";
 import { contentTypes, type Format } from "../../exposition/format.js";
-import { merge } from "../../exposition/merge.js";
+import { merge, toText } from "../../exposition/merge.js";
 import type { Source } from "../../exposition/source.js";
 import type { Logger } from "../../logging.js";
 import type { MemoryBudget } from "../../memory-budget.js";

@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Steps } from "../../exposition/merge.js";
+import type { Steps } from "../../exposition/sample-copier.js";
 
 const sliceMs = 5;
 

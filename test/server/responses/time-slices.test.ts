@@ -1,8 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { toText } from "../../../src/exposition/convert.js";
 import { Federation } from "../../../src/exposition/federate.js";
-import { merge } from "../../../src/exposition/merge.js";
+import { merge, toText } from "../../../src/exposition/merge.js";
 import { runInSlices } from "../../../src/server/responses/time-slices.js";
 import { setUpServer } from "../../support/http-server.js";
 
