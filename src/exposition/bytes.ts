@@ -120,11 +120,6 @@ export function isOneOf(bytes: Uint8Array, start: number, end: number, words: re
   return false;
 }
 
-/** Wraps the bytes in a Buffer without copying them. Its search methods are native. */
-export function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
 /** A view of the same memory. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

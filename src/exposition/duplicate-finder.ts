@@ -1,7 +1,7 @@
 import type { ByteSink } from "./byte-sink.js";
 import { fromByteString } from "./quoted.js";
 import { readSeries, writeSeries } from "./series.js";
-import type { AddedLabels } from "./source.js";
+import type { Source } from "./source.js";
 
 /**
  * Finds duplicate series in a merged exposition: same name and same labels, in any order. The series themselves are
@@ -14,7 +14,7 @@ export class DuplicateFinder {
   private readonly comparesSources: boolean;
 
   constructor(
-    sources: readonly AddedLabels[],
+    sources: readonly Source[],
     private readonly sink: ByteSink,
   ) {
     this.comparesSources = mayShareSeries(sources);
@@ -51,10 +51,11 @@ export class DuplicateFinder {
  * Whether two sources may have the same series after the labels are added. Not if all have the same labels, but with
  * different values: then each source is compared with itself only, which saves memory.
  */
-function mayShareSeries(sources: readonly AddedLabels[]): boolean {
-  const names = new Set(sources.map((source) => JSON.stringify(source.names)));
-  const labels = new Set(sources.map((source) => JSON.stringify(source.labels)));
-  return names.size > 1 || labels.size < sources.length;
+function mayShareSeries(sources: readonly Source[]): boolean {
+  const added = sources.map(({ labels }) => labels.filter(([, value]) => value !== ""));
+  const names = new Set(added.map((labels) => JSON.stringify(labels.map(([name]) => name))));
+  const different = new Set(added.map((labels) => JSON.stringify(labels)));
+  return names.size > 1 || different.size < sources.length;
 }
 
 const minSlots = 1024;

@@ -3,13 +3,7 @@ import { Declarations } from "./declarations.js";
 import { writeMetadata } from "./metadata.js";
 import { type MetricType, ownerBySuffix } from "./metric-type.js";
 import { SampleCopier, type Steps } from "./sample-copier.js";
-import { AddedLabels, type Source } from "./source.js";
-
-/** A source and the time when it was scraped. */
-export interface FederatedSource extends Source {
-  /** Milliseconds since the Unix epoch, a whole number. Added to samples without a timestamp. */
-  readonly timestamp?: number;
-}
+import type { Source } from "./source.js";
 
 /**
  * Produces one exposition in text format 0.0.4 from many sources, one source at a time. It remembers only the names of
@@ -20,28 +14,26 @@ export interface FederatedSource extends Source {
  */
 export class Federation {
   private readonly sink = new ByteSink(0);
-  private readonly copier = new SampleCopier(this.sink, false);
+  private readonly copier = new SampleCopier(this.sink, "text", false);
   private readonly families = new FederatedFamilies();
   /** Output bytes per input byte of the previous source. */
   private growth = 1.5;
 
   /** Converts the next source. The caller owns the returned bytes. Finish one source before starting the next. */
-  *add({ bytes, format, labels, timestamp }: FederatedSource): Steps<Buffer> {
+  *add(source: Source): Steps<Buffer> {
     const { families, sink } = this;
-    const declarations = new Declarations(format, "text");
-    sink.renew(1.02 * this.growth * bytes.length);
-    yield* this.copier.copy(
-      { bytes, format, into: "text", added: new AddedLabels(labels), timestamp },
-      {
-        metadata: (line) => declarations.add(line),
-        enter: ({ name }) => {
-          const metadata = families.introduce(name, declarations);
-          if (metadata !== "") sink.write(metadata);
-        },
-        sample: () => undefined,
+    const declarations = new Declarations(source.format, "text");
+    const { length } = source.bytes;
+    sink.renew(1.02 * this.growth * length);
+    yield* this.copier.copy(source, {
+      metadata: (line) => declarations.add(line),
+      enter: ({ name }) => {
+        const metadata = families.introduce(name, declarations);
+        if (metadata !== "") sink.write(metadata);
       },
-    );
-    if (bytes.length > 0) this.growth = sink.length / bytes.length;
+      sample: () => undefined,
+    });
+    if (length > 0) this.growth = sink.length / length;
     return sink.written();
   }
 }

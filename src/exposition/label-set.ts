@@ -11,7 +11,7 @@ import {
   skipLabel,
   skipPlain,
   startsLabel,
-  UNDERSCORE,
+  startsWith,
 } from "./bytes.js";
 import type { Format } from "./format.js";
 import { unescapeQuoted } from "./quoted.js";
@@ -94,7 +94,8 @@ export class LabelSetScanner {
         nameEnd = pos - 1;
         if (this.escaped) this.escapedName = true;
       } else {
-        if (!startsLabel(bytes[pos]!)) return this.fault(noLabelName(bytes[pos]!));
+        if (bytes[pos] === LINE_FEED) return this.fault("unclosed brace");
+        if (!startsLabel(bytes[pos]!)) return this.fault("invalid label name");
         pos = skipLabel(bytes, pos);
         nameEnd = pos;
       }
@@ -117,7 +118,9 @@ export class LabelSetScanner {
       pos = this.scanQuoted(bytes, valueStart, end);
       if (pos < 0) return pos;
       if (ofSeries) {
-        if (isMetricNameLabel(bytes, nameStart, nameEnd)) return this.fault("label named __name__");
+        if (nameEnd - nameStart === 8 && startsWith(bytes, nameStart, "__name__")) {
+          return this.fault("label named __name__");
+        }
         if (valueStart === pos - 1) this.plain = false;
         else if (this.count === maxLabels) return this.fault(`more than ${maxLabels} labels`);
         else this.remember(nameStart, nameEnd, valueStart, pos - 1);
@@ -208,17 +211,4 @@ export class LabelSetScanner {
     this.reason = reason;
     return FAULT;
   }
-}
-
-function noLabelName(byte: number): string {
-  return byte === LINE_FEED ? "unclosed brace" : "invalid label name";
-}
-
-function isMetricNameLabel(bytes: Buffer, start: number, end: number): boolean {
-  return (
-    end - start === 8 &&
-    bytes[start] === UNDERSCORE &&
-    bytes[start + 1] === UNDERSCORE &&
-    bytes.toString("latin1", start, end) === "__name__"
-  );
 }

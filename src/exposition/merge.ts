@@ -1,12 +1,16 @@
 import { ByteSink } from "./byte-sink.js";
+import type { Declaration } from "./declarations.js";
 import { DuplicateFinder } from "./duplicate-finder.js";
 import { FamilyPlan } from "./family-plan.js";
 import type { Format } from "./format.js";
-import { LabelledSource } from "./labelled-source.js";
-import { MergedFamily } from "./merged-family.js";
+import { LabelledSource, type Run } from "./labelled-source.js";
+import { type Metadata, writeMetadata } from "./metadata.js";
+import type { MetricType } from "./metric-type.js";
 import { fromByteString } from "./quoted.js";
 import { SampleCopier, type Steps } from "./sample-copier.js";
-import { AddedLabels, type Source } from "./source.js";
+import { SampleTail } from "./sample-tail.js";
+import { readSeries } from "./series.js";
+import type { Source } from "./source.js";
 
 /** Samples of a source that the merged exposition does not contain. */
 export interface Conflict {
@@ -46,7 +50,7 @@ export function* merge(sources: readonly Source[], into: Format): Steps<Merged> 
   const labelled = yield* copyAll(sources, into, sink);
   const plan = new FamilyPlan(labelled, into);
   const families = new Map<string, MergedFamily>();
-  const conflicts: Conflict[] = [];
+  const conflicts = new Map<string, Conflict>();
   for (const [index, source] of labelled.entries()) {
     yield* gather(index, source, plan, families, conflicts, sink);
   }
@@ -57,7 +61,7 @@ export function* merge(sources: readonly Source[], into: Format): Steps<Merged> 
   }
   if (into === "openmetrics") pieces.push(Buffer.from("# EOF\n"));
   const samples = [...families.values()].reduce((sum, family) => sum + family.samples, 0);
-  return { bytes: Buffer.concat(pieces), samples, conflicts };
+  return { bytes: Buffer.concat(pieces), samples, conflicts: [...conflicts.values()] };
 }
 
 /**
@@ -71,15 +75,14 @@ export function* toText(bytes: Buffer): Steps<Buffer> {
 }
 
 function* copyAll(sources: readonly Source[], into: Format, sink: ByteSink): Steps<LabelledSource[]> {
-  const copier = new SampleCopier(sink, true);
-  const added = sources.map(({ labels }) => new AddedLabels(labels));
-  const finder = new DuplicateFinder(added, sink);
+  const copier = new SampleCopier(sink, into, true);
+  const finder = new DuplicateFinder(sources, sink);
   const labelled: LabelledSource[] = [];
-  for (const [index, { bytes, format }] of sources.entries()) {
+  for (const source of sources) {
     finder.begin();
-    const source = new LabelledSource(format, into, sink, finder);
-    yield* copier.copy({ bytes, format, into, added: added[index]! }, source);
-    labelled.push(source);
+    const found = new LabelledSource(source.format, into, sink, finder);
+    yield* copier.copy(source, found);
+    labelled.push(found);
   }
   return labelled;
 }
@@ -90,7 +93,7 @@ function* gather(
   source: LabelledSource,
   plan: FamilyPlan,
   families: Map<string, MergedFamily>,
-  conflicts: Conflict[],
+  conflicts: Map<string, Conflict>,
   sink: ByteSink,
 ): Steps<void> {
   const family = (name: string): MergedFamily => {
@@ -101,12 +104,9 @@ function* gather(
     }
     return found;
   };
-  const reported = new Set<string>();
   const report = (name: string, reason: string): void => {
-    if (!reported.has(name + reason)) {
-      conflicts.push({ source: index, family: fromByteString(name), reason });
-    }
-    reported.add(name + reason);
+    const conflict = { source: index, family: fromByteString(name), reason };
+    conflicts.set(JSON.stringify(conflict), conflict);
   };
 
   const places = new Map([...source.uses.keys()].map((name) => [name, plan.place(index, name)]));
@@ -127,4 +127,76 @@ function* gather(
     const place = places.get(run.use.name)!;
     if (place.conflict === undefined && run.samples > 0) family(place.family).add(run);
   }
+}
+
+/** A family of the merged exposition, with the samples of all sources. */
+export class MergedFamily {
+  samples = 0;
+  private readonly metadata: Metadata = {};
+  private readonly pieces: Buffer[] = [];
+  /** Bounds of the current piece, which the next samples may extend. */
+  private start = 0;
+  private end = 0;
+
+  constructor(
+    private readonly name: string,
+    /** Undefined if no source declares a valid one. */
+    private readonly type: MetricType | undefined,
+    private readonly sink: ByteSink,
+  ) {}
+
+  /** Adopts help and unit of a source, unless they are known or the source declares another type. */
+  describe({ type, metadata }: Declaration): void {
+    if (type !== undefined && type !== "unknown" && this.type !== undefined && type !== this.type) return;
+    if (type === "unknown") this.metadata.type = type;
+    this.metadata.help ??= metadata.help;
+    this.metadata.unit ??= metadata.unit;
+  }
+
+  /** Adds samples from the sink, which must not change afterwards. */
+  add(run: Run): void {
+    this.samples += run.samples;
+    if (run.hasExemplars && !mayHaveExemplars(run.use.name, this.type)) {
+      this.cut();
+      this.pieces.push(withoutExemplars(this.sink.bytes.subarray(run.start, run.end)));
+    } else if (run.start === this.end) {
+      this.end = run.end;
+    } else {
+      this.cut();
+      this.start = run.start;
+      this.end = run.end;
+    }
+  }
+
+  /** Writes metadata and samples. Returns them in pieces. */
+  write(format: Format): Buffer[] {
+    this.cut();
+    const metadata = { ...this.metadata, type: this.type ?? this.metadata.type };
+    return [Buffer.from(writeMetadata(this.name, metadata, format), "latin1"), ...this.pieces];
+  }
+
+  private cut(): void {
+    if (this.end > this.start) this.pieces.push(this.sink.bytes.subarray(this.start, this.end));
+    this.start = this.end;
+  }
+}
+
+/** Whether OpenMetrics allows exemplars on samples with this name in a family of this type. */
+function mayHaveExemplars(name: string, type: MetricType | undefined): boolean {
+  if (type === "counter") return name.endsWith("_total");
+  return (type === "histogram" || type === "gaugehistogram") && name.endsWith("_bucket");
+}
+
+/** Removes the exemplars from OpenMetrics samples. */
+function withoutExemplars(bytes: Buffer): Buffer {
+  const tail = new SampleTail();
+  const pieces: Buffer[] = [];
+  for (let pos = 0; pos < bytes.length; pos = tail.lineEnd + 1) {
+    tail.read(bytes, readSeries(bytes, pos).end);
+    pieces.push(
+      bytes.subarray(pos, tail.timeEnd || tail.valueEnd),
+      bytes.subarray(tail.lineEnd, tail.lineEnd + 1),
+    );
+  }
+  return Buffer.concat(pieces);
 }

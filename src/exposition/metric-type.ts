@@ -79,10 +79,8 @@ const suffixes: ReadonlySet<string> = new Set(
   Object.values(openMetricsParts).flatMap((parts) => parts.map(({ suffix }) => suffix)),
 );
 
-/** Looks up the type of a family. */
-export interface TypeOf {
-  get(family: string): MetricType | undefined;
-}
+/** The types of families, by family name. */
+export type TypeOf = Pick<ReadonlyMap<string, MetricType | undefined>, "get">;
 
 /** Finds the family with a declared type whose name plus a suffix is `name`. */
 export function ownerBySuffix(name: string, types: TypeOf, format: Format): Owner | undefined {

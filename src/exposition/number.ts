@@ -1,4 +1,4 @@
-import { asBuffer, DOT, LOWER_E, MINUS, PLUS, skipDigits, ZERO } from "./bytes.js";
+import { DOT, LOWER_E, MINUS, PLUS, skipDigits, ZERO } from "./bytes.js";
 
 /*
  * Validates numbers as Prometheus reads them (Go's strconv, without hexadecimal floats and underscores). It works on
@@ -13,13 +13,13 @@ const safeDigits = 200;
 const safeExponentDigits = 2;
 
 /** A sample value: a float, or `Inf`, `Infinity` (both with optional sign) or `NaN` in upper or lower case. */
-export function scanValue(bytes: Uint8Array, start: number): number {
+export function scanValue(bytes: Buffer, start: number): number {
   const end = scanFloat(bytes, start);
   return end >= 0 ? end : scanWord(bytes, start);
 }
 
 /** A finite float: optional sign, digits with at most one point, optional exponent. Must not exceed float64. */
-export function scanFloat(bytes: Uint8Array, start: number): number {
+export function scanFloat(bytes: Buffer, start: number): number {
   const whole = skipSign(bytes, start);
   let pos = skipDigits(bytes, whole);
   let digits = pos - whole;
@@ -37,32 +37,32 @@ export function scanFloat(bytes: Uint8Array, start: number): number {
     if (exponentDigits === 0) return -1;
   }
   if (digits <= safeDigits && exponentDigits <= safeExponentDigits) return pos;
-  return Number.isFinite(Number(asBuffer(bytes).toString("latin1", start, pos))) ? pos : -1;
+  return Number.isFinite(Number(bytes.toString("latin1", start, pos))) ? pos : -1;
 }
 
 /** A timestamp of the text format: milliseconds, only digits, at most 2^63 - 1. */
-export function scanMilliseconds(bytes: Uint8Array, start: number): number {
+export function scanMilliseconds(bytes: Buffer, start: number): number {
   let significant = start;
   while (bytes[significant] === ZERO) significant++;
   const pos = skipDigits(bytes, significant);
   const digits = pos - significant;
   if (pos === start || digits > 19) return -1;
   if (digits < 19) return pos;
-  return asBuffer(bytes).toString("latin1", significant, pos) <= "9223372036854775807" ? pos : -1;
+  return bytes.toString("latin1", significant, pos) <= "9223372036854775807" ? pos : -1;
 }
 
-function skipSign(bytes: Uint8Array, start: number): number {
+function skipSign(bytes: Buffer, start: number): number {
   return bytes[start] === PLUS || bytes[start] === MINUS ? start + 1 : start;
 }
 
-function scanWord(bytes: Uint8Array, start: number): number {
+function scanWord(bytes: Buffer, start: number): number {
   const word = skipSign(bytes, start);
   if (isWord(bytes, word, "infinity")) return word + 8;
   if (isWord(bytes, word, "inf")) return word + 3;
   return word === start && isWord(bytes, word, "nan") ? word + 3 : -1;
 }
 
-function isWord(bytes: Uint8Array, start: number, word: string): boolean {
+function isWord(bytes: Buffer, start: number, word: string): boolean {
   for (let index = 0; index < word.length; index++) {
     const byte = bytes[start + index];
     if (byte === undefined || (byte | 0x20) !== word.charCodeAt(index)) return false;

@@ -36,9 +36,8 @@ export class OpenMetricsScanner extends RecordScanner {
   scan(bytes: Buffer, start: number, end: number): number {
     if (this.complete) return this.fault("data after # EOF");
     const first = bytes[start]!;
-    if (startsName(first)) return this.scanSample(bytes, start, end);
+    if (startsName(first) || first === BRACE_OPEN) return this.scanSample(bytes, start, end);
     if (first === HASH) return this.scanMetadata(bytes, start);
-    if (first === BRACE_OPEN) return this.scanSample(bytes, start, end);
     return this.fault(first === LINE_FEED ? "blank line" : "neither a sample nor metadata");
   }
 
@@ -47,11 +46,7 @@ export class OpenMetricsScanner extends RecordScanner {
     if (pos < 0) return pos;
     pos = this.scanSampleValue(bytes, pos);
     if (pos < 0) return pos;
-    if (bytes[pos] === LINE_FEED) {
-      this.samples++;
-      return pos + 1;
-    }
-    if (!startsWith(bytes, pos, " # {")) {
+    if (bytes[pos] === SPACE && !startsWith(bytes, pos, " # {")) {
       pos = this.scanTimestamp(bytes, pos);
       if (pos < 0) return pos;
     }

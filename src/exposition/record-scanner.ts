@@ -43,7 +43,8 @@ export abstract class RecordScanner {
     this.utf8 = utf8;
     this.labels.knownUtf8 = utf8;
     this.view = viewOf(bytes);
-    for (const pattern of this.patterns) pattern.forget();
+    // They refer to the previous bytes.
+    this.patterns.length = 0;
   }
 
   /**

@@ -5,7 +5,7 @@ import { type MetadataLine, MetadataReader } from "./metadata.js";
 import { Followers, type SampleShape, ShapeMemo } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
 import { type FoundSeries, type Label, readSeries, writeSeries } from "./series.js";
-import { type AddedLabels, toInsert } from "./source.js";
+import { AddedLabels, type Source, toInsert } from "./source.js";
 
 /**
  * Work in steps of a few milliseconds at most, whatever the input, so that the caller can do other work between two
@@ -34,16 +34,6 @@ export interface CopyListener {
   sample(start: number, hash: number, hasExemplar: boolean): void;
 }
 
-/** How to copy the samples of one source. */
-export interface CopyPlan {
-  readonly bytes: Buffer;
-  readonly format: Format;
-  readonly into: Format;
-  readonly added: AddedLabels;
-  /** Timestamp for samples without one, in milliseconds since the Unix epoch. */
-  readonly timestamp?: number | undefined;
-}
-
 /**
  * Copies samples into a sink, adds labels and timestamps, and rewrites what strict parsers would reject. Metadata goes
  * to a listener; other comments are dropped.
@@ -60,12 +50,10 @@ export class SampleCopier {
   /** The shapes that are likely to follow, and those that sources are likely to start with. */
   private followers = new Followers();
   private firstShapes = new Followers();
+  private added = new AddedLabels([]);
+  private format: Format = "text";
   private bytes = nothing;
   private view = viewOf(nothing);
-  private format: Format = "text";
-  private converts = false;
-  private added!: AddedLabels;
-  private addedNames = "";
   /** End of the line for samples without a timestamp. */
   private lineEnd = toInsert("\n");
   private stamps = false;
@@ -73,12 +61,13 @@ export class SampleCopier {
   /** @param hashes whether to compute hashes and report each sample to the listener. */
   constructor(
     private readonly sink: ByteSink,
+    private readonly into: Format,
     private readonly hashes: boolean,
   ) {}
 
   /** Copies all samples of a source in order. Finish one source before starting the next. */
-  *copy(plan: CopyPlan, listener: CopyListener): Steps<void> {
-    this.begin(plan);
+  *copy(source: Source, listener: CopyListener): Steps<void> {
+    this.begin(source);
     const { length } = this.bytes;
     for (let pos = 0; pos >= 0 && pos < length; ) {
       pos = this.copyUntil(Math.min(pos + stepBytes, length), pos, listener);
@@ -99,18 +88,16 @@ export class SampleCopier {
     return pos;
   }
 
-  private begin({ bytes, format, into, added, timestamp }: CopyPlan): void {
+  private begin({ bytes, format, labels, timestamp }: Source): void {
     const whole = bytes.at(-1) === LINE_FEED || bytes.length === 0;
     this.use(whole ? bytes : Buffer.concat([bytes, Buffer.from("\n")]));
     this.format = format;
-    this.converts = format !== into;
-    const addedNames = added.names.join();
+    const added = new AddedLabels(labels);
     // Shapes depend on the names of the added labels.
-    if (addedNames !== this.addedNames) this.firstShapes = new Followers();
+    if (added.names.join() !== this.added.names.join()) this.firstShapes = new Followers();
+    this.added = added;
     this.shape = undefined;
     this.followers = this.firstShapes;
-    this.added = added;
-    this.addedNames = addedNames;
     this.stamps = timestamp !== undefined;
     this.lineEnd = toInsert(timestamp === undefined ? "\n" : ` ${timestamp}\n`);
   }
@@ -192,7 +179,7 @@ export class SampleCopier {
   /** Whether everything after the value is copied unchanged. */
   private keepsEnd(): boolean {
     const { tail } = this;
-    if (this.converts && (tail.timeEnd > 0 || tail.hasExemplar)) return false;
+    if (this.format !== this.into && (tail.timeEnd > 0 || tail.hasExemplar)) return false;
     return !this.stamps || tail.timeEnd > 0;
   }
 
@@ -204,7 +191,7 @@ export class SampleCopier {
       sink.copy(this.lineEnd.view, 0, this.lineEnd.length);
     } else {
       const time = bytes.toString("latin1", tail.timeStart, tail.timeEnd);
-      sink.write(` ${this.converts ? toMilliseconds(time) : time}\n`);
+      sink.write(` ${this.format !== this.into ? toMilliseconds(time) : time}\n`);
     }
   }
 

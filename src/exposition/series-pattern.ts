@@ -9,7 +9,7 @@ const initialLabels = 8;
  * sample copier both use it: nearly every line resembles a recent one.
  */
 export class SeriesPattern {
-  /** Number of labels; 0 while there is no series to compare with. */
+  /** Number of labels; 0 until a series has been learned. */
   private labels = 0;
   private view: DataView = new DataView(new ArrayBuffer(0));
   private start = 0;
@@ -106,11 +106,6 @@ export class SeriesPattern {
     this.start = start;
     this.end = end + shift;
     return this.end;
-  }
-
-  /** Drops the pattern. Required when the memory that contains it changes. */
-  forget(): void {
-    this.labels = 0;
   }
 
   /** Copies the pattern out of the memory that contains it, so that the memory can be freed. */

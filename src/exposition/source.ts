@@ -13,6 +13,8 @@ export interface Source {
    * value is not added.
    */
   readonly labels: readonly (readonly [name: string, value: string])[];
+  /** Timestamp for samples without one, in whole milliseconds since the Unix epoch. */
+  readonly timestamp?: number | undefined;
 }
 
 /**

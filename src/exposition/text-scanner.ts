@@ -29,22 +29,13 @@ export class TextScanner extends RecordScanner {
 
   scan(bytes: Buffer, start: number, end: number): number {
     this.lines = 1;
-    const first = bytes[start]!;
-    if (startsName(first)) return this.scanSample(bytes, start, end);
-    if (first === HASH) return this.scanComment(bytes, start, end);
-    if (first === BRACE_OPEN) return this.scanSample(bytes, start, end);
-    if (first === LINE_FEED) return start + 1;
-    if (first === NUL) return this.finish(end);
-    return this.scanIndented(bytes, start, end);
-  }
-
-  private scanIndented(bytes: Buffer, start: number, end: number): number {
+    if (startsName(bytes[start]!) || bytes[start] === BRACE_OPEN) return this.scanSample(bytes, start, end);
     const pos = skipBlanks(bytes, start);
     const first = bytes[pos]!;
-    if (first === LINE_FEED) return pos + 1;
     if (first === HASH) return this.scanComment(bytes, pos, end);
+    if (first === LINE_FEED) return pos + 1;
     if (first === NUL) return this.finish(end);
-    if (pos > start && startsName(first)) return this.fault("whitespace before a sample");
+    if (startsName(first)) return this.fault("whitespace before a sample");
     return this.fault("neither a sample nor a comment");
   }
 

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import { ByteSink } from "./byte-sink.js";
-import { asBuffer, LINE_FEED } from "./bytes.js";
+import { LINE_FEED } from "./bytes.js";
 import type { Format } from "./format.js";
 import { INCOMPLETE } from "./label-set.js";
 import { OpenMetricsScanner } from "./openmetrics-scanner.js";
@@ -34,35 +34,30 @@ export interface Validator {
    *
    * @returns false once the exposition is known to be invalid: further bytes cannot change that.
    */
-  push(chunk: Uint8Array): boolean;
+  push(chunk: Buffer): boolean;
   /** Ends the exposition. To be called exactly once, also after an error. */
   end(): Verdict;
 }
 
-/** Creates a validator for an exposition in a known format. */
-export function createValidator(format: Format): Validator {
-  return new FormatValidator(format);
-}
-
 /**
- * Creates a validator for an exposition whose content type is missing or unknown. If the text is valid OpenMetrics,
- * including `# EOF`, its format is OpenMetrics, else text. If it is valid in neither format, the result is the error
- * that occurred later in the text, because that is most likely the intended format.
+ * Creates a validator.
+ *
+ * @param format undefined if the content type is missing or unknown. If the text is valid OpenMetrics, including
+ * `# EOF`, its format is OpenMetrics, else text. If it is valid in neither format, the result is the error that occurred
+ * later in the text, because that is most likely the intended format.
  */
-export function createUnknownValidator(): Validator {
-  const validators: Record<Format, Validator> = {
-    text: createValidator("text"),
-    openmetrics: createValidator("openmetrics"),
-  };
+export function createValidator(format: Format | undefined): Validator {
+  if (format !== undefined) return new FormatValidator(format);
+  const asText = new FormatValidator("text");
+  const asOpenMetrics = new FormatValidator("openmetrics");
   return {
-    push(chunk: Uint8Array): boolean {
-      const text = validators.text.push(chunk);
-      const openmetrics = validators.openmetrics.push(chunk);
-      return text || openmetrics;
+    push(chunk: Buffer): boolean {
+      const isText = asText.push(chunk);
+      return asOpenMetrics.push(chunk) || isText;
     },
     end(): Verdict {
-      const text = validators.text.end();
-      const openmetrics = validators.openmetrics.end();
+      const text = asText.end();
+      const openmetrics = asOpenMetrics.end();
       if (openmetrics.ok) return openmetrics;
       return text.ok || text.line >= openmetrics.line ? text : openmetrics;
     },
@@ -84,8 +79,7 @@ class FormatValidator implements Validator {
     this.scanner = format === "text" ? new TextScanner() : new OpenMetricsScanner();
   }
 
-  push(chunk: Uint8Array): boolean {
-    const bytes = asBuffer(chunk);
+  push(bytes: Buffer): boolean {
     let pos = 0;
     while (pos < bytes.length && this.verdict === undefined && !this.scanner.ended) {
       if (this.rest.length === 0) {

@@ -2,12 +2,7 @@ import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createGzip, gzipSync } from "node:zlib";
 import { codeOf, describeError } from "../errors.js";
 import { contentTypes, formatOfContentType } from "../exposition/format.js";
-import {
-  createUnknownValidator,
-  createValidator,
-  type Validator,
-  type Verdict,
-} from "../exposition/validator.js";
+import { createValidator, type Validator, type Verdict } from "../exposition/validator.js";
 import { inflateAtOnce } from "./inflate-at-once.js";
 import { ScrapeError } from "./scrape-error.js";
 
@@ -74,7 +69,7 @@ export async function readResponse({ headers, body }: TargetResponse, maxBytes: 
   }
   const contentType = headerOf(headers, "content-type");
   const format = formatOfContentType(contentType);
-  const validator = format === undefined ? createUnknownValidator() : createValidator(format);
+  const validator = createValidator(format);
   const { gzip, size, verdict } = await readBody(body, { gzipped, maxBytes, validator });
   const keep = format !== undefined && contentType !== undefined && usableContentType.test(contentType);
   return {

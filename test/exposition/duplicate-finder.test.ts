@@ -1,12 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { ByteSink } from "../../src/exposition/byte-sink.js";
 import { DuplicateFinder } from "../../src/exposition/duplicate-finder.js";
-import { AddedLabels } from "../../src/exposition/source.js";
 
 describe("DuplicateFinder", () => {
   it("compares the series if their hashes are equal", () => {
     const sink = new ByteSink(0);
-    const finder = new DuplicateFinder([new AddedLabels([])], sink);
+    const finder = new DuplicateFinder([{ bytes: Buffer.alloc(0), format: "text", labels: [] }], sink);
     finder.begin();
     const isDuplicate = (series: string, hash: number) => {
       const start = sink.length;

@@ -1,19 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type FederatedSource, Federation } from "../../src/exposition/federate.js";
+import { Federation } from "../../src/exposition/federate.js";
 import type { Format } from "../../src/exposition/format.js";
+import type { Source } from "../../src/exposition/source.js";
 import { atOnce } from "../support/at-once.js";
 import { type ReadSample, readExposition, sampleKey } from "../support/exposition-reader.js";
 import { validate } from "../support/validate.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
 import { familiesExposition, similarExposition } from "./families-arbitrary.js";
 
-const source = (
-  content: string,
-  instance: string,
-  timestamp?: number,
-  format: Format = "text",
-): FederatedSource => ({
+const source = (content: string, instance: string, timestamp?: number, format: Format = "text"): Source => ({
   bytes: Buffer.from(format === "text" ? content : `${content}# EOF\n`),
   format,
   labels: [
@@ -23,7 +19,7 @@ const source = (
   ...(timestamp === undefined ? {} : { timestamp }),
 });
 
-function federate(...sources: FederatedSource[]): string {
+function federate(...sources: Source[]): string {
   const federation = new Federation();
   return sources.map((one) => atOnce(federation.add(one)).toString()).join("");
 }

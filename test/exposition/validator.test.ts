@@ -1,10 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  createUnknownValidator,
-  createValidator,
-  maxLineBytes,
-  type Validator,
-} from "../../src/exposition/validator.js";
+import { createValidator, maxLineBytes, type Validator } from "../../src/exposition/validator.js";
 import { validate, validateUnknown } from "../support/validate.js";
 
 const text = (content: string) => validate(Buffer.from(content), "text");
@@ -215,7 +210,7 @@ describe("a text of unknown format", () => {
 
   it("is rejected once it is invalid in both formats", () => {
     const push = (validator: Validator, content: string) => validator.push(Buffer.from(content));
-    const validator = createUnknownValidator();
+    const validator = createValidator(undefined);
     expect(push(validator, "# no OpenMetrics comment\n")).toBe(true);
     expect(push(validator, "a 1\n")).toBe(true);
     expect(push(validator, "no text either\n")).toBe(false);

@@ -1,12 +1,7 @@
 import fc from "fast-check";
 import { Federation } from "../../../src/exposition/federate.js";
 import type { Format } from "../../../src/exposition/format.js";
-import {
-  createUnknownValidator,
-  createValidator,
-  type Validator,
-  type Verdict,
-} from "../../../src/exposition/validator.js";
+import { createValidator, type Validator, type Verdict } from "../../../src/exposition/validator.js";
 import { openMetricsExposition, textExposition } from "../../exposition/arbitrary.js";
 import { corpus, onlyPrometheus3 } from "../../exposition/corpus.js";
 import { familiesExposition } from "../../exposition/families-arbitrary.js";
@@ -74,7 +69,7 @@ export const subject: Subject = {
     .map((text) => Buffer.from(text)),
   maxBytes: 64 * 1024,
   check(input) {
-    verdictOf(() => createUnknownValidator(), input);
+    verdictOf(() => createValidator(undefined), input);
     for (const format of ["text", "openmetrics"] as const) {
       const verdict = verdictOf(() => createValidator(format), input);
       if (verdict.ok) checkUse(input, format, verdict.samples);
