@@ -1,28 +1,27 @@
+import { randomUUID } from "node:crypto";
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Cache } from "../cache/cache.js";
+import { Cache } from "../cache/cache.js";
 import { Publisher } from "../cache/publisher.js";
 import type { Config } from "../config/config.js";
 import { createDockerClient } from "../discovery/docker/client.js";
 import { EngineApi } from "../discovery/docker/engine-api.js";
-import type { OwnTask } from "../discovery/docker/own-container.js";
 import { createDockerProvider } from "../discovery/docker/provider.js";
-import { readSwarmState } from "../discovery/docker/swarm-state.js";
 import { createFileProvider } from "../discovery/file/provider.js";
 import type { TargetProvider } from "../discovery/provider.js";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
-import type { MemoryBudget } from "../memory-budget.js";
+import { MemoryBudget } from "../memory-budget.js";
 import { systemClock } from "../model/clock.js";
 import { originName } from "../model/origin-name.js";
-import type { SwarmDocument } from "../model/publication.js";
-import { type ServiceLabels, serviceLabelsOf } from "../model/service-labels.js";
+import type { ServiceLabels } from "../model/service-labels.js";
 import type { Target } from "../model/target.js";
 import { type Credentials, openScrapeCredentials } from "../scan/credentials/scrape-credentials.js";
 import { createHttpScraper } from "../scan/http-scraper.js";
 import { Scanner } from "../scan/scanner.js";
 import { createTelemetry } from "../telemetry.js";
+import { SwarmObserver } from "./swarm-observer.js";
 
 /** What all parts need. */
 export interface Environment {
@@ -31,15 +30,7 @@ export interface Environment {
   readonly version: string;
 }
 
-export interface ScanningOptions {
-  readonly cache: Cache;
-  readonly budget: MemoryBudget;
-  /** Random id of this process. */
-  readonly instance: string;
-  readonly signal: AbortSignal;
-}
-
-/** The parts that discover and scrape. */
+/** The parts that discover and scrape, and the cache that they fill. */
 export type Scanning = Awaited<ReturnType<typeof createScanning>>;
 
 const defaultSocket = "/var/run/docker.sock";
@@ -52,10 +43,10 @@ export function userAgentOf(version: string): string {
 }
 
 /** @throws ConfigError where SCRAPE_AUTH_FILE is invalid. */
-export async function createScanning(
-  { config, logger, version }: Environment,
-  { cache, budget, instance, signal }: ScanningOptions,
-) {
+export async function createScanning({ config, logger, version }: Environment, signal: AbortSignal) {
+  const budget = new MemoryBudget(config.memoryMaxBytes);
+  const cache = new Cache({ ...config, clock: systemClock, budget, logger });
+  const instance = randomUUID();
   const credentials = await openCredentials(config, logger);
   const telemetry = createTelemetry(version);
   const engine = createEngine(config);
@@ -101,6 +92,10 @@ export async function createScanning(
   });
   let isFirst = true;
   return {
+    cache,
+    budget,
+    /** Random id of this process. */
+    instance,
     scanner,
     scraper,
     publisher,
@@ -124,51 +119,6 @@ export async function createScanning(
       await Promise.all([observed, scanner.cycle()]);
     },
   };
-}
-
-/** Reads what a manager's engine knows about the swarm, and publishes it. */
-export class SwarmObserver {
-  /** The proxy's own task, if it runs in a Swarm service. Undefined until known. */
-  task: OwnTask | undefined;
-  /** Whether this node is a manager. */
-  manager = false;
-  /** Why the last attempt to read the swarm failed. */
-  failure: Error | undefined;
-
-  constructor(
-    private readonly cache: Cache,
-    private readonly engine: EngineApi | undefined,
-    private readonly logger: Logger,
-  ) {}
-
-  /** Never rejects: a failure is logged once, and the last document remains valid. */
-  async observe(publisher: Publisher, signal: AbortSignal): Promise<void> {
-    if (this.engine === undefined) return;
-    try {
-      const known = this.document?.services ?? [];
-      const content = await readSwarmState(this.engine, this.task, known, signal);
-      this.manager = content !== undefined;
-      this.failure = undefined;
-      if (content !== undefined) publisher.swarm(content);
-    } catch (error) {
-      if (signal.aborted) return;
-      if (this.failure === undefined)
-        this.logger.debug("swarm state unknown", { error: describeError(error) });
-      this.failure = error as Error;
-    }
-  }
-
-  /** The current swarm document: a manager's own, otherwise the youngest. */
-  get document(): SwarmDocument | undefined {
-    const { own, swarm } = this.cache;
-    const published = this.manager && own !== undefined ? this.cache.feed(own)?.swarmDocument : undefined;
-    return published?.publication ?? swarm;
-  }
-
-  /** `deploy.labels` by service. */
-  serviceLabels(): ServiceLabels {
-    return serviceLabelsOf(this.document?.services ?? []);
-  }
 }
 
 /** @throws ConfigError where SCRAPE_AUTH_FILE is invalid. */

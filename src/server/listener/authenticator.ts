@@ -10,20 +10,17 @@ import { PasswordChecks } from "./password-checks.js";
 
 /** What to do with a request. */
 export type Verdict =
-  | { readonly kind: "pass" }
+  | "pass"
   /** Its credentials are missing or wrong. */
-  | { readonly kind: "refuse" }
+  | "refuse"
   /** The client failed too often, or too many checks are waiting: it may retry after this many whole seconds. */
-  | { readonly kind: "wait"; readonly seconds: number };
+  | { readonly retryAfter: number };
 
 /** Failed attempts per client: a burst, then a rate. */
 const failuresPerClient = { capacity: 10, perSecond: 1 / 5 };
 const maxClients = 10_000;
 const maxCredentials = 1_000;
 const msBetweenWarnings = 60_000;
-
-const pass: Verdict = { kind: "pass" };
-const refuse: Verdict = { kind: "refuse" };
 
 export interface AuthenticatorOptions {
   readonly clock: Clock;
@@ -51,7 +48,6 @@ export class Authenticator {
   /** Checks in progress, for simultaneous requests with the same credentials. */
   readonly #pending = new Map<string, Promise<Verdict>>();
   #users: Access["users"] = new Map();
-  #hashes: readonly string[] = [];
   #token: string | undefined;
   #generation = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
@@ -63,7 +59,6 @@ export class Authenticator {
   /** Replaces users and token. Removed ones are refused from the next request on. */
   use({ users, bearerToken }: Pick<Access, "users" | "bearerToken">): void {
     this.#users = users;
-    this.#hashes = [...users.values()];
     this.#token = bearerToken;
     this.#failed.clear();
     this.#generation++;
@@ -71,14 +66,14 @@ export class Authenticator {
 
   /** Whether requests need credentials at all. */
   get required(): boolean {
-    return this.#hashes.length > 0 || this.#token !== undefined;
+    return this.#users.size > 0 || this.#token !== undefined;
   }
 
   /** The values of WWW-Authenticate in a 401 response. */
   get challenges(): string[] {
     const realm = 'realm="app-metrics-proxy"';
     return [
-      ...(this.#hashes.length > 0 ? [`Basic ${realm}, charset="UTF-8"`] : []),
+      ...(this.#users.size > 0 ? [`Basic ${realm}, charset="UTF-8"`] : []),
       ...(this.#token === undefined ? [] : [`Bearer ${realm}`]),
     ];
   }
@@ -88,23 +83,23 @@ export class Authenticator {
     const credentials = header === undefined ? undefined : parseCredentials(header);
     if (credentials === undefined) {
       this.#count("none", header === undefined ? "missing" : "malformed");
-      return refuse;
+      return "refuse";
     }
     const client = addressBlock(address);
     const digest = this.#digest(credentials, client);
     const known = this.#successful.get(digest);
     if (known !== undefined && known === this.#expected(credentials)) {
       this.#count(credentials.scheme, "remembered");
-      return pass;
+      return "pass";
     }
     if (this.#failed.get(digest)) {
       this.#count(credentials.scheme, "wrong");
-      return refuse;
+      return "refuse";
     }
     const pending = this.#pending.get(digest);
     if (pending !== undefined) {
       return pending.then((verdict) => {
-        this.#count(credentials.scheme, verdict.kind === "pass" ? "right" : "wrong");
+        this.#count(credentials.scheme, verdict === "pass" ? "right" : "wrong");
         return verdict;
       });
     }
@@ -122,7 +117,7 @@ export class Authenticator {
     if (!bucket.take(now)) {
       this.#count(credentials.scheme, "held up");
       this.#warn(client, now);
-      return { kind: "wait", seconds: Math.ceil(bucket.secondsUntilNext(now)) };
+      return { retryAfter: Math.ceil(bucket.secondsUntilNext(now)) };
     }
     const expected = this.#expected(credentials);
     const generation = this.#generation;
@@ -131,20 +126,20 @@ export class Authenticator {
       if (correct) {
         bucket.giveBack();
         if (expected !== undefined) this.#successful.set(digest, expected);
-        return pass;
+        return "pass";
       }
       if (generation === this.#generation) this.#failed.set(digest, true);
-      return refuse;
+      return "refuse";
     };
     if (credentials.scheme === "bearer") return conclude(this.#isToken(credentials.secret));
-    if (this.#hashes.length === 0) return conclude(false);
+    if (this.#users.size === 0) return conclude(false);
 
     const hash = expected ?? this.#substituteHash(credentials.user);
     const check = this.#checks.check(credentials.secret, hash, client);
     if (check === undefined) {
       bucket.giveBack();
       this.#count(credentials.scheme, "held up");
-      return { kind: "wait", seconds: 1 };
+      return { retryAfter: 1 };
     }
     this.options.telemetry.passwordChecks.inc();
     const pending = check
@@ -162,7 +157,7 @@ export class Authenticator {
   /** For an unknown user: the hash of another one, always the same, so that the check takes equally long. */
   #substituteHash(user: string): string {
     const number = createHmac("sha256", this.#key).update(user).digest().readUInt32BE();
-    return this.#hashes[number % this.#hashes.length] ?? "";
+    return [...this.#users.values()][number % this.#users.size] ?? "";
   }
 
   #isToken(secret: Buffer): boolean {

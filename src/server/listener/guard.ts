@@ -66,13 +66,13 @@ export class Guard {
   }
 
   #apply(verdict: Verdict, response: ServerResponse, pass: () => void): void {
-    if (verdict.kind === "pass") pass();
-    else if (verdict.kind === "wait") {
-      const text = "too many failed authentication attempts; try again later";
-      sendRetryAfter(response, verdict.seconds, text);
-    } else {
+    if (verdict === "pass") pass();
+    else if (verdict === "refuse") {
       response.setHeader("WWW-Authenticate", this.#authenticator.challenges);
       sendText(response, 401, "authentication required");
+    } else {
+      const text = "too many failed authentication attempts; try again later";
+      sendRetryAfter(response, verdict.retryAfter, text);
     }
   }
 }
