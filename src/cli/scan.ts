@@ -1,9 +1,5 @@
-import { randomBytes } from "node:crypto";
-import { Cache } from "../cache/cache.js";
 import { createScanning, type Environment, type Scanning } from "../daemon/scanning.js";
 import { AppError } from "../errors.js";
-import { MemoryBudget } from "../memory-budget.js";
-import { systemClock } from "../model/clock.js";
 
 /**
  * Runs one cycle and prints each target with its URL, or the reason why it has no metrics. Nothing is written to disk or
@@ -12,12 +8,8 @@ import { systemClock } from "../model/clock.js";
  * @throws AppError if no provider could list its targets.
  */
 export async function scan(environment: Environment, print: (line: string) => void): Promise<void> {
-  const { config, logger } = environment;
   const stopping = new AbortController();
-  const budget = new MemoryBudget(config.memoryMaxBytes);
-  const cache = new Cache({ ...config, clock: systemClock, budget, logger });
-  const options = { cache, budget, instance: randomBytes(9).toString("base64url"), signal: stopping.signal };
-  const scanning = await createScanning(environment, options);
+  const scanning = await createScanning(environment, stopping.signal);
   await scanning.cycle();
   stopping.abort();
   scanning.publisher.stop();

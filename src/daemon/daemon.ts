@@ -1,11 +1,8 @@
-import { randomBytes } from "node:crypto";
-import { Cache } from "../cache/cache.js";
 import { DiskLog } from "../cache/disk-log.js";
 import { lockFolder } from "../cache/folder-lock.js";
 import { loadAccess } from "../config/access.js";
 import { createDockerClient } from "../discovery/docker/client.js";
 import { maxGzipBytes } from "../fetch/read-response.js";
-import { MemoryBudget } from "../memory-budget.js";
 import { systemClock as clock } from "../model/clock.js";
 import type { Target } from "../model/target.js";
 import { startCron } from "../scan/cron.js";
@@ -57,8 +54,8 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   const accessFiles = new Map<string, string>();
   const access = await loadAccess(config, accessFiles, signal);
 
-  const budget = new MemoryBudget(config.memoryMaxBytes);
-  const cache = new Cache({ ...config, clock, budget, logger });
+  const scanning = await createScanning(environment, signal);
+  const { cache, budget, instance, scanner, scraper, publisher, telemetry, node } = scanning;
   // Registered as the first evictor: responses can be prepared again, evicted scrapes are lost.
   const responses = new PreparedResponses(cache, budget, logger);
   budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
@@ -74,9 +71,6 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   await log.load();
   cache.addListener({ onComplete: (held) => log.append(held) });
 
-  const instance = randomBytes(9).toString("base64url");
-  const scanning = await createScanning(environment, { cache, budget, instance, signal });
-  const { scanner, scraper, publisher, telemetry, node } = scanning;
   let scanned = false;
   observe({
     telemetry,

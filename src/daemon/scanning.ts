@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -46,7 +46,7 @@ export function userAgentOf(version: string): string {
 export async function createScanning({ config, logger, version }: Environment, signal: AbortSignal) {
   const budget = new MemoryBudget(config.memoryMaxBytes);
   const cache = new Cache({ ...config, clock: systemClock, budget, logger });
-  const instance = randomUUID();
+  const instance = randomBytes(9).toString("base64url");
   const credentials = await openCredentials(config, logger);
   const telemetry = createTelemetry(version);
   const engine = createEngine(config);
@@ -154,8 +154,6 @@ function createProviders(
   const { targetsFile, metricsPath } = config;
   return [
     ...(engine === undefined ? [] : [createDockerProvider({ ...config, engine, serviceLabels, logger })]),
-    ...(targetsFile === undefined
-      ? []
-      : [createFileProvider({ path: targetsFile, defaultPath: metricsPath })]),
+    ...(targetsFile === undefined ? [] : [createFileProvider(targetsFile, metricsPath)]),
   ];
 }

@@ -2,12 +2,9 @@ import { writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Cache } from "../../src/cache/cache.js";
 import { readConfig } from "../../src/config/config.js";
 import { createScanning } from "../../src/daemon/scanning.js";
 import { silentLogger } from "../../src/logging.js";
-import { MemoryBudget } from "../../src/memory-budget.js";
-import { systemClock } from "../../src/model/clock.js";
 import { answerWith, startTarget } from "../support/target-server.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -17,11 +14,9 @@ async function attemptsForPeers(settings: Record<string, string>): Promise<numbe
   const file = join(tempFolder(), "targets.json");
   writeFileSync(file, JSON.stringify([{ targets: [`127.0.0.1:${target.port}`], labels: { job: "web" } }]));
   const config = readConfig({ TARGETS_FILE: file, ...settings });
-  const budget = new MemoryBudget(64 * 1024 * 1024);
-  const cache = new Cache({ ...config, clock: systemClock, budget, logger: silentLogger });
   const { signal } = new AbortController();
-  const parts = { cache, budget, instance: "instance of this node", signal };
-  const scanning = await createScanning({ config, logger: silentLogger, version: "0" }, parts);
+  const scanning = await createScanning({ config, logger: silentLogger, version: "0" }, signal);
+  const { cache } = scanning;
   onTestFinished(async () => {
     scanning.publisher.stop();
     await scanning.scraper.close();

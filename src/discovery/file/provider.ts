@@ -6,14 +6,6 @@ import type { TargetProvider } from "../provider.js";
 import { parseFileSd } from "./file-sd.js";
 import { targetsOf } from "./file-target.js";
 
-export interface FileProviderOptions {
-  /** TARGETS_FILE. */
-  readonly path: string;
-  /** METRICS_PATH: the path without a label; begins with a slash. */
-  readonly defaultPath: string;
-  readonly timings?: FileWatchTimings;
-}
-
 const maxBytes = 16 * 1024 * 1024;
 
 /** Within this time after a change, in milliseconds, another change may leave the same modification time. */
@@ -22,9 +14,15 @@ const unsettled = 2_000;
 /**
  * The targets of a file in Prometheus' file_sd format, in JSON (at most 16 MiB) or YAML (at most 2 MiB). The file is
  * reloaded when it changes. While it is missing or invalid, listing fails with the reason.
+ *
+ * @param path TARGETS_FILE.
+ * @param metricsPath METRICS_PATH: the path without a label; begins with a slash.
  */
-export function createFileProvider(options: FileProviderOptions): TargetProvider {
-  const { path, defaultPath } = options;
+export function createFileProvider(
+  path: string,
+  metricsPath: string,
+  timings?: FileWatchTimings,
+): TargetProvider {
   /** The signature of the file at the last list, which a watch compares with. */
   let listed: string | undefined;
   let cached: { readonly signature: string; readonly targets: readonly Target[] } | undefined;
@@ -39,7 +37,7 @@ export function createFileProvider(options: FileProviderOptions): TargetProvider
         signal.throwIfAborted();
         if (cached?.signature === state.signature) return cached.targets;
         const groups = parseFileSd(await readText(path, maxBytes, signal));
-        const targets = unique(groups.flatMap((group) => targetsOf(group, defaultPath)));
+        const targets = unique(groups.flatMap((group) => targetsOf(group, metricsPath)));
         const settled = Math.abs(Date.now() - state.changedAt) > unsettled;
         cached = settled ? { signature: state.signature, targets } : undefined;
         return targets;
@@ -57,7 +55,7 @@ export function createFileProvider(options: FileProviderOptions): TargetProvider
           return current;
         },
         signal,
-        options.timings,
+        timings,
       );
     },
   };

@@ -17,7 +17,7 @@ describeProvider("the file provider", async () => {
     writeFile(path, JSON.stringify([...names].map((name) => ({ targets: [`${name}:9100`] }))));
   await write();
   return {
-    provider: createFileProvider({ path, defaultPath: "/metrics", timings }),
+    provider: createFileProvider(path, "/metrics", timings),
     add: (name) => {
       names.add(name);
       return write();
@@ -47,7 +47,7 @@ describe("the file provider", () => {
   });
 
   const providerOf = (changes: Partial<typeof timings> = {}) =>
-    createFileProvider({ path, defaultPath: "/metrics", timings: { ...timings, ...changes } });
+    createFileProvider(path, "/metrics", { ...timings, ...changes });
   const failure = async () => {
     const error = await providerOf()
       .list(stop.signal)
