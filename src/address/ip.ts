@@ -4,6 +4,9 @@ import ipaddr from "ipaddr.js";
 /** An IPv4 or IPv6 address. An IPv4-mapped IPv6 address (`::ffff:10.0.0.1`) is represented as IPv4. */
 export type IpAddress = ipaddr.IPv4 | ipaddr.IPv6;
 
+/** Length of an IPv6 subnet prefix (RFC 4291, 2.5.4). A host may use any address in its subnet. */
+const subnetPrefix = 64;
+
 /** All addresses that share the first `prefix` bits with `network`. */
 export interface IpRange {
   readonly network: IpAddress;
@@ -59,6 +62,19 @@ export function rangeOf(text: string): IpRange {
   return range;
 }
 
+/**
+ * The block of addresses that one client can use, for limits per client: a single IPv4 address, or an IPv6 /64 network.
+ * An IPv4-mapped IPv6 address counts as IPv4.
+ *
+ * @param address as reported by a socket: IPv6 may include a zone; undefined if the socket is closed.
+ * @returns for example `192.0.2.1` or `2001:db8::/64`; `unknown` for all invalid addresses, which share one limit.
+ */
+export function addressBlock(address: string | undefined): string {
+  const ip = parseAddress(address?.split("%")[0] ?? "");
+  if (ip === undefined) return "unknown";
+  return ip instanceof ipaddr.IPv6 ? `${firstOf(ip, subnetPrefix)}/${subnetPrefix}` : ip.toString();
+}
+
 /** Converts IPv6 to hexadecimal first, because the library parses `::1.2.3.4` as an IPv4-mapped address, which it is not. */
 function parseAsSpelled(text: string): IpAddress | undefined {
   if (isIPv4(text)) return ipaddr.IPv4.parse(text);
@@ -67,7 +83,7 @@ function parseAsSpelled(text: string): IpAddress | undefined {
 }
 
 /** The first address of the network that consists of the first `prefix` bits of an address. */
-export function firstOf(address: IpAddress, prefix: number): IpAddress {
+function firstOf(address: IpAddress, prefix: number): IpAddress {
   const family = address instanceof ipaddr.IPv6 ? ipaddr.IPv6 : ipaddr.IPv4;
   return family.networkAddressFromCIDR(`${address}/${prefix}`);
 }

@@ -9,13 +9,11 @@ import { createDockerClient } from "../discovery/docker/client.js";
 import { EngineApi } from "../discovery/docker/engine-api.js";
 import { createDockerProvider } from "../discovery/docker/provider.js";
 import { createFileProvider } from "../discovery/file/provider.js";
-import type { TargetProvider } from "../discovery/provider.js";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import { MemoryBudget } from "../memory-budget.js";
 import { systemClock } from "../model/clock.js";
 import { originName } from "../model/origin-name.js";
-import type { ServiceLabels } from "../model/service-labels.js";
 import type { Target } from "../model/target.js";
 import { type Credentials, openScrapeCredentials } from "../scan/credentials/scrape-credentials.js";
 import { createHttpScraper } from "../scan/http-scraper.js";
@@ -79,8 +77,14 @@ export async function createScanning({ config, logger, version }: Environment, s
     userAgent: userAgentOf(version),
     ...(credentials && { credentials }),
   });
+  const { targetsFile, metricsPath } = config;
+  const serviceLabels = () => swarm.serviceLabels();
+  const providers = [
+    ...(engine === undefined ? [] : [createDockerProvider({ ...config, engine, serviceLabels, logger })]),
+    ...(targetsFile === undefined ? [] : [createFileProvider(targetsFile, metricsPath)]),
+  ];
   const scanner = new Scanner({
-    providers: createProviders(config, logger, engine, () => swarm.serviceLabels()),
+    providers,
     scraper,
     publisher,
     clock: systemClock,
@@ -143,17 +147,4 @@ function createEngine({ targetsFile, docker, scrapeInterval }: Config): EngineAp
   // If the engine hangs, time for scrapes must remain in the cycle.
   const timeoutMs = Math.min(Math.max(scrapeInterval / 2, 2), 10) * 1000;
   return new EngineApi(createDockerClient(docker), timeoutMs);
-}
-
-function createProviders(
-  config: Config,
-  logger: Logger,
-  engine: EngineApi | undefined,
-  serviceLabels: () => ServiceLabels,
-): TargetProvider[] {
-  const { targetsFile, metricsPath } = config;
-  return [
-    ...(engine === undefined ? [] : [createDockerProvider({ ...config, engine, serviceLabels, logger })]),
-    ...(targetsFile === undefined ? [] : [createFileProvider(targetsFile, metricsPath)]),
-  ];
 }

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
-import { addressBlock } from "../address/address-block.js";
+import { addressBlock } from "../address/ip.js";
 import type { ListenAddress } from "../config/readers.js";
 import { describeError } from "../errors.js";
 import type { ReplicationStatus } from "../model/replication-status.js";

@@ -12,12 +12,10 @@ import type { PreparedResponses } from "./responses/prepared-responses.js";
 export interface ServerContext {
   readonly version: string;
   readonly cache: Cache;
-  /** Responses made of the cached scrapes. */
   readonly responses: PreparedResponses;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
-  /** Hostname of this node. */
   readonly node: () => string;
   readonly targets: () => readonly TargetStatus[];
   readonly providers: () => readonly ProviderStatus[];

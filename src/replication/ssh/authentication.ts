@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import ssh2 from "ssh2";
-import { addressBlock } from "../../address/address-block.js";
+import { addressBlock } from "../../address/ip.js";
 import { BoundedMap } from "../../bounded-map.js";
 import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";

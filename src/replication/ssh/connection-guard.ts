@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { addressBlock } from "../../address/address-block.js";
+import { addressBlock } from "../../address/ip.js";
 import { BoundedMap } from "../../bounded-map.js";
 import type { Clock } from "../../model/clock.js";
 import { TokenBucket } from "../../model/token-bucket.js";

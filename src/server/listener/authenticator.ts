@@ -1,5 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
-import { addressBlock } from "../../address/address-block.js";
+import { addressBlock } from "../../address/ip.js";
 import { BoundedMap } from "../../bounded-map.js";
 import type { Access } from "../../config/access.js";
 import type { Logger } from "../../logging.js";

@@ -50,14 +50,12 @@ const maxAcceptLength = 1024;
 export class Relay {
   /** Seconds a client may take to read a response. */
   readonly sendTimeout: number;
-  readonly #options: RelayOptions;
   readonly #admission: Admission;
   readonly #memory: MemoryBudget;
   #requests = 0;
 
-  constructor(options: RelayOptions) {
+  constructor(private readonly options: RelayOptions) {
     this.sendTimeout = options.sendTimeout ?? 30;
-    this.#options = options;
     this.#admission = new Admission(options);
     this.#memory = new MemoryBudget(maxLargestResponses * options.maxBytes);
   }
@@ -89,14 +87,14 @@ export class Relay {
     if (request.userAgent?.startsWith("app-metrics-proxy/") && request.userAgent.endsWith(userAgentSuffix))
       throw new RelayError(403, "a relay cannot be requested through another relay");
     const target = readRelayTarget(request.targets);
-    const timeout = timeoutOf(request.timeout, this.#options.timeout);
+    const timeout = timeoutOf(request.timeout, this.options.timeout);
     const headers = {
       accept: acceptOf(request.accept),
       "accept-encoding": "gzip",
-      "user-agent": `${this.#options.userAgent}${userAgentSuffix}`,
+      "user-agent": `${this.options.userAgent}${userAgentSuffix}`,
       "x-prometheus-scrape-timeout-seconds": String(timeout),
     };
-    const { maxBytes } = this.#options;
+    const { maxBytes } = this.options;
     try {
       return await withDeadline(timeout * 1000, request.signal, async (signal) => {
         const addresses = await this.#admission.admit(target, signal).catch((cause) => {

@@ -82,11 +82,6 @@ interface Kept {
   readonly bytes: number;
 }
 
-interface Incomplete {
-  readonly scrapes: readonly Scrape[];
-  readonly omissions: readonly Omission[];
-}
-
 interface Pending {
   readonly scrapes: readonly Scrape[];
   readonly response: Promise<PreparedResponse>;
@@ -103,7 +98,7 @@ export class PreparedResponses {
   /** The least recently used first. */
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<string, Pending>();
-  readonly #omissions = new Map<string, Incomplete>();
+  readonly #omissions = new Map<string, Pick<Kept, "scrapes"> & Pick<PreparedResponse, "omissions">>();
   readonly #merges = pLimit(maxConcurrentMerges);
   readonly #singles = pLimit(maxConcurrentSingles);
   #additionsUntilPruning = 0;

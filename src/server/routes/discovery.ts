@@ -1,6 +1,5 @@
 import type { IRouter } from "express";
 import { metricsPathOf } from "../../model/metrics-path.js";
-import type { Scrape } from "../../model/scrape.js";
 import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
@@ -50,7 +49,9 @@ function groupsOf({ cache, node, replication, targets }: ServerContext, address:
     ...own.map((status) => groupOfTarget(status, address, name)),
     ...others.map((scrape) => {
       const advertised = cache.feed(scrape.origin)?.targetsDocument?.publication.advertise;
-      return groupOfScrape(scrape, validAddress(advertised) ?? address);
+      // Its target was up a moment ago, and has no further metadata here.
+      const labels = { ...commonLabels(scrape, scrape.origin), [`${prefix}state`]: "up" };
+      return { targets: [validAddress(advertised) ?? address], labels };
     }),
   ];
 }
@@ -66,11 +67,6 @@ function groupOfTarget({ target, state }: TargetStatus, address: string, node: s
     labels[`${prefix}label_${name.replace(/[^a-zA-Z0-9_]/g, "_")}`] = value;
   }
   return { targets: [address], labels };
-}
-
-/** A fresh scrape of another node: its target was up a moment ago, and has no further metadata here. */
-function groupOfScrape(scrape: Scrape, address: string): HttpSdGroup {
-  return { targets: [address], labels: { ...commonLabels(scrape, scrape.origin), [`${prefix}state`]: "up" } };
 }
 
 function commonLabels(identity: Identity, node: string): Record<string, string> {
