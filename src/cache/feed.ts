@@ -1,6 +1,7 @@
 import { crc32 } from "node:zlib";
 import { publicationMemberName, scrapeMemberName } from "../archive/members.js";
 import type { TarMember } from "../archive/tar-writer.js";
+import type { Clock } from "../model/clock.js";
 import {
   type Batch,
   type Publication,
@@ -169,6 +170,16 @@ export class Feed {
     const { job, replica } = this.scrapes.identityOf(number) ?? { job: "unknown", replica: "unknown" };
     const name = scrapeMemberName({ origin: this.origin, job, replica, number }, crc32(body));
     return { name, body, mtime };
+  }
+
+  /** All scrapes and publications as members of an archive. */
+  members(clock: Clock): TarMember[] {
+    const offset = clock.now() - clock.monotonic();
+    const scrapes = [...this.scrapes.all()].map(({ number, scrapedAt }) =>
+      this.scrapeMember(number, scrapedAt),
+    );
+    const publications = this.publications().map((held) => publicationMember(held, held.at + offset));
+    return [...scrapes.filter((member) => member !== undefined), ...publications];
   }
 
   /** Adds the bytes of a scrape. @returns false if no batch names it, or it has arrived before. */

@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import type { Duplex } from "node:stream";
-import { encodeMembers, endOfArchive, type TarMember } from "../archive/tar-writer.js";
+import { encodeMembers, endOfArchive } from "../archive/tar-writer.js";
 import type { Cache } from "../cache/cache.js";
-import { publicationMember } from "../cache/feed.js";
 import { AppError } from "../errors.js";
 import type { Clock } from "../model/clock.js";
 import type { SshCommand } from "./ssh/server-connection.js";
@@ -26,25 +25,14 @@ export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
     running++;
     const signal = AbortSignal.any([ended, AbortSignal.timeout(exportMs)]);
     try {
-      for (const piece of await encodeMembers(membersOf(cache, clock))) await write(stream, piece, signal);
+      const members = [...cache.feeds()].flatMap((feed) => feed.members(clock));
+      members.sort((a, b) => (a.name < b.name ? -1 : 1));
+      for (const piece of await encodeMembers(members)) await write(stream, piece, signal);
       await write(stream, endOfArchive, signal);
     } finally {
       running--;
     }
   };
-}
-
-function membersOf(cache: Cache, clock: Clock): TarMember[] {
-  const offset = clock.now() - clock.monotonic();
-  const members: TarMember[] = [];
-  for (const feed of cache.feeds()) {
-    for (const { number, scrapedAt } of feed.scrapes.all()) {
-      const member = feed.scrapeMember(number, scrapedAt);
-      if (member !== undefined) members.push(member);
-    }
-    for (const held of feed.publications()) members.push(publicationMember(held, held.at + offset));
-  }
-  return members.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Writes at the speed of the client. Throws if the client disconnects or takes too long. */

@@ -21,7 +21,7 @@ import { defaultTimeouts, type SyncContext, type SyncTimeouts } from "./sync/con
 import { Link } from "./sync/link.js";
 import { Links } from "./sync/links.js";
 import { type LinkChannels, openChannels } from "./wire/channel.js";
-import { maxPublicationBytes, protocolVersion } from "./wire/messages.js";
+import { protocolVersion } from "./wire/messages.js";
 
 export interface ReplicationOptions
   extends Omit<SyncContext, "onScrapes" | "onSkipped" | "task" | "timeouts"> {
@@ -55,7 +55,6 @@ export interface Replication {
 /** The two commands of a link. Each version of the protocol has its own. */
 const messagesCommand = `replicate-${protocolVersion}`;
 const scrapesCommand = `replicate-${protocolVersion}-scrapes`;
-const maxJsonBytes = 4 * 1024 * 1024;
 /** Milliseconds for the second channel of a link, and for a peer to read a message or a group of scrapes. */
 const channelMs = 5000;
 const sendMs = 60_000;
@@ -82,7 +81,6 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     openChannels({
       messages,
       scrapes,
-      limits: { json: maxJsonBytes, body: maxPublicationBytes },
       budget,
       ended,
       sendMs,

@@ -100,9 +100,8 @@ export function hello(origin = "evil", fields: Partial<MessageOf<"hello">> = {})
 
 /** The messages that arrive on a link, which stays open when the loop ends. */
 export async function* messagesFrom({ messages }: RawLink): AsyncGenerator<Message> {
-  const limits = { json: 8 * 2 ** 20, body: 8 * 2 ** 20 };
   const chunks = messages.iterator({ destroyOnReturn: false });
-  for await (const { json } of readFrames(chunks, limits, () => undefined)) yield parseMessage(json);
+  for await (const { json } of readFrames(chunks, () => undefined)) yield parseMessage(json);
 }
 
 /**

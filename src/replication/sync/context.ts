@@ -7,27 +7,20 @@ import type { FailureReason } from "../peer-error.js";
 import type { LinkChannels } from "../wire/channel.js";
 import type { MessageOf } from "../wire/messages.js";
 
-/** Timeouts of a link. */
-export interface SyncTimeouts {
-  /** Milliseconds between two `have` messages. */
-  readonly have: number;
-  /** Milliseconds without a message before a link is closed. */
-  readonly silence: number;
-  /** Milliseconds without a byte of a requested scrape before a link is closed. */
-  readonly idle: number;
-  /** Maximum milliseconds from the request of a scrape to its arrival. */
-  readonly fetch: number;
-  /** Milliseconds that another link must be ahead before an origin is followed there instead. */
-  readonly ahead: number;
-}
-
-export const defaultTimeouts: SyncTimeouts = {
+/** Timeouts of a link, in milliseconds. */
+export const defaultTimeouts = {
+  /** Between two `have` messages. */
   have: 5000,
+  /** Without a message before a link is closed. */
   silence: 10_000,
+  /** Without a byte of a requested scrape before a link is closed. */
   idle: 5000,
+  /** From the request of a scrape to its arrival. */
   fetch: 60_000,
+  /** For which another link must be ahead before an origin is followed there instead. */
   ahead: 10_000,
 };
+export type SyncTimeouts = Readonly<typeof defaultTimeouts>;
 
 /** The context that all links of this node share. */
 export interface SyncContext {
@@ -57,6 +50,15 @@ export interface SyncContext {
   readonly onSkipped: (reason: FailureReason) => void;
 }
 
+/** The state of an origin on a peer. */
+export interface PeerHolding {
+  readonly number: number;
+  /** When the newest publication was published, on this process's monotonic clock. */
+  readonly newestAt: number;
+  /** Instance id of the process that published it. */
+  readonly instance: string | undefined;
+}
+
 /** A link as its two directions see it. */
 export interface LinkEnd {
   readonly channels: LinkChannels;
@@ -67,8 +69,8 @@ export interface LinkEnd {
   permits(origin: string, kind: "batch" | "targets" | "swarm"): boolean;
   /** Whether this node follows an origin on this link. */
   isFollowed(origin: string): boolean;
-  /** When the newest publication that the peer has of an origin was published, on the monotonic clock. */
-  newestAt(origin: string): number | undefined;
+  /** The state of each origin on the peer, as of its last `have`. */
+  readonly have: ReadonlyMap<string, PeerHolding>;
   /** Ends the link. The first reason counts. */
   fail(error: unknown): void;
 }

@@ -37,7 +37,6 @@ export class FeedReceiver {
   #lastByteAt = 0;
   /** Bytes taken from the memory budget for the scrape that is arriving. */
   #reserved = 0;
-  #stopped = false;
   /** Seconds from the request to the arrival of the last received scrape. */
   lastDuration: number | undefined;
 
@@ -68,7 +67,7 @@ export class FeedReceiver {
       return;
     }
     // If the link has failed in the meantime, nothing more is requested on it.
-    if (this.#stopped || !this.#link.isFollowed(origin)) return;
+    if (!this.#link.isFollowed(origin)) return;
     if (origin === own && !this.#ownName.accept(publication, receivedAt - age)) return;
     const isNew = cache.feed(origin) === undefined;
     if (isNew && [...cache.feeds()].length >= maxOrigins) {
@@ -77,7 +76,7 @@ export class FeedReceiver {
     const held = { publication, bytes: body, size, at: receivedAt - age };
     const missing = new Set(cache.add(held));
     // The first publication may be an old document, although the origin still publishes.
-    if (isNew) cache.feed(origin)?.publishedAt(this.#link.newestAt(origin) ?? held.at);
+    if (isNew) cache.feed(origin)?.publishedAt(this.#link.have.get(origin)?.newestAt ?? held.at);
     cache.feed(origin)?.abandonBefore(number, (scrape) => this.#isRequested(origin, scrape));
     if (publication.kind !== "batch") return;
     this.#want(publication, missing);
@@ -136,18 +135,13 @@ export class FeedReceiver {
     const wanted = this.#settle(`${member.origin} ${member.number}`);
     const reserved = this.#reserved;
     this.#reserved = 0;
-    if (wanted === undefined) {
+    const fault = wanted && body && faultOf(body, member.crc, wanted.size);
+    if (wanted === undefined || body === undefined || fault !== undefined) {
       budget.give(reserved);
-      return;
-    }
-    const { origin, number } = wanted;
-    const fault = body === undefined ? undefined : faultOf(body, member.crc, wanted.size);
-    if (body === undefined || fault !== undefined) {
-      budget.give(body?.length ?? 0);
-      if (fault !== undefined) this.#skip("invalid_entry", { origin, number, error: fault });
-      this.#giveUp(wanted);
+      if (fault !== undefined) this.#skip("invalid_entry", { ...wanted, error: fault });
+      if (wanted !== undefined) this.#giveUp(wanted);
     } else {
-      cache.addScrape(origin, number, body);
+      cache.addScrape(wanted.origin, wanted.number, body);
       onScrapes("in", 1);
     }
     this.#request();
@@ -174,7 +168,6 @@ export class FeedReceiver {
 
   /** Releases the reserved memory. Scrapes that did not arrive are fetched on other links. */
   stop(): void {
-    this.#stopped = true;
     this.#link.context.budget.give(this.#reserved);
     this.#reserved = 0;
     this.#waiting.clear();

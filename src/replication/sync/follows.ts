@@ -5,14 +5,13 @@ import type { OwnName } from "./own-name.js";
 /** Milliseconds for which a link is avoided for an origin that the peer refused or sent too late. */
 const avoidMs = 60_000;
 
-interface Follow {
+/** How an origin is followed. */
+class Follow {
   link: Link | undefined;
   /** Links whose peers have more than this node: a number that this node lacks, and since when. */
-  readonly ahead: Map<Link, { readonly number: number; readonly since: number }>;
-  /** Links whose peer refused, and until when they are not used. */
-  readonly refused: Map<Link, number>;
-  /** Links that were too slow, and until when they are not preferred even if direct. */
-  readonly late: Map<Link, number>;
+  readonly ahead = new Map<Link, { readonly number: number; readonly since: number }>();
+  /** Links whose peer refused or was too slow, and until when they are not used. */
+  readonly avoided = new Map<Link, number>();
 }
 
 /**
@@ -41,10 +40,11 @@ export class Follows {
   removed(link: Link): void {
     for (const [origin, follow] of this.#follows) {
       follow.ahead.delete(link);
-      follow.refused.delete(link);
-      follow.late.delete(link);
+      follow.avoided.delete(link);
       if (follow.link !== link) continue;
       follow.link = undefined;
+      // A slow link is better than none.
+      follow.avoided.clear();
       this.#choose(origin);
     }
   }
@@ -54,7 +54,7 @@ export class Follows {
     const follow = this.#follows.get(origin);
     if (follow?.link !== link) return;
     follow.link = undefined;
-    follow.refused.set(link, this.#now + avoidMs);
+    follow.avoided.set(link, this.#now + avoidMs);
     this.#choose(origin);
   }
 
@@ -89,8 +89,7 @@ export class Follows {
   tick(): void {
     const { cache, origin: own } = this.#context;
     for (const [origin, follow] of this.#follows) {
-      for (const links of [follow.refused, follow.late])
-        for (const [link, until] of links) if (until <= this.#now) links.delete(link);
+      for (const [link, until] of follow.avoided) if (until <= this.#now) follow.avoided.delete(link);
       if (
         origin !== own &&
         cache.feed(origin) === undefined &&
@@ -112,9 +111,9 @@ export class Follows {
     best.receiver.fetchMissing(origin);
   }
 
-  #best(origin: string, { link: current, ahead, refused, late }: Follow): Link | undefined {
-    const direct = [...this.#open].find((link) => link.peer?.origin === origin && !refused.has(link));
-    const candidates = [...ahead].filter(([link]) => !refused.has(link) && this.#isAlive(origin, link));
+  #best(origin: string, { link: current, ahead, avoided }: Follow): Link | undefined {
+    const direct = [...this.#open].find((link) => link.peer?.origin === origin && !avoided.has(link));
+    const candidates = [...ahead].filter(([link]) => !avoided.has(link) && this.#isAlive(origin, link));
     if (current === undefined) {
       const most = candidates.sort(([, a], [, b]) => b.number - a.number)[0]?.[0];
       return direct ?? most;
@@ -125,11 +124,11 @@ export class Follows {
         link !== current && number > delivers && this.#now - since >= this.#context.timeouts.ahead,
     )?.[0];
     if (overtaking !== undefined) {
-      late.set(current, this.#now + avoidMs);
+      avoided.set(current, this.#now + avoidMs);
       return overtaking;
     }
     const isDirect = current.peer?.origin === origin;
-    return direct !== undefined && !isDirect && !late.has(direct) ? direct : current;
+    return direct !== undefined && !isDirect ? direct : current;
   }
 
   /** Whether an origin is known, or a peer has recent publications of it. A silent origin is not learned again. */
@@ -140,12 +139,7 @@ export class Follows {
   }
 
   #followOf(origin: string): Follow {
-    const follow = this.#follows.get(origin) ?? {
-      link: undefined,
-      ahead: new Map(),
-      refused: new Map(),
-      late: new Map(),
-    };
+    const follow = this.#follows.get(origin) ?? new Follow();
     this.#follows.set(origin, follow);
     return follow;
   }

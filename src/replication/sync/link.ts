@@ -3,19 +3,10 @@ import { TokenBucket } from "../../model/token-bucket.js";
 import { PeerError } from "../peer-error.js";
 import type { Envelope, LinkChannels } from "../wire/channel.js";
 import { type Message, type MessageOf, maxOrigins, protocolVersion } from "../wire/messages.js";
-import type { LinkEnd, SyncContext } from "./context.js";
+import type { LinkEnd, PeerHolding, SyncContext } from "./context.js";
 import { FeedReceiver } from "./feed-receiver.js";
 import { FeedSender } from "./feed-sender.js";
 import type { OwnName } from "./own-name.js";
-
-/** The state of an origin on a peer, as of its last `have`. */
-interface PeerHolding {
-  readonly number: number;
-  /** When the newest publication was published, on this process's monotonic clock. */
-  readonly newestAt: number;
-  /** Instance id of the process that published it. */
-  readonly instance: string | undefined;
-}
 
 /** Rate of messages other than publications. */
 const requestRate = { capacity: 1000, perSecond: 200 };
@@ -222,10 +213,6 @@ export class Link implements LinkEnd {
 
   isFollowed(origin: string): boolean {
     return this.#links.follows.isFollowed(this, origin);
-  }
-
-  newestAt(origin: string): number | undefined {
-    return this.have.get(origin)?.newestAt;
   }
 
   /** With REPLICATE_TO=managers, managers send a worker only swarm documents and publications of its own name. */

@@ -3,7 +3,7 @@ import { readStream, type StreamedMember, TarError, type TarHeader } from "../..
 import { encodeMembers, type TarMember } from "../../archive/tar-writer.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import { PeerError } from "../peer-error.js";
-import { encodeFrame, type FrameLimits, readFrames } from "./frames.js";
+import { encodeFrame, readFrames } from "./frames.js";
 import { type Message, parseMessage } from "./messages.js";
 
 /** A message and its body; only `publication` has one. */
@@ -37,7 +37,6 @@ export interface ChannelOptions {
   readonly messages: Duplex;
   /** Carries scrapes: a tar stream that does not end. */
   readonly scrapes: Duplex;
-  readonly limits: FrameLimits;
   readonly budget: MemoryBudget;
   /** Aborts when the connection ends. The reason is a PeerError. */
   readonly ended: AbortSignal;
@@ -48,7 +47,7 @@ export interface ChannelOptions {
 
 /** Sends and receives messages and scrapes on two byte streams. */
 export function openChannels(options: ChannelOptions): LinkChannels {
-  const { messages, scrapes, limits, budget, ended, onBytes } = options;
+  const { messages, scrapes, budget, ended, onBytes } = options;
   const sendMessages = writer(messages, options);
   const sendScrapes = writer(scrapes, options);
   const destroy = () => {
@@ -81,7 +80,7 @@ export function openChannels(options: ChannelOptions): LinkChannels {
         reserved = bytes;
       };
       try {
-        for await (const { json, body } of readFrames(counted(messages), limits, reserve)) {
+        for await (const { json, body } of readFrames(counted(messages), reserve)) {
           yield { message: parseMessage(json), body };
           budget.give(reserved);
           reserved = 0;

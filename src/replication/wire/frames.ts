@@ -1,5 +1,6 @@
 import { ByteReader } from "../../archive/byte-reader.js";
 import { PeerError } from "../peer-error.js";
+import { maxPublicationBytes } from "./messages.js";
 
 /*
  * A message on the wire: the length of its JSON and the length of its body, 32 bits each, big endian; then both.
@@ -11,10 +12,7 @@ export interface Frame {
 }
 
 /** The largest JSON and body, in bytes. */
-export interface FrameLimits {
-  readonly json: number;
-  readonly body: number;
-}
+const frameLimits = { json: 4 * 1024 * 1024, body: maxPublicationBytes };
 
 const headerBytes = 8;
 
@@ -33,8 +31,8 @@ export function encodeFrame({ json, body }: Frame): Buffer {
  */
 export async function* readFrames(
   chunks: AsyncIterable<Buffer>,
-  limits: FrameLimits,
   reserve: (bytes: number) => void,
+  limits = frameLimits,
 ): AsyncGenerator<Frame> {
   const reader = new ByteReader(chunks);
   try {

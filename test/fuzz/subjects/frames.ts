@@ -1,15 +1,10 @@
 import fc from "fast-check";
 import { PeerError } from "../../../src/replication/peer-error.js";
-import {
-  encodeFrame,
-  type Frame,
-  type FrameLimits,
-  readFrames,
-} from "../../../src/replication/wire/frames.js";
+import { encodeFrame, type Frame, readFrames } from "../../../src/replication/wire/frames.js";
 import { inPieces } from "../random.js";
 import { law, type Subject } from "../subject.js";
 
-const limits: FrameLimits = { json: 300, body: 5000 };
+const limits = { json: 300, body: 5000 };
 
 /** The bytes of a message channel: the same frames however they are cut, up to the first fault. */
 export const subject: Subject = {
@@ -64,7 +59,7 @@ async function decode(pieces: readonly Buffer[]): Promise<{ frames: Frame[]; fau
     yield* pieces;
   }
   try {
-    for await (const one of readFrames(chunks(), limits, reserve)) frames.push(one);
+    for await (const one of readFrames(chunks(), reserve, limits)) frames.push(one);
   } catch (error) {
     if (!(error instanceof PeerError)) throw error;
     return { frames, fault: error.message };

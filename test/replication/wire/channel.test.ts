@@ -14,7 +14,6 @@ function pair({ sendMs = 5000, budgetBytes = 64 * mebibyte } = {}) {
   const ending = new AbortController();
   const budget = new MemoryBudget(budgetBytes);
   const options = {
-    limits: { json: mebibyte, body: mebibyte },
     ended: ending.signal,
     sendMs,
     onBytes: () => undefined,

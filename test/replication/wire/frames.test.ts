@@ -14,7 +14,7 @@ async function read(
   reserve: (bytes: number) => void = () => undefined,
 ): Promise<Frame[]> {
   const frames: Frame[] = [];
-  for await (const frame of readFrames(Readable.from(chunks), limits, reserve)) frames.push(frame);
+  for await (const frame of readFrames(Readable.from(chunks), reserve, limits)) frames.push(frame);
   return frames;
 }
 
