@@ -47,10 +47,9 @@ export class Backoff {
     return Math.max(0, this.#nextAt - now);
   }
 
-  /** @param longest replaces the option of that name for this failure. */
-  failed(now: number, longest: number = this.options.longest): void {
+  failed(now: number): void {
     this.#failures++;
-    this.#nextAt = now + backoffDelay(this.#failures, { ...this.options, longest }, this.random);
+    this.#nextAt = now + backoffDelay(this.#failures, this.options, this.random);
   }
 
   succeeded(): void {

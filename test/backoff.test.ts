@@ -45,12 +45,4 @@ describe("Backoff", () => {
     backoff.failed(0);
     expect([0, 400, 999, 1001].map((now) => backoff.wait(now))).toEqual([1000, 600, 1, 0]);
   });
-
-  it("accepts another longest delay for one failure", () => {
-    const backoff = noJitter();
-    for (let failure = 0; failure < 10; failure++) backoff.failed(0, 60_000);
-    expect(backoff.wait(0)).toBe(60_000);
-    backoff.failed(0);
-    expect(backoff.wait(0)).toBe(15_000);
-  });
 });

@@ -6,7 +6,7 @@ import type { ListenAddress } from "../config/readers.js";
 import { describeError } from "../errors.js";
 import type { ReplicationStatus } from "../model/replication-status.js";
 import type { Telemetry } from "../telemetry.js";
-import { createExportCommand, createStatusCommand } from "./commands.js";
+import { createExportCommand } from "./export.js";
 import { type FailureReason, failureReasons, PeerError } from "./peer-error.js";
 import { Dialer } from "./peers/dialer.js";
 import type { PeerSource } from "./peers/peer-source.js";
@@ -20,7 +20,7 @@ import type { SshCommand } from "./ssh/server-connection.js";
 import { defaultTimeouts, type SyncContext, type SyncTimeouts } from "./sync/context.js";
 import { Link } from "./sync/link.js";
 import { Links } from "./sync/links.js";
-import { type LinkChannels, openChannels } from "./wire/channel.js";
+import { openChannels } from "./wire/channel.js";
 import { protocolVersion } from "./wire/messages.js";
 
 export interface ReplicationOptions
@@ -76,17 +76,12 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     onSkipped: (reason) => telemetry.replicationFailures.inc({ reason }),
   };
   const links = new Links(context);
-  const rejected = new RejectedPeers(clock);
-  const channelsOf = (messages: Duplex, scrapes: Duplex, { ended }: PeerConnection): LinkChannels =>
-    openChannels({
-      messages,
-      scrapes,
-      budget,
-      ended,
-      sendMs,
-      onBytes: (direction, bytes) => telemetry.replicatedBytes.inc({ direction }, bytes),
-    });
+  const rejected = new RejectedPeers(clock, logger);
   const onFailure = (reason: FailureReason) => telemetry.replicationFailures.inc({ reason });
+  const onBytes = (direction: "in" | "out", bytes: number) =>
+    telemetry.replicatedBytes.inc({ direction }, bytes);
+  const linkOn = (messages: Duplex, scrapes: Duplex, { ended }: PeerConnection, dialled: boolean) =>
+    new Link(openChannels({ messages, scrapes, budget, ended, sendMs, onBytes }), dialled, links);
 
   const dialer = new Dialer({
     source,
@@ -99,14 +94,14 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
         throw new PeerError("timeout", "peer opened no channel");
       });
       const [messages, scrapes] = await Promise.race([channels, late]);
-      return new Link(channelsOf(messages, scrapes, connection), true, links);
+      return linkOn(messages, scrapes, connection, true);
     },
     onFailure,
   });
 
   /** Runs a link of a peer that dialled this node. */
   const accept = async (messages: Duplex, scrapes: Duplex, connection: PeerConnection) => {
-    const link = new Link(channelsOf(messages, scrapes, connection), false, links);
+    const link = linkOn(messages, scrapes, connection, false);
     try {
       await link.run();
     } catch (error) {
@@ -114,14 +109,11 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
       // The peer may close the connection for the same reason first.
       if (failure.reason === "closed" || failure === connection.ended.reason) return;
       onFailure(failure.reason);
-      reject(link.peer?.origin ?? "unknown", failure.reason, describeError(failure));
+      rejected.add(link.peer?.origin ?? "unknown", failure.reason, describeError(failure));
       throw failure;
     } finally {
       connection.close();
     }
-  };
-  const reject = (peer: string, reason: FailureReason, error: string) => {
-    if (rejected.add(peer, reason, error)) logger.warn("link from peer failed", { peer, reason, error });
   };
   const pair = pairChannels(accept);
 
@@ -151,13 +143,16 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     onRefused: (reason) => telemetry.sshRefused.inc({ reason }),
     // Otherwise, a node that dials no peers would not learn that its SSHPASS is wrong.
     onHostKeyRefused: (address) =>
-      reject(
+      rejected.add(
         addressBlock(address),
         "host_key",
         "client rejected this node's host key: it has another SSHPASS, or is not a peer",
       ),
     commands: {
-      everybody: { export: createExportCommand(cache, clock), status: createStatusCommand(status) },
+      everybody: {
+        export: createExportCommand(cache, clock),
+        status: async (stream) => void stream.write(`${JSON.stringify(status(), undefined, 2)}\n`),
+      },
       peers: { [messagesCommand]: pair.messages, [scrapesCommand]: pair.scrapes },
     },
   });

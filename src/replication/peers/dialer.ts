@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { describeError } from "../../errors.js";
 import type { Logger } from "../../logging.js";
 import type { PeerStatus, ReplicationStatus } from "../../model/replication-status.js";
-import { type FailureReason, PeerError } from "../peer-error.js";
+import type { FailureReason, PeerError } from "../peer-error.js";
 import type { SshLink } from "../ssh/client.js";
 import type { Link } from "../sync/link.js";
 import type { Links } from "../sync/links.js";
@@ -167,10 +167,7 @@ export class Dialer {
         peer.foundSelf(this.#now);
         logger.debug("peer is this node", { peer: title });
       } else if (this.#peers.get(peer.known.key) === peer && this.#linkOf(peer) === undefined) {
-        this.#failed(
-          peer,
-          error instanceof PeerError ? error : new PeerError("protocol", "link failed", { cause: error }),
-        );
+        this.#failed(peer, error as PeerError);
       }
     } finally {
       peer.dialling = false;

@@ -67,7 +67,10 @@ export function createSwarmPeers(
         ];
       });
       const unreachable = tasks.length - peers.length;
-      return { peers, ...(unreachable === 0 ? {} : { problem: noSharedNetwork(unreachable, tasks.length) }) };
+      const problem =
+        `${unreachable} of ${tasks.length} other tasks share no network with this one, apart from the ingress network: ` +
+        "attach the service to an overlay network";
+      return { peers, ...(unreachable === 0 ? {} : { problem }) };
     },
   };
 }
@@ -83,11 +86,4 @@ function subnetsOf(networks: readonly ContainerNetwork[]): (address: string) => 
 
 function familyOf(address: string): "ipv4" | "ipv6" {
   return isIPv6(address) ? "ipv6" : "ipv4";
-}
-
-function noSharedNetwork(unreachable: number, all: number): string {
-  return (
-    `${unreachable} of ${all} other tasks share no network with this one, apart from the ingress network: ` +
-    "attach the service to an overlay network"
-  );
 }

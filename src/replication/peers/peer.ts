@@ -1,13 +1,11 @@
 import { Backoff } from "../../backoff.js";
 import type { HostPort } from "../../model/host-port.js";
 import type { PeerStatus } from "../../model/replication-status.js";
-import type { FailureReason, PeerError } from "../peer-error.js";
+import type { PeerError } from "../peer-error.js";
 import type { PeerConnection } from "../ssh/connection.js";
 import type { Link } from "../sync/link.js";
 import type { KnownPeer } from "./peer-source.js";
 
-/** Failures that end by themselves: the peer is retried at least once per interval. */
-const temporary: ReadonlySet<FailureReason> = new Set(["connect", "timeout", "closed", "version"]);
 const firstRetryMs = 1000;
 const longestRetryMs = 60_000;
 /** Milliseconds after which an address of this node is dialled again: names can move to another node. */
@@ -20,11 +18,9 @@ export class Peer {
   dialling = false;
   /** Since when there is no link, on the monotonic clock. */
   unlinkedSince: number;
-  readonly #intervalMs: number;
-  readonly #backoff = new Backoff({ first: firstRetryMs, longest: longestRetryMs, jitter: 0.2 });
+  readonly #backoff: Backoff;
   #attempts = 0;
-  #instance: string | undefined;
-  #node: string | undefined;
+  #hello: Link["peer"];
   #selfUntil = Number.NEGATIVE_INFINITY;
   #error: PeerError | undefined;
   #lastMessage: number | undefined;
@@ -35,7 +31,8 @@ export class Peer {
   /** @param interval SCRAPE_INTERVAL in seconds. */
   constructor(known: KnownPeer, interval: number, now: number) {
     this.known = known;
-    this.#intervalMs = interval * 1000;
+    const longest = Math.min(interval * 1000, longestRetryMs);
+    this.#backoff = new Backoff({ first: firstRetryMs, longest, jitter: 0.2 });
     this.unlinkedSince = now;
   }
 
@@ -68,7 +65,7 @@ export class Peer {
 
   /** Whether a link is to this peer, regardless of which end dialled. */
   isLinkedBy({ peer }: Link): boolean {
-    return peer !== undefined && (peer.task === this.known.key || peer.instance === this.#instance);
+    return peer !== undefined && (peer.task === this.known.key || peer.instance === this.#hello?.instance);
   }
 
   connected(connection: PeerConnection): void {
@@ -78,9 +75,8 @@ export class Peer {
 
   /** The peer introduced itself. @returns whether it is new or has recovered. */
   linked({ peer }: Link): boolean {
-    const isNew = this.#error !== undefined || this.#instance !== peer?.instance;
-    this.#instance = peer?.instance;
-    this.#node = peer?.origin;
+    const isNew = this.#error !== undefined || this.#hello?.instance !== peer?.instance;
+    this.#hello = peer;
     this.#error = undefined;
     this.#backoff.succeeded();
     return isNew;
@@ -95,12 +91,9 @@ export class Peer {
   /** @returns whether the reason is new. */
   failed(error: PeerError, now: number): boolean {
     const isNew = this.#error?.reason !== error.reason;
-    const longest = temporary.has(error.reason)
-      ? this.#intervalMs
-      : Math.max(longestRetryMs, this.#intervalMs);
     this.#error = error;
     this.#attempts++;
-    this.#backoff.failed(now, longest);
+    this.#backoff.failed(now);
     return isNew;
   }
 
@@ -118,7 +111,7 @@ export class Peer {
     return {
       title: this.known.title,
       address: `${this.address.host}:${this.address.port}`,
-      ...(this.#node === undefined ? {} : { node: this.#node }),
+      ...(this.#hello === undefined ? {} : { node: this.#hello.origin }),
       state,
       ...(this.#lastMessage === undefined ? {} : { lastSuccess: this.#lastMessage }),
       ...(this.#lastDuration === undefined ? {} : { lastDuration: this.#lastDuration }),

@@ -2,6 +2,7 @@ import { crc32 } from "node:zlib";
 import { readMemberName, scrapeKey } from "../../archive/members.js";
 import { decodePublication } from "../../archive/publication-json.js";
 import type { StreamedMember, TarHeader } from "../../archive/tar-reader.js";
+import { BoundedMap } from "../../bounded-map.js";
 import { describeError } from "../../errors.js";
 import { type Batch, type Publication, scrapesNamedBy, succeeded } from "../../model/publication.js";
 import { type FailureReason, PeerError } from "../peer-error.js";
@@ -33,7 +34,7 @@ export class FeedReceiver {
   readonly #waiting = new Map<string, Wanted>();
   readonly #outstanding = new Map<string, Wanted & { readonly requestedAt: number }>();
   #outstandingBytes = 0;
-  readonly #failed = new Set<string>();
+  readonly #failed = new BoundedMap<string, true>(maxFailed);
   #lastByteAt = 0;
   /** Bytes taken from the memory budget for the scrape that is arriving. */
   #reserved = 0;
@@ -100,7 +101,7 @@ export class FeedReceiver {
       if (!succeeded(attempt) || !missing.delete(attempt.outcome.number)) continue;
       const { number, size } = attempt.outcome;
       const key = scrapeKey(origin, number);
-      if (this.#failed.has(key)) this.#link.context.cache.feed(origin)?.giveUp(number);
+      if (this.#failed.get(key)) this.#link.context.cache.feed(origin)?.giveUp(number);
       else if (!this.#outstanding.has(key)) this.#waiting.set(key, { origin, number, size });
     }
   }
@@ -208,9 +209,7 @@ export class FeedReceiver {
   }
 
   #giveUp({ origin, number }: Wanted): void {
-    this.#failed.add(scrapeKey(origin, number));
-    const [first] = this.#failed;
-    if (this.#failed.size > maxFailed && first !== undefined) this.#failed.delete(first);
+    this.#failed.set(scrapeKey(origin, number), true);
     this.#link.context.cache.feed(origin)?.giveUp(number);
   }
 

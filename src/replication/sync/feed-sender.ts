@@ -17,11 +17,10 @@ export class FeedSender {
   readonly #ownFollowers: Set<FeedSender>;
   /** By origin, the number up to which publications were sent. */
   readonly #followed = new Map<string, number>();
-  /** Origins that may have something to send. */
-  readonly #due = new Set<string>();
-  readonly #requested: { readonly origin: string; readonly number: number }[] = [];
-  #sendingPublications = false;
-  #sendingScrapes = false;
+  /** The number of scrapes that were requested and not sent yet. */
+  #requested = 0;
+  #publications = Promise.resolve();
+  #scrapes = Promise.resolve();
 
   constructor(link: LinkEnd, ownFollowers: Set<FeedSender>) {
     this.#link = link;
@@ -47,37 +46,25 @@ export class FeedSender {
   /** A publication of an origin is complete in the cache. */
   notify(origin: string): void {
     if (!this.#followed.has(origin)) return;
-    this.#due.add(origin);
-    if (!this.#sendingPublications) this.#sendPublications().catch((error) => this.#link.fail(error));
+    this.#publications = this.#publications
+      .then(() => this.#sendFeed(origin))
+      .catch((error) => this.#link.fail(error));
   }
 
   /** @throws PeerError `limit` */
   fetch({ origin, numbers }: MessageOf<"fetch">): void {
-    const { context } = this.#link;
-    if (this.#requested.length + numbers.length > maxRequested) {
+    this.#requested += numbers.length;
+    if (this.#requested > maxRequested) {
       throw new PeerError("limit", `more than ${maxRequested} scrapes requested`);
     }
-    const scrapes = context.cache.feed(origin)?.scrapes;
-    const sizeOf = (number: number) => scrapes?.gzipOf(number)?.length ?? 0;
-    const smallestFirst = numbers.toSorted((a, b) => sizeOf(a) - sizeOf(b));
-    this.#requested.push(...smallestFirst.map((number) => ({ origin, number })));
-    if (!this.#sendingScrapes) this.#sendScrapes().catch((error) => this.#link.fail(error));
+    this.#scrapes = this.#scrapes
+      .then(() => this.#sendScrapes(origin, numbers))
+      .catch((error) => this.#link.fail(error));
   }
 
   stop(): void {
     this.#ownFollowers.delete(this);
     this.#followed.clear();
-    this.#requested.length = 0;
-  }
-
-  async #sendPublications(): Promise<void> {
-    this.#sendingPublications = true;
-    for (const origin of this.#due) {
-      this.#due.delete(origin);
-      await this.#sendFeed(origin);
-    }
-    // Set synchronously: whatever becomes due from here on starts a new run.
-    this.#sendingPublications = false;
   }
 
   async #sendFeed(origin: string): Promise<void> {
@@ -96,36 +83,31 @@ export class FeedSender {
     }
   }
 
-  async #sendScrapes(): Promise<void> {
+  /** Sends scrapes, smallest first, then the numbers of those that this node does not have. */
+  async #sendScrapes(origin: string, numbers: readonly number[]): Promise<void> {
     const { channels, context } = this.#link;
-    this.#sendingScrapes = true;
-    while (this.#requested.length > 0) {
-      const { members, absent } = this.#nextGroup();
-      for (const [origin, numbers] of absent) await channels.send({ kind: "absent", origin, numbers });
-      if (members.length === 0) continue;
-      await channels.sendScrapes(members);
-      context.onScrapes("out", members.length);
-    }
-    this.#sendingScrapes = false;
-  }
-
-  #nextGroup(): { members: TarMember[]; absent: Map<string, number[]> } {
-    const members: TarMember[] = [];
-    const absent = new Map<string, number[]>();
-    const mtime = this.#link.context.clock.now();
-    let count = 0;
-    for (let bytes = 0; count < this.#requested.length && count < maxFetched && bytes < groupBytes; count++) {
-      const { origin, number } = this.#requested[count]!;
-      const feed = this.#link.permits(origin, "batch") ? this.#link.context.cache.feed(origin) : undefined;
-      const member = feed?.scrapeMember(number, mtime);
-      if (member === undefined) {
-        absent.set(origin, [...(absent.get(origin) ?? []), number]);
-        continue;
+    const feed = this.#link.permits(origin, "batch") ? context.cache.feed(origin) : undefined;
+    const sizeOf = (number: number) => feed?.scrapes.gzipOf(number)?.length ?? 0;
+    const absent: number[] = [];
+    let group: TarMember[] = [];
+    let bytes = 0;
+    const sendGroup = async () => {
+      await channels.sendScrapes(group);
+      context.onScrapes("out", group.length);
+      group = [];
+      bytes = 0;
+    };
+    for (const number of numbers.toSorted((a, b) => sizeOf(a) - sizeOf(b))) {
+      const member = feed?.scrapeMember(number, context.clock.now());
+      if (member === undefined) absent.push(number);
+      else {
+        group.push(member);
+        bytes += member.body.length;
       }
-      members.push(member);
-      bytes += member.body.length;
+      if (bytes >= groupBytes) await sendGroup();
     }
-    this.#requested.splice(0, count);
-    return { members, absent };
+    if (group.length > 0) await sendGroup();
+    if (absent.length > 0) await channels.send({ kind: "absent", origin, numbers: absent });
+    this.#requested -= numbers.length;
   }
 }

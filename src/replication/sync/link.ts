@@ -100,14 +100,8 @@ export class Link implements LinkEnd {
   /** Sends `hello`: as the first message, and when the role of this node changes. */
   sendHello(): void {
     const { origin, instance, manager, task } = this.context;
-    const hello = {
-      kind: "hello" as const,
-      protocol: protocolVersion as 2,
-      origin,
-      instance,
-      manager: manager(),
-    };
-    this.send(task === undefined ? hello : { ...hello, task });
+    const identity = { origin, instance, ...(task === undefined ? {} : { task }) };
+    this.send({ kind: "hello", protocol: protocolVersion, manager: manager(), ...identity });
   }
 
   /** A publication is complete in the cache. An origin unknown to the peer is announced at the next tick. */

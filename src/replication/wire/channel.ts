@@ -48,8 +48,6 @@ export interface ChannelOptions {
 /** Sends and receives messages and scrapes on two byte streams. */
 export function openChannels(options: ChannelOptions): LinkChannels {
   const { messages, scrapes, budget, ended, onBytes } = options;
-  const sendMessages = writer(messages, options);
-  const sendScrapes = writer(scrapes, options);
   const destroy = () => {
     messages.destroy();
     scrapes.destroy();
@@ -71,7 +69,7 @@ export function openChannels(options: ChannelOptions): LinkChannels {
 
   return {
     send: (message, body = noBody) =>
-      sendMessages(encodeFrame({ json: Buffer.from(JSON.stringify(message)), body })),
+      write(messages, encodeFrame({ json: Buffer.from(JSON.stringify(message)), body }), options),
 
     async *messages() {
       let reserved = 0;
@@ -91,7 +89,7 @@ export function openChannels(options: ChannelOptions): LinkChannels {
     },
 
     async sendScrapes(members) {
-      await sendScrapes(Buffer.concat(await encodeMembers(members)));
+      await write(scrapes, Buffer.concat(await encodeMembers(members)), options);
     },
 
     async *scrapes(accept, onArrived) {
@@ -105,34 +103,24 @@ export function openChannels(options: ChannelOptions): LinkChannels {
   };
 }
 
-/** Writes one call after the other, at the speed of the peer. */
-function writer(
-  stream: Duplex,
-  { ended, sendMs, onBytes }: ChannelOptions,
-): (bytes: Buffer) => Promise<void> {
-  let last = Promise.resolve();
-  const write = (bytes: Buffer) =>
-    new Promise<void>((resolve, reject) => {
-      if (ended.aborted) return reject(ended.reason);
-      const abort = () => settle(ended.reason);
-      const expire = () =>
-        settle(new PeerError("timeout", `peer did not read a message within ${sendMs / 1000} s`));
-      const timer = setTimeout(expire, sendMs);
-      const settle = (error?: Error) => {
-        clearTimeout(timer);
-        ended.removeEventListener("abort", abort);
-        if (error === undefined) resolve();
-        else reject(error);
-      };
-      ended.addEventListener("abort", abort);
-      onBytes("out", bytes.length);
-      stream.write(bytes, (error) => settle(error ? connectionClosed(error) : undefined));
-    });
-  return (bytes) => {
-    const sent = last.then(() => write(bytes));
-    last = sent.catch(() => undefined);
-    return sent;
-  };
+/** Resolves when the peer has read so much that the next bytes can be written. */
+function write(stream: Duplex, bytes: Buffer, { ended, sendMs, onBytes }: ChannelOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (ended.aborted) return reject(ended.reason);
+    const abort = () => settle(ended.reason);
+    const expire = () =>
+      settle(new PeerError("timeout", `peer did not read a message within ${sendMs / 1000} s`));
+    const timer = setTimeout(expire, sendMs);
+    const settle = (error?: Error) => {
+      clearTimeout(timer);
+      ended.removeEventListener("abort", abort);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    ended.addEventListener("abort", abort);
+    onBytes("out", bytes.length);
+    stream.write(bytes, (error) => settle(error ? connectionClosed(error) : undefined));
+  });
 }
 
 function connectionClosed(cause: unknown): PeerError {

@@ -2,10 +2,7 @@ import { ByteReader } from "../../archive/byte-reader.js";
 import { PeerError } from "../peer-error.js";
 import { maxPublicationBytes } from "./messages.js";
 
-/*
- * A message on the wire: the length of its JSON and the length of its body, 32 bits each, big endian; then both.
- */
-
+/** A message on the wire: the lengths of its JSON and its body, 32 bits each, big endian; then both. */
 export interface Frame {
   readonly json: Buffer;
   readonly body: Buffer;

@@ -18,9 +18,7 @@ const number = z
   .max(2 ** 52);
 const numbers = z.array(publicationNumber).min(1).max(maxFetched);
 
-/**
- * The messages of a link, sent by both ends. Unknown fields are ignored.
- */
+/** The messages of a link, sent by both ends. Unknown fields are ignored. */
 const messageSchema = z.discriminatedUnion("kind", [
   /** The first message; sent again when the role changes. */
   z.object({

@@ -10,13 +10,6 @@ const maxExports = 4;
 /** Milliseconds for one export, which keeps old scrapes in memory until it is read. */
 const exportMs = 300_000;
 
-/** `status`: the status of a node and its peers, as JSON. */
-export function createStatusCommand(status: () => object): SshCommand {
-  return async (stream) => {
-    stream.write(`${JSON.stringify(status(), undefined, 2)}\n`);
-  };
-}
-
 /** `export`: all scrapes of the cache with their batches and documents, as a tar archive. */
 export function createExportCommand(cache: Cache, clock: Clock): SshCommand {
   let running = 0;
