@@ -104,7 +104,7 @@ export function skipPlain(bytes: Uint8Array, start: number): number {
   return pos;
 }
 
-/** Whether the bytes at `start` spell `word`, which must be ASCII. */
+/** Whether the bytes at `start` are those of `word`, a byte string. */
 export function startsWith(bytes: Uint8Array, start: number, word: string): boolean {
   for (let index = 0; index < word.length; index++) {
     if (bytes[start + index] !== word.charCodeAt(index)) return false;
@@ -112,12 +112,9 @@ export function startsWith(bytes: Uint8Array, start: number, word: string): bool
   return true;
 }
 
-/** Whether the bytes from `start` to `end` spell one of `words`, which must be ASCII. */
+/** Whether the bytes from `start` to `end` are those of one of `words`, which are byte strings. */
 export function isOneOf(bytes: Uint8Array, start: number, end: number, words: readonly string[]): boolean {
-  for (const word of words) {
-    if (end - start === word.length && startsWith(bytes, start, word)) return true;
-  }
-  return false;
+  return words.some((word) => end - start === word.length && startsWith(bytes, start, word));
 }
 
 /** A view of the same memory. */

@@ -33,7 +33,9 @@ export class Declarations {
     metadata.type ??= line.type;
     metadata.help ??= line.help;
     metadata.unit ??= line.unit;
-    const families = this.convert(family, metadata.type);
+    const declared = metadata.type;
+    const unchanged = declared === undefined || this.from === this.into;
+    const families = unchanged ? [{ name: family, type: declared }] : textFamilies(family, declared);
     if (typeIsNew && this.families.get(family)?.metadata === metadata) this.families.delete(family);
     for (const [index, { name, type }] of families.entries()) {
       const known = this.families.get(name);
@@ -43,10 +45,6 @@ export class Declarations {
         this.families.set(name, { type, metadata, derived });
     }
     return families[0]!.name;
-  }
-
-  private convert(name: string, type: MetricType | undefined): readonly Family[] {
-    return type === undefined || this.from === this.into ? [{ name, type }] : textFamilies(name, type);
   }
 }
 

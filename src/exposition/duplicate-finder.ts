@@ -1,6 +1,5 @@
 import type { ByteSink } from "./byte-sink.js";
-import { fromByteString } from "./quoted.js";
-import { readSeries, writeSeries } from "./series.js";
+import { fromByteString, readSeries, writeSeries } from "./series.js";
 import type { Source } from "./source.js";
 
 /**

@@ -1,7 +1,7 @@
 import type { Format } from "./format.js";
 import type { LabelledSource } from "./labelled-source.js";
 import { labelBits, type MetricType, ownerBySuffix, type Part, partsOf, writeType } from "./metric-type.js";
-import { fromByteString } from "./quoted.js";
+import { fromByteString } from "./series.js";
 
 /** The family for the samples of one name in one source. */
 export interface Place {
@@ -54,7 +54,7 @@ export class FamilyPlan {
     const ownType = ownTypes.get(ownFamily);
     const decided = types.get(ownFamily);
     if (ownType !== undefined && decided !== undefined && decided !== ownType) {
-      return { family: ownFamily, conflict: this.conflict(`type ${this.typeName(ownType)}`, decided) };
+      return { family: ownFamily, conflict: this.conflict(`type ${writeType(ownType, format)}`, decided) };
     }
     const owner = ownerBySuffix(name, types, format);
     const family = owner?.family ?? name;
@@ -78,11 +78,7 @@ export class FamilyPlan {
   }
 
   private conflict(what: string, type: MetricType): string {
-    return fromByteString(`${what}, but ${this.typeName(type)} in the first source`);
-  }
-
-  private typeName(type: MetricType): string {
-    return writeType(type, this.format);
+    return fromByteString(`${what}, but ${writeType(type, this.format)} in the first source`);
   }
 }
 

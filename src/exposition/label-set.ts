@@ -14,7 +14,7 @@ import {
   startsWith,
 } from "./bytes.js";
 import type { Format } from "./format.js";
-import { unescapeQuoted } from "./quoted.js";
+import { unescapeQuoted } from "./series.js";
 
 /** Returned by a scan instead of a position: the bytes are invalid; see `reason`. */
 export const FAULT = -1;
@@ -39,10 +39,7 @@ export class LabelSetScanner {
   named = false;
   /** Number of labels in the last set, without those that have an empty value. */
   count = 0;
-  /**
-   * Whether the last set is plain: every label has a value, and no quoted string contains an escape, a line feed or a
-   * NUL.
-   */
+  /** Whether every label of the last set has a value, and no string contains an escape, a line feed or a NUL. */
   plain = true;
   /** Start and end of the name and of the value of each label, without quotes: four numbers per label. */
   bounds = new Int32Array(4 * fewLabels);
@@ -52,21 +49,13 @@ export class LabelSetScanner {
   private escaped = false;
 
   /**
-   * Whether spaces and tabs are allowed between all parts, commas between labels are optional, and unescaped line feeds
-   * are allowed within quotes.
-   */
-  private readonly loose: boolean;
-
-  /**
    * @param ofSeries whether the labels belong to a series, not to an exemplar: they may include the quoted metric name and
    * must be unique, and NUL is allowed within quotes.
    */
   constructor(
-    format: Format,
+    private readonly format: Format,
     private readonly ofSeries = true,
-  ) {
-    this.loose = format === "text";
-  }
+  ) {}
 
   /**
    * Scans the set whose `{` is just before `start`. The bytes before `end` are complete lines.
@@ -74,7 +63,9 @@ export class LabelSetScanner {
    * @returns the position after its `}`, FAULT or INCOMPLETE.
    */
   scan(bytes: Buffer, start: number, end: number): number {
-    const { loose, ofSeries } = this;
+    const { ofSeries } = this;
+    // The text format allows spaces and tabs between all parts, and labels without commas between them.
+    const loose = this.format === "text";
     this.count = 0;
     this.lineFeeds = 0;
     this.named = false;
@@ -151,7 +142,7 @@ export class LabelSetScanner {
         if (bytes[pos] === LINE_FEED) return this.fault("backslash at the end of a line");
       }
       if (bytes[pos] === LINE_FEED) {
-        if (!this.loose) return this.fault("unterminated quoted string");
+        if (this.format !== "text") return this.fault("unterminated quoted string");
         this.lineFeeds++;
         if (pos + 1 === end) return INCOMPLETE;
       } else if (bytes[pos] === NUL && !this.ofSeries) {

@@ -7,16 +7,9 @@ import { type MetricType, partsOf } from "./metric-type.js";
 import type { CopyListener } from "./sample-copier.js";
 import type { SampleShape } from "./sample-shape.js";
 
-/** A metric name in a source. */
-export interface NameUse {
-  readonly name: string;
-  /** The labels of labelBits that all its samples have. */
-  bits: number;
-}
-
 /** Consecutive samples with the same name. */
 export interface Run {
-  readonly use: NameUse;
+  readonly name: string;
   /** Position in the sink. */
   readonly start: number;
   end: number;
@@ -28,7 +21,8 @@ export interface Run {
 export class LabelledSource implements CopyListener {
   /** Names of families and samples, in order of first appearance. */
   readonly names = new Set<string>();
-  readonly uses = new Map<string, NameUse>();
+  /** For each sample name, which labels of labelBits all its samples have. */
+  readonly bits = new Map<string, number>();
   readonly runs: Run[] = [];
   /** The first duplicate series of each name that has duplicates. */
   readonly duplicates = new Map<string, string>();
@@ -49,23 +43,19 @@ export class LabelledSource implements CopyListener {
   }
 
   enter({ name, bits }: SampleShape): void {
-    let use = this.uses.get(name);
-    if (use === undefined) {
-      use = { name, bits };
-      this.uses.set(name, use);
-      this.names.add(name);
-    }
-    use.bits &= bits;
-    if (this.run?.use === use) return;
+    const known = this.bits.get(name);
+    if (known === undefined) this.names.add(name);
+    this.bits.set(name, bits & (known ?? bits));
+    if (this.run?.name === name) return;
     const start = this.sink.length;
-    this.run = { use, start, end: start, samples: 0, hasExemplars: false };
+    this.run = { name, start, end: start, samples: 0, hasExemplars: false };
     this.runs.push(this.run);
   }
 
   sample(start: number, hash: number, hasExemplar: boolean): void {
     const run = this.run!;
     if (this.duplicateFinder.isDuplicate(start, hash)) {
-      const { name } = run.use;
+      const { name } = run;
       if (!this.duplicates.has(name)) this.duplicates.set(name, this.duplicateFinder.seriesAt(start));
       this.sink.length = start;
       return;
@@ -86,20 +76,20 @@ export class LabelledSource implements CopyListener {
 
   /** Whether all samples with this name have these labels, as labelBits. */
   has(name: string, labels: number): boolean {
-    return ((this.uses.get(name)?.bits ?? 0) & labels) === labels;
+    return ((this.bits.get(name) ?? 0) & labels) === labels;
   }
 
   /** Whether the source has samples of this family. */
   hasSamples(family: string, type: MetricType): boolean {
-    return partsOf(type, this.into).some(({ suffix }) => this.uses.has(family + suffix));
+    return partsOf(type, this.into).some(({ suffix }) => this.bits.has(family + suffix));
   }
 
   private fits(family: string, type: MetricType): boolean {
     const parts = partsOf(type, this.into);
-    if (this.uses.has(family) && !parts.some(({ suffix }) => suffix === "")) return false;
+    if (this.bits.has(family) && !parts.some(({ suffix }) => suffix === "")) return false;
     return parts.every(({ suffix, label }) => {
       const name = family + suffix;
-      return !this.uses.has(name) || this.has(name, label);
+      return !this.bits.has(name) || this.has(name, label);
     });
   }
 }

@@ -6,10 +6,9 @@ import type { Format } from "./format.js";
 import { LabelledSource, type Run } from "./labelled-source.js";
 import { type Metadata, writeMetadata } from "./metadata.js";
 import type { MetricType } from "./metric-type.js";
-import { fromByteString } from "./quoted.js";
 import { SampleCopier, type Steps } from "./sample-copier.js";
 import { SampleTail } from "./sample-tail.js";
-import { readSeries } from "./series.js";
+import { fromByteString, readSeries } from "./series.js";
 import type { Source } from "./source.js";
 
 /** Samples of a source that the merged exposition does not contain. */
@@ -47,7 +46,15 @@ export function* merge(sources: readonly Source[], into: Format): Steps<Merged> 
     throw new RangeError("cannot convert the text format to OpenMetrics");
   }
   const sink = new ByteSink(1.5 * sources.reduce((sum, { bytes }) => sum + bytes.length, 0));
-  const labelled = yield* copyAll(sources, into, sink);
+  const copier = new SampleCopier(sink, into, true);
+  const finder = new DuplicateFinder(sources, sink);
+  const labelled: LabelledSource[] = [];
+  for (const source of sources) {
+    finder.begin();
+    const found = new LabelledSource(source.format, into, sink, finder);
+    yield* copier.copy(source, found);
+    labelled.push(found);
+  }
   const plan = new FamilyPlan(labelled, into);
   const families = new Map<string, MergedFamily>();
   const conflicts = new Map<string, Conflict>();
@@ -74,19 +81,6 @@ export function* toText(bytes: Buffer): Steps<Buffer> {
   return (yield* merge([{ bytes, format: "openmetrics", labels: [] }], "text")).bytes;
 }
 
-function* copyAll(sources: readonly Source[], into: Format, sink: ByteSink): Steps<LabelledSource[]> {
-  const copier = new SampleCopier(sink, into, true);
-  const finder = new DuplicateFinder(sources, sink);
-  const labelled: LabelledSource[] = [];
-  for (const source of sources) {
-    finder.begin();
-    const found = new LabelledSource(source.format, into, sink, finder);
-    yield* copier.copy(source, found);
-    labelled.push(found);
-  }
-  return labelled;
-}
-
 /** Adds the samples and metadata of one source to the families. */
 function* gather(
   index: number,
@@ -109,7 +103,7 @@ function* gather(
     conflicts.set(JSON.stringify(conflict), conflict);
   };
 
-  const places = new Map([...source.uses.keys()].map((name) => [name, plan.place(index, name)]));
+  const places = new Map([...source.bits.keys()].map((name) => [name, plan.place(index, name)]));
   for (const name of source.names) {
     yield;
     const declaration = source.declarations.families.get(name);
@@ -124,13 +118,13 @@ function* gather(
   for (const [name, declaration] of source.declarations.families) families.get(name)?.describe(declaration);
   for (const run of source.runs) {
     yield;
-    const place = places.get(run.use.name)!;
+    const place = places.get(run.name)!;
     if (place.conflict === undefined && run.samples > 0) family(place.family).add(run);
   }
 }
 
 /** A family of the merged exposition, with the samples of all sources. */
-export class MergedFamily {
+class MergedFamily {
   samples = 0;
   private readonly metadata: Metadata = {};
   private readonly pieces: Buffer[] = [];
@@ -156,7 +150,7 @@ export class MergedFamily {
   /** Adds samples from the sink, which must not change afterwards. */
   add(run: Run): void {
     this.samples += run.samples;
-    if (run.hasExemplars && !mayHaveExemplars(run.use.name, this.type)) {
+    if (run.hasExemplars && !mayHaveExemplars(run.name, this.type)) {
       this.cut();
       this.pieces.push(withoutExemplars(this.sink.bytes.subarray(run.start, run.end)));
     } else if (run.start === this.end) {

@@ -10,8 +10,7 @@ import {
 } from "./bytes.js";
 import type { Format } from "./format.js";
 import { type MetricType, readType, writeType } from "./metric-type.js";
-import { escapeHelp, escapeQuoted, unescapeHelp, unescapeQuoted } from "./quoted.js";
-import { writeName } from "./series.js";
+import { escapeHelp, escapeQuoted, unescapeHelp, unescapeQuoted, writeName } from "./series.js";
 
 const keywords = ["HELP", "TYPE", "UNIT"] as const;
 /** Limits of the memo, so that a target cannot fill memory with invented lines. */

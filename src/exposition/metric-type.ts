@@ -36,36 +36,31 @@ export interface Part {
   readonly label: number;
 }
 
-const plain: Part = { suffix: "", label: 0 };
+const plain: readonly Part[] = [{ suffix: "", label: 0 }];
 const quantiles: Part = { suffix: "", label: labelBits.quantile };
 const buckets: Part = { suffix: "_bucket", label: labelBits.le };
 const suffixed = (...suffixes: string[]): Part[] => suffixes.map((suffix) => ({ suffix, label: 0 }));
 
-const textParts: Readonly<Record<MetricType, readonly Part[]>> = {
-  counter: [plain],
-  gauge: [plain],
+/** Types that are not listed have only samples with the name of the family. */
+type Parts = Partial<Record<MetricType, readonly Part[]>>;
+
+const textParts: Parts = {
   histogram: [buckets, ...suffixed("_sum", "_count")],
-  gaugehistogram: [plain],
   summary: [quantiles, ...suffixed("_sum", "_count")],
-  info: [plain],
-  stateset: [plain],
-  unknown: [plain],
 };
 
-const openMetricsParts: Readonly<Record<MetricType, readonly Part[]>> = {
+const openMetricsParts: Parts = {
   counter: suffixed("_total", "_created"),
-  gauge: [plain],
   histogram: [buckets, ...suffixed("_sum", "_count", "_created")],
   gaugehistogram: [buckets, ...suffixed("_gsum", "_gcount")],
   summary: [quantiles, ...suffixed("_sum", "_count", "_created")],
   info: suffixed("_info"),
   stateset: [{ suffix: "", label: labelBits.own }],
-  unknown: [plain],
 };
 
 /** The kinds of samples in a family of this type. */
 export function partsOf(type: MetricType, format: Format): readonly Part[] {
-  return format === "text" ? textParts[type] : openMetricsParts[type];
+  return (format === "text" ? textParts : openMetricsParts)[type] ?? plain;
 }
 
 /** The family that a sample name belongs to, and the part of that family. */

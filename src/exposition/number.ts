@@ -64,8 +64,7 @@ function scanWord(bytes: Buffer, start: number): number {
 
 function isWord(bytes: Buffer, start: number, word: string): boolean {
   for (let index = 0; index < word.length; index++) {
-    const byte = bytes[start + index];
-    if (byte === undefined || (byte | 0x20) !== word.charCodeAt(index)) return false;
+    if ((bytes[start + index]! | 0x20) !== word.charCodeAt(index)) return false;
   }
   return true;
 }

@@ -28,11 +28,6 @@ export class OpenMetricsScanner extends RecordScanner {
     super("openmetrics");
   }
 
-  override begin(bytes: Buffer, utf8: boolean): void {
-    super.begin(bytes, utf8);
-    this.exemplarLabels.knownUtf8 = utf8;
-  }
-
   scan(bytes: Buffer, start: number, end: number): number {
     if (this.complete) return this.fault("data after # EOF");
     const first = bytes[start]!;
@@ -61,6 +56,7 @@ export class OpenMetricsScanner extends RecordScanner {
 
   /** Scans labels, value and timestamp of an exemplar whose `{` is just before `start`. */
   private scanExemplar(bytes: Buffer, start: number, end: number): number {
+    this.exemplarLabels.knownUtf8 = this.utf8;
     let pos = this.exemplarLabels.scan(bytes, start, end);
     if (pos < 0) return this.fault(`exemplar: ${this.exemplarLabels.reason}`);
     if (bytes[pos] === LINE_FEED) return this.fault("exemplar without a value");

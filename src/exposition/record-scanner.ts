@@ -24,7 +24,6 @@ export abstract class RecordScanner {
   reason = "";
   /** Whether the bytes are known to be valid UTF-8. */
   protected utf8 = true;
-  private readonly loose: boolean;
   private readonly labels: LabelSetScanner;
   /** Patterns of the most recent series: the samples of a histogram alternate. */
   private readonly patterns: SeriesPattern[] = [];
@@ -33,7 +32,6 @@ export abstract class RecordScanner {
   private view: DataView = new DataView(new ArrayBuffer(0));
 
   constructor(readonly format: Format) {
-    this.loose = format === "text";
     this.complete = format === "text";
     this.labels = new LabelSetScanner(format);
   }
@@ -89,7 +87,7 @@ export abstract class RecordScanner {
     const { labels } = this;
     let pos = skipName(bytes, start);
     const bare = pos > start;
-    const brace = this.loose ? skipBlanks(bytes, pos) : pos;
+    const brace = this.format === "text" ? skipBlanks(bytes, pos) : pos;
     if (bytes[brace] !== BRACE_OPEN) return pos;
     pos = labels.scan(bytes, brace + 1, end);
     if (pos < 0) {

@@ -2,7 +2,7 @@ import type { ByteSink } from "./byte-sink.js";
 import { HASH, isBlank, LINE_FEED, NUL, skipBlanks, viewOf } from "./bytes.js";
 import type { Format } from "./format.js";
 import { type MetadataLine, MetadataReader } from "./metadata.js";
-import { Followers, type SampleShape, ShapeMemo } from "./sample-shape.js";
+import { Followers, SampleShape } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
 import { type FoundSeries, type Label, readSeries, writeSeries } from "./series.js";
 import { AddedLabels, type Source, toInsert } from "./source.js";
@@ -16,6 +16,8 @@ export type Steps<T> = Generator<undefined, T>;
 const nothing: Buffer = Buffer.alloc(0);
 /** Bytes of a source per step. They take some microseconds, or milliseconds if no two lines resemble each other. */
 const stepBytes = 4096;
+/** A limit, so that a target cannot fill memory with invented label names. */
+const maxShapes = 10_000;
 /** The largest timestamp of the text format. */
 const maxTimestamp = 2n ** 63n - 1n;
 
@@ -42,7 +44,8 @@ export interface CopyListener {
  * bytes are copied unchanged.
  */
 export class SampleCopier {
-  private readonly shapes = new ShapeMemo();
+  /** The shapes of all sources so far, because replicas have the same ones. */
+  private readonly shapes = new Map<string, SampleShape>();
   private readonly metadata = new MetadataReader();
   private readonly tail = new SampleTail();
   /** Shape of the previous sample; undefined at the start of a source. */
@@ -73,7 +76,8 @@ export class SampleCopier {
       pos = this.copyUntil(Math.min(pos + stepBytes, length), pos, listener);
       yield;
     }
-    this.shapes.detach();
+    // Releases the memory of the source.
+    for (const { pattern } of this.shapes.values()) pattern?.detach();
     this.use(nothing);
   }
 
@@ -126,15 +130,10 @@ export class SampleCopier {
   private copySample(start: number, listener: CopyListener): number {
     const { followers, shape } = this;
     if (this.matches(shape, start)) this.copyUnchanged(shape!, start, listener);
-    else if (this.matches(followers.first, start)) this.copyNext(followers.first!, start, listener);
-    else if (this.matches(followers.second, start)) this.copyNext(followers.second!, start, listener);
+    else if (this.matches(followers.first, start)) this.copyUnchanged(followers.first!, start, listener);
+    else if (this.matches(followers.second, start)) this.copyUnchanged(followers.second!, start, listener);
     else this.rewrite(start, listener);
     return this.tail.lineEnd + 1;
-  }
-
-  private copyNext(shape: SampleShape, start: number, listener: CopyListener): void {
-    this.turnTo(shape, listener);
-    this.copyUnchanged(shape, start, listener);
   }
 
   private turnTo(shape: SampleShape, listener: CopyListener): void {
@@ -155,6 +154,7 @@ export class SampleCopier {
   }
 
   private copyUnchanged(shape: SampleShape, start: number, listener: CopyListener): void {
+    this.turnTo(shape, listener);
     const { added, sink, tail, view } = this;
     const { renames } = shape;
     const insert = added.inserts[shape.place]!;
@@ -200,7 +200,7 @@ export class SampleCopier {
     const { added, bytes, sink, tail } = this;
     const series = readSeries(bytes, start);
     tail.read(bytes, series.end);
-    const shape = this.shapes.of(series, added);
+    const shape = this.shapeOf(series);
     this.turnTo(shape, listener);
     if (this.isCanonical(series, start)) shape.learn(this.view, start, series, this.hashes);
 
@@ -214,6 +214,17 @@ export class SampleCopier {
       this.writeEnd();
     }
     if (this.hashes) listener.sample(line, shape.hashOf(series, added.hash), tail.hasExemplar);
+  }
+
+  private shapeOf(series: FoundSeries): SampleShape {
+    const { added, shapes } = this;
+    const key = JSON.stringify([series.name, series.labels.map(([name]) => name), added.names]);
+    const known = shapes.get(key);
+    if (known !== undefined) return known;
+    if (shapes.size === maxShapes) shapes.clear();
+    const shape = new SampleShape(series, added);
+    shapes.set(key, shape);
+    return shape;
   }
 
   /** Whether every parser accepts the spelling of a series. Parsers disagree on NUL. */

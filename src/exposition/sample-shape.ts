@@ -1,12 +1,8 @@
-import { hashText, SPACE } from "./bytes.js";
+import { hashText, SPACE, startsWith } from "./bytes.js";
 import { labelBits } from "./metric-type.js";
-import { escapeQuoted } from "./quoted.js";
-import { type FoundSeries, needsQuotes, quote, type Series } from "./series.js";
+import { escapeQuoted, type FoundSeries, needsQuotes, quote, type Series } from "./series.js";
 import { SeriesPattern } from "./series-pattern.js";
 import { type AddedLabels, exportedPrefixes, type Insert, places, toInsert } from "./source.js";
-
-/** A limit, so that a target cannot fill memory with invented label names. */
-const maxShapes = 10_000;
 
 /** A label that is renamed: which prefix to insert, and where. */
 export interface Rename {
@@ -37,7 +33,7 @@ export class SampleShape {
   /** Hash seed for each label value. */
   readonly seeds: readonly number[];
   /** A series without labels: the name. */
-  readonly literal: Buffer;
+  readonly literal: string;
   /** A series with labels: the most recent one spelled as by writeSeries. */
   pattern: SeriesPattern | undefined;
   renames: readonly Rename[] = [];
@@ -58,7 +54,7 @@ export class SampleShape {
       (final.includes("quantile") ? labelBits.quantile : 0) |
       (final.includes(name) ? labelBits.own : 0);
     const quoted = needsQuotes(name);
-    this.literal = Buffer.from(quoted ? `{${quote(name)}}` : name, "latin1");
+    this.literal = quoted ? `{${quote(name)}}` : name;
     this.place = quoted ? places.next : labels.length > 0 ? places.first : places.braced;
     this.offset = quoted ? this.literal.length - 1 : name.length + (labels.length > 0 ? 1 : 0);
     this.nameHash = hashText(name, 1);
@@ -67,17 +63,9 @@ export class SampleShape {
 
   /** Whether the series at `start` has this shape and can be copied unchanged. Returns the position after it, or -1. */
   match(bytes: Buffer, view: DataView, start: number): number {
-    if (this.labels === 0) return this.matchLiteral(bytes, start);
-    return this.pattern === undefined ? -1 : this.pattern.match(bytes, view, start);
-  }
-
-  private matchLiteral(bytes: Buffer, start: number): number {
-    const { literal } = this;
-    const end = start + literal.length;
-    for (let index = 0; index < literal.length; index++) {
-      if (bytes[start + index] !== literal[index]) return -1;
-    }
-    return bytes[end] === SPACE ? end : -1;
+    if (this.labels > 0) return this.pattern === undefined ? -1 : this.pattern.match(bytes, view, start);
+    const end = start + this.literal.length;
+    return startsWith(bytes, start, this.literal) && bytes[end] === SPACE ? end : -1;
   }
 
   /**
@@ -116,27 +104,5 @@ export class Followers {
     if (shape === this.first) return;
     this.second = this.first;
     this.first = shape;
-  }
-}
-
-/** The shapes of all sources so far. Replicas have the same ones. */
-export class ShapeMemo {
-  private readonly shapes = new Map<string, SampleShape>();
-
-  /** Returns the shape of a series, with these labels added. */
-  of(series: FoundSeries, added: AddedLabels): SampleShape {
-    const names = series.labels.map(([name]) => name);
-    const key = JSON.stringify([series.name, names, added.names]);
-    const known = this.shapes.get(key);
-    if (known !== undefined) return known;
-    if (this.shapes.size === maxShapes) this.shapes.clear();
-    const shape = new SampleShape(series, added);
-    this.shapes.set(key, shape);
-    return shape;
-  }
-
-  /** Releases the memory of the last source. */
-  detach(): void {
-    for (const { pattern } of this.shapes.values()) pattern?.detach();
   }
 }

@@ -1,7 +1,6 @@
 import { hashText, viewOf } from "./bytes.js";
 import type { Format } from "./format.js";
-import { escapeQuoted, toByteString } from "./quoted.js";
-import { type Label, writeLabels } from "./series.js";
+import { escapeQuoted, type Label, toByteString, writeLabels } from "./series.js";
 
 /** One exposition to merge or federate. */
 export interface Source {
