@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Duplex } from "node:stream";
 import { readStream, type StreamedMember, TarError, type TarHeader } from "../../archive/tar-reader.js";
 import { encodeMembers, type TarMember } from "../../archive/tar-writer.js";
@@ -52,6 +53,8 @@ export function openChannels(options: ChannelOptions): LinkChannels {
     messages.destroy();
     scrapes.destroy();
   };
+  // Every write that waits for the peer listens, too.
+  setMaxListeners(0, ended);
   ended.addEventListener("abort", destroy, { once: true });
   if (ended.aborted) destroy();
 
