@@ -18,9 +18,8 @@ export class SampleTail {
     this.timeStart = 0;
     this.timeEnd = 0;
     this.hasExemplar = false;
-    this.tidy = true;
-    let pos = this.skipSpace(bytes, start);
-    if (bytes[pos] === BRACE_OPEN) this.tidy = false;
+    let pos = skipBlanks(bytes, start);
+    this.tidy = pos === start + 1 && bytes[start] === SPACE && bytes[pos] !== BRACE_OPEN;
     this.valueStart = pos;
     pos = skipWord(bytes, pos);
     this.valueEnd = pos;
