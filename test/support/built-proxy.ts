@@ -41,10 +41,11 @@ export interface BuiltProxy {
 export async function startBuiltProxy(
   settings: Readonly<Record<string, string>>,
   until = "/-/ready",
+  program = builtProgram,
 ): Promise<BuiltProxy> {
   const port = await freePort();
   const env = bareEnvironment({ LISTEN_ADDRESS: `127.0.0.1:${port}`, ...settings });
-  const child = spawn(process.execPath, [builtProgram], { env, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(process.execPath, [program], { env, stdio: ["ignore", "ignore", "pipe"] });
   onTestFinished(() => void child.kill("SIGKILL"));
   let log = "";
   child.stderr.on("data", (chunk) => (log += chunk));
