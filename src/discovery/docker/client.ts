@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { Agent as HttpAgent } from "node:http";
 import { Agent as HttpsAgent } from "node:https";
+import { createRequire, Module } from "node:module";
 import { join } from "node:path";
-import Dockerode from "dockerode";
+import type Dockerode from "dockerode";
 import type { DockerConfig } from "../../config/config.js";
 import { ConfigError, describeError } from "../../errors.js";
 import type { HostPort } from "../../model/host-port.js";
@@ -18,6 +19,8 @@ export interface DockerClient {
 
 const localSocket =
   process.platform === "win32" ? "npipe:////./pipe/docker_engine" : "unix:///var/run/docker.sock";
+
+const DockerClass = loadDockerode();
 
 /**
  * Creates a client, without connecting. The engine chooses the API version. Each request opens a connection, because
@@ -70,7 +73,7 @@ function certificates(folder: string | undefined) {
 function dockerode(settings: Dockerode.DockerOptions & { pathPrefix?: string }): Dockerode {
   const agent = settings.protocol === "https" ? new HttpsAgent() : new HttpAgent();
   try {
-    return new Dockerode({
+    return new DockerClass({
       host: undefined,
       port: undefined,
       socketPath: undefined,
@@ -88,4 +91,15 @@ function dockerode(settings: Dockerode.DockerOptions & { pathPrefix?: string }):
     // dockerode reads the environment, and files named there, before its options.
     throw new ConfigError([`the Docker settings in the environment are invalid: ${describeError(cause)}`]);
   }
+}
+
+/**
+ * Loads dockerode without its sessions, which only builds of images use. Their packages, @grpc/grpc-js and protobufjs,
+ * would take about 5 MB of memory and 0.2 s of CPU time at the start.
+ */
+function loadDockerode(): typeof Dockerode {
+  const require = createRequire(import.meta.url);
+  const session = require.resolve("dockerode/lib/session.js");
+  require.cache[session] ??= Object.assign(new Module(session), { loaded: true });
+  return require("dockerode");
 }
