@@ -11,6 +11,7 @@ import { reloadWebConfig } from "../server/listener/web-config-reload.js";
 import { Relay } from "../server/relay/relay.js";
 import { createSystemResolver } from "../server/relay/system-resolver.js";
 import { PreparedResponses } from "../server/responses/prepared-responses.js";
+import { observeEventLoopDelay } from "../telemetry/event-loop-delay.js";
 import { createReporter, observe } from "./observe.js";
 import { Replicating, startReplicating } from "./replicating.js";
 import { createScanning, type Environment, userAgentOf } from "./scanning.js";
@@ -79,6 +80,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
     diskFailing: () => log.failing,
     mergeConflicts: () => responses.omissions().length,
   });
+  observeEventLoopDelay(telemetry.metrics, signal);
   const report = createReporter(logger, cache);
   const replicating = new Replicating(
     (stopped) => startReplicating(environment, scanning, { cache, budget, instance }, stopped),

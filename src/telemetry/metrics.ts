@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry, Summary } from "prom-client";
 
 const prefix = "app_metrics_proxy_";
 
@@ -56,6 +56,20 @@ export class Metrics {
       const counts = new Map(states.map((state) => [state, 0]));
       for (const { state } of read()) counts.set(state, (counts.get(state) ?? 0) + 1);
       return [...counts].map(([state, count]) => [{ state }, count]);
+    });
+  }
+
+  /** Adds a summary whose quantiles are read on every scrape of the proxy. */
+  observeQuantiles(
+    name: string,
+    help: string,
+    read: () => readonly (readonly [quantile: number, value: number])[],
+  ): void {
+    const summary = new Summary({ name: prefix + name, help, registers: this.#registers });
+    const { get } = summary;
+    summary.get = async () => ({
+      ...(await get.call(summary)),
+      values: read().map(([quantile, value]) => ({ labels: { quantile }, value })),
     });
   }
 

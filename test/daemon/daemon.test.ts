@@ -163,3 +163,9 @@ describe("the relay", () => {
     });
   });
 });
+
+it("exposes the delay of its event loop", async () => {
+  const { get } = await startWholeProxy();
+  const { text } = await get("/metrics");
+  expect(text).toMatch(/^app_metrics_proxy_event_loop_delay_seconds\{quantile="1"\} \d/m);
+});
