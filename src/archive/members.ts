@@ -1,7 +1,8 @@
 import { crc32 } from "node:zlib";
 import { isNumber } from "../model/number.js";
-import type { PublicationKind } from "../model/publication.js";
+import type { Publication, PublicationKind } from "../model/publication.js";
 import type { Scrape } from "../model/scrape.js";
+import type { TarMember } from "./tar-writer.js";
 
 /*
  * Names of the members of all archives: on disk, between nodes and in exports.
@@ -40,6 +41,19 @@ export function publicationMemberName(
   body: Buffer,
 ): string {
   return `${plainOrigin(origin)}/${number}-${hex(crc32(body))}.${kind}.json.gz`;
+}
+
+/**
+ * A batch or document as a member.
+ *
+ * @param bytes its gzip-compressed JSON.
+ * @param mtime in milliseconds since the epoch.
+ */
+export function publicationMember(
+  { publication, bytes }: { readonly publication: Publication; readonly bytes: Buffer },
+  mtime: number,
+): TarMember {
+  return { name: publicationMemberName(publication, bytes), body: bytes, mtime };
 }
 
 /** The origin as it appears in member names. */

@@ -1,10 +1,10 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { scrapeKey } from "../archive/members.js";
+import { publicationMember, scrapeKey } from "../archive/members.js";
 import type { TarMember } from "../archive/tar-writer.js";
 import { describeError } from "../errors.js";
 import { scrapesNamedBy } from "../model/publication.js";
-import { type HeldPublication, publicationMember } from "./feed.js";
+import type { HeldPublication } from "./feed.js";
 import { type DiskLogOptions, emptySegment, loadSegments, type Segment } from "./load-segments.js";
 import { SegmentWriter } from "./segment.js";
 

@@ -1,9 +1,10 @@
 import { crc32 } from "node:zlib";
-import { publicationMemberName, scrapeMemberName } from "../archive/members.js";
+import { publicationMember, scrapeMemberName } from "../archive/members.js";
 import type { TarMember } from "../archive/tar-writer.js";
 import type { Clock } from "../model/clock.js";
 import {
   type Batch,
+  isLocal,
   type Publication,
   type PublishedTarget,
   type SwarmDocument,
@@ -21,11 +22,6 @@ export interface HeldPublication<T extends Publication = Publication> {
   readonly size: number;
   /** When it was published, on this process's monotonic clock, in milliseconds. */
   readonly at: number;
-}
-
-/** A publication as a member of an archive. @param mtime in milliseconds since the epoch. */
-export function publicationMember({ publication, bytes }: HeldPublication, mtime: number): TarMember {
-  return { name: publicationMemberName(publication, bytes), body: bytes, mtime };
 }
 
 /** A publication above `held`, and its missing scrapes. */
@@ -299,9 +295,4 @@ export function timedAttempts({ publication, at }: HeldPublication<Batch>): Time
     outcome,
     batch: number,
   }));
-}
-
-/** Whether a publication is local: it is not sent to other nodes. */
-export function isLocal(publication: Publication): boolean {
-  return publication.kind === "batch" && publication.local === true;
 }

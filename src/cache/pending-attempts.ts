@@ -1,6 +1,6 @@
 import { maxAttempts } from "../archive/batch-columns.js";
-import { type Attempt, type Batch, succeeded } from "../model/publication.js";
-import { type HeldPublication, isLocal, timedAttempts } from "./feed.js";
+import { type Attempt, type Batch, isLocal, succeeded } from "../model/publication.js";
+import { type HeldPublication, timedAttempts } from "./feed.js";
 import type { TimedAttempt } from "./target-scrapes.js";
 
 /** An attempt of this node that no batch names yet. */

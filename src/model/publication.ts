@@ -110,6 +110,11 @@ export type PublicationContent =
 type WithoutHeader<T> = Omit<T, keyof PublicationHeader>;
 export type PublicationKind = Publication["kind"];
 
+/** Whether a publication is local: it is not sent to other nodes. */
+export function isLocal(publication: Publication): boolean {
+  return publication.kind === "batch" && publication.local === true;
+}
+
 /** Whether an attempt succeeded. */
 export function succeeded<T extends Pick<Attempt, "outcome">>(
   attempt: T,

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Feed, isLocal } from "../../src/cache/feed.js";
-import { scrapesNamedBy } from "../../src/model/publication.js";
+import { Feed } from "../../src/cache/feed.js";
+import { isLocal, scrapesNamedBy } from "../../src/model/publication.js";
 import {
   batch,
   failure,
