@@ -21,6 +21,8 @@ const failuresPerClient = { capacity: 10, perSecond: 1 / 5 };
 const maxClients = 10_000;
 const maxCredentials = 1_000;
 const msBetweenWarnings = 60_000;
+/** In bytes. bcrypt ignores the rest. */
+const maxComparedPassword = 72;
 
 export interface AuthenticatorOptions {
   readonly clock: Clock;
@@ -51,6 +53,7 @@ export class Authenticator {
   #token: string | undefined;
   #generation = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;
+  #warnedOfLength = false;
 
   constructor(private readonly options: AuthenticatorOptions) {
     this.#checks = options.checks ?? new PasswordChecks();
@@ -126,6 +129,7 @@ export class Authenticator {
       if (correct) {
         bucket.giveBack();
         if (expected !== undefined) this.#successful.set(digest, expected);
+        this.#warnOfLength(credentials);
         return "pass";
       }
       if (generation === this.#generation) this.#failed.set(digest, true);
@@ -183,6 +187,14 @@ export class Authenticator {
     this.#warnedAt = now;
     const message = "too many failed authentication attempts; refusing further ones for a while";
     this.options.logger.warn(message, { client });
+  }
+
+  #warnOfLength(credentials: Credentials): void {
+    const tooLong = credentials.scheme === "basic" && credentials.secret.length > maxComparedPassword;
+    if (!tooLong || this.#warnedOfLength) return;
+    this.#warnedOfLength = true;
+    const message = "bcrypt compares only the first 72 bytes of a password; use a shorter one";
+    this.options.logger.warn(message, { user: credentials.user });
   }
 }
 

@@ -13,8 +13,8 @@ const methodNotAllowed = "method not allowed: use GET or HEAD";
  * Checks and measures every request before Express handles it. As Express middleware, these lines would cost half as
  * much as serving a response from the cache.
  *
- * Passes GET and HEAD requests for a path, with at most one Host header (RFC 9112 3.2). Durations are labelled with
- * the route's pattern instead of the path, because clients choose paths.
+ * Passes GET and HEAD requests for a path, with at most one Host header (RFC 9112 3.2) and a known end. Durations are
+ * labelled with the route's pattern instead of the path, because clients choose paths.
  */
 export function checkRequests({ httpRequestDuration }: Telemetry, app: RequestListener): RequestListener {
   return (request: RoutedRequest, response: ServerResponse) => {
@@ -25,6 +25,10 @@ export function checkRequests({ httpRequestDuration }: Telemetry, app: RequestLi
       httpRequestDuration.observe(labels, (performance.now() - begun) / 1000);
     });
     response.setHeader("X-Content-Type-Options", "nosniff");
+    if (hasUnknownEnd(request)) {
+      response.setHeader("Connection", "close");
+      return sendText(response, 400, "bad request: unsupported Transfer-Encoding");
+    }
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("Allow", allowedMethods);
       sendText(response, 405, methodNotAllowed);
@@ -52,6 +56,15 @@ function pathOfAbsolute(target: string): string | undefined {
   const match = /^https?:\/\/[^/?#]+(.*)$/i.exec(target);
   if (match === null) return undefined;
   return match[1]!.startsWith("/") ? match[1] : `/${match[1]}`;
+}
+
+/**
+ * Whether the end of a request is uncertain, so that nothing after it can be read (RFC 9112 6.1 and 6.3). Node's parser
+ * does not reject unknown codings.
+ */
+function hasUnknownEnd({ headers, httpVersion }: IncomingMessage): boolean {
+  const coding = headers["transfer-encoding"];
+  return coding !== undefined && (coding.toLowerCase() !== "chunked" || httpVersion === "1.0");
 }
 
 function hasTwoHosts(rawHeaders: readonly string[]): boolean {

@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import { type IpAddress, isWithin, parseAddress } from "../../address/ip.js";
 import { forbiddenKind, isLoopback, isLoopbackRange } from "../../address/special-ranges.js";
 import {
@@ -105,10 +106,16 @@ export class Admission {
   }
 }
 
-/** Whether an address is one of the engine's. An engine on any loopback address may listen on all of them. */
+/** Whether an address is one of the engine's. An engine on this machine may listen on all addresses of the machine. */
 function isEngine(engine: readonly IpAddress[], address: IpAddress): boolean {
-  const text = address.toString();
-  return engine.some((other) => other.toString() === text || (isLoopback(other) && isLoopback(address)));
+  if (engine.some((other) => other.toString() === address.toString())) return true;
+  return isOfThisMachine(address) && engine.some(isOfThisMachine);
+}
+
+function isOfThisMachine(address: IpAddress): boolean {
+  if (isLoopback(address) || forbiddenKind(address) === "unspecified") return true;
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  return own.some((one) => parseAddress(one.address)?.toString() === address.toString());
 }
 
 function includes({ ports }: AllowedRange | AllowedName, port: number): boolean {

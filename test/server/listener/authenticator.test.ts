@@ -72,6 +72,17 @@ describe("authentication", () => {
     expect(looked).toEqual([]);
   });
 
+  it("compares the first 72 bytes of a password, and warns once of a longer one", async () => {
+    const compared = "x".repeat(72);
+    const { kind, warnings } = setUp({ users: new Map([["alice", hashOf(`${compared} and more`)]]) });
+    expect(await kind(basic("alice", compared))).toBe("pass");
+    expect(await kind(basic("alice", `${compared.slice(1)} and more`))).toBe("refuse");
+    expect(warnings).toEqual([]);
+    expect(await kind(basic("alice", `${compared} and more`))).toBe("pass");
+    expect(await kind(basic("alice", `${compared} and something else`))).toBe("pass");
+    expect(warnings).toEqual([{ user: "alice" }]);
+  });
+
   it("accepts either one if both are configured", async () => {
     const { kind, authenticator } = setUp({ users, bearerToken: "open-sesame" });
     expect(await kind("Bearer open-sesame")).toBe("pass");

@@ -21,4 +21,25 @@ describe("every request", () => {
     expect(statuses).toEqual([status]);
     expect(text.trimEnd().split("\r\n").at(-1)).toBe(body);
   });
+
+  it.each([
+    ["1.1", "chunked", [200, 405]],
+    ["1.1", "Chunked", [200, 405]],
+    ["1.1", "xchunked", [400]],
+    ["1.1", "chunkedx", [400]],
+    ["1.1", "gzip, chunked", [400]],
+    ["1.1", "chunked, gzip", [400]],
+    ["1.1", "chunked;a=b", [400]],
+    ["1.1", "identity", [400]],
+    ["1.1", "", [400]],
+    ["1.0", "chunked", [400]],
+  ])(
+    "has a known end: after HTTP/%s with Transfer-Encoding %j, the statuses are %j",
+    async (version, coding, expected) => {
+      const { port } = await setUpServer();
+      const request = `GET /-/healthy HTTP/${version}\r\nHost: a\r\nTransfer-Encoding: ${coding}\r\n\r\n5\r\nhello\r\n0\r\n\r\n`;
+      const next = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+      expect((await exchange(port, request + next)).statuses).toEqual(expected);
+    },
+  );
 });

@@ -1,8 +1,15 @@
-import { describe, expect, it } from "vitest";
+import { networkInterfaces } from "node:os";
+import { describe, expect, it, vi } from "vitest";
 import { Admission, type AdmissionOptions } from "../../../src/server/relay/admission.js";
 import { readRelayTarget } from "../../../src/server/relay/relay-target.js";
 import { allowed, namesIn } from "../../support/relay.js";
 import { targetAt } from "../../support/target-server.js";
+
+vi.mock("node:os", async (original) => ({ ...(await original<object>()), networkInterfaces: vi.fn() }));
+vi.mocked(networkInterfaces).mockReturnValue({
+  eth0: [{ address: "10.0.0.20" }, { address: "fd12:0::20" }],
+  eth1: [{ address: "10.1.0.20" }],
+} as unknown as ReturnType<typeof networkInterfaces>);
 
 const never = new AbortController().signal;
 const everything = "0.0.0.0/0:* [::/0]:* *.test:* 127.0.0.0/8:* [::1]:* targets";
@@ -86,11 +93,25 @@ describe("what is never admitted, whatever RELAY_ALLOW contains,", () => {
     ["by another name than its own", "engine.test", "http://alias.test:1234/"],
     ["by another address of loopback", "127.0.0.1", "http://127.0.0.2:1234/"],
     ["by loopback's IPv6", "127.0.0.1", "http://[::1]:1234/"],
+    ["on all addresses, by loopback", "0.0.0.0", "http://127.0.0.1:1234/"],
+    ["on all addresses, by an address of this machine", "0.0.0.0", "http://10.0.0.20:1234/"],
+    ["on all addresses, by an IPv6 address of this machine", "::", "http://[fd12::20]:1234/"],
+    ["on loopback, by an address of this machine", "127.0.0.1", "http://10.1.0.20:1234/"],
+    ["on an address of this machine, by another one", "10.0.0.20", "http://10.1.0.20:1234/"],
+    ["on an address of this machine, by loopback", "10.0.0.20", "http://127.0.0.1:1234/"],
   ])("is the Docker engine, %s", async (_how, host, url) => {
     const resolve = namesIn({ "engine.test": [["10.0.0.9"]], "alias.test": [["10.0.0.9"]] });
     expect(await admit(everything, url, { resolve, engine: { host, port: 1234 } })).toMatch(
       /the Docker engine: never relayed$/,
     );
+  });
+
+  it.each([
+    ["0.0.0.0", "10.0.0.9"],
+    ["10.0.0.9", "10.0.0.20"],
+  ])("is not the engine's port of other machines: engine at %s, target %s", async (host, target) => {
+    const engine = { host, port: 1234 };
+    expect(await admit(everything, `http://${target}:1234/`, { engine })).toEqual([target]);
   });
 
   it("is any host at the engine's port while the engine's name cannot be resolved", async () => {
