@@ -155,12 +155,11 @@ export class Cache {
     for (const feed of [...this.#feeds.values()]) if (feed.origin !== this.#own) this.#forget(feed);
   }
 
-  /** Whether a document is still the newest of its origin, or the current swarm document. */
-  isCurrent(held: HeldPublication): boolean {
-    const feed = this.#feeds.get(held.publication.origin);
-    return [feed?.targetsDocument, feed?.swarmDocument, this.#swarm].some(
-      (current) => current?.bytes === held.bytes,
-    );
+  /** The newest documents of each origin, and the current swarm document, whose origin may be forgotten. */
+  documents(): HeldPublication[] {
+    const all = [...this.#feeds.values()].flatMap((feed) => [feed.targetsDocument, feed.swarmDocument]);
+    if (!all.some((held) => held?.bytes === this.#swarm?.bytes)) all.push(this.#swarm);
+    return all.filter((held) => held !== undefined);
   }
 
   /** Whether a scrape has the bytes that are served for its target; its times may be older. */

@@ -1,14 +1,23 @@
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { publicationMember, scrapeKey } from "../archive/members.js";
 import type { TarMember } from "../archive/tar-writer.js";
 import { describeError } from "../errors.js";
 import { scrapesNamedBy } from "../model/publication.js";
+import { prepareCacheFolder } from "./cache-folder.js";
 import type { HeldPublication } from "./feed.js";
-import { type DiskLogOptions, emptySegment, loadSegments, type Segment } from "./load-segments.js";
+import {
+  type DiskLogOptions,
+  documentKey,
+  emptySegment,
+  loadSegments,
+  maxLogBytes,
+  maxSegmentBytes,
+  notePublication,
+  type Segment,
+} from "./load-segments.js";
 import { SegmentWriter } from "./segment.js";
 
-const maxSegmentBytes = 32 * 1024 * 1024;
 const maxQueued = 1000;
 const segmentName = /^segment-(\d{8,15})\.tar$/;
 /** Files of version 0.1. */
@@ -16,7 +25,8 @@ const formerFile = /\.metrics\.gz$|^(origin|service-labels)\.json(\.tmp)?$/;
 
 /**
  * The cache on disk: a log of tar segments. Each complete publication is appended with the scrapes that it names. When
- * all batches of a segment have expired, whatever the cache still needs is copied to a new segment, and it is removed.
+ * all batches of a segment have expired, whatever the cache still needs is copied to a new segment, and it is removed. If
+ * the log exceeds `maxLogBytes`, this also happens to the oldest segments, and their batches are lost with this process.
  */
 export class DiskLog {
   readonly #options: DiskLogOptions;
@@ -26,7 +36,10 @@ export class DiskLog {
   readonly #logged = new Map<string, Segment>();
   #queue: Promise<void> = Promise.resolve();
   #queued = 0;
+  #queuedBytes = 0;
   #failing = false;
+  /** Whether the log has exceeded its limit, which is reported once. */
+  #exceeded = false;
 
   constructor(options: DiskLogOptions) {
     this.#options = options;
@@ -41,7 +54,7 @@ export class DiskLog {
   async load(): Promise<void> {
     const { folder, logger } = this.#options;
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 });
+      await prepareCacheFolder(folder);
       const names = await readdir(folder);
       await this.#removeFormerFiles(names.filter((name) => formerFile.test(name)));
       const numbers = names
@@ -64,18 +77,22 @@ export class DiskLog {
 
   /** Appends a publication, and its scrapes that are not in the log yet, in the background. */
   append(held: HeldPublication): void {
-    if (this.#queued >= maxQueued) {
-      this.#failed(new Error(`more than ${maxQueued} publications wait for the disk`));
+    if (this.#queued >= maxQueued || this.#queuedBytes > this.#options.budget.maxBytes / 4) {
+      this.#failed(new Error("too many publications wait for the disk"));
       return;
     }
     this.#queued++;
+    this.#queuedBytes += held.size;
     this.#queue = this.#queue
       .then(() => this.#append(held))
       .then(
         () => this.#recovered(),
         (error) => this.#failed(error),
       )
-      .finally(() => this.#queued--);
+      .finally(() => {
+        this.#queued--;
+        this.#queuedBytes -= held.size;
+      });
   }
 
   /** Resolves when all appended publications are written or have failed. */
@@ -105,22 +122,13 @@ export class DiskLog {
         added.push({ origin: publication.origin, number });
       }
     }
-    const publications = this.#failing ? [...this.#documents(), held] : [held];
+    // After a failed write some documents are not on disk, and each is published only once.
+    const publications = this.#failing ? [...this.#options.cache.documents(), held] : [held];
     for (const one of publications) members.push(publicationMember(one, this.#wallTime(one.at)));
     await this.#write(members);
     for (const scrape of added) this.#note(segment, scrape);
-    for (const one of publications) {
-      if (one.publication.kind === "batch") segment.lastBatch = Math.max(segment.lastBatch, one.at);
-      else segment.documents.push(one);
-    }
-    await this.#removeExpired();
-  }
-
-  /** The documents in the cache. After a failed write some are not on disk, and each is published only once. */
-  #documents(): HeldPublication[] {
-    return [...this.#options.cache.feeds()].flatMap(({ targetsDocument, swarmDocument }) =>
-      [targetsDocument, swarmDocument].filter((held) => held !== undefined),
-    );
+    for (const one of publications) notePublication(segment, one);
+    await this.#removeSegments();
   }
 
   /** Appends members. After a failure, later members go to a new segment. */
@@ -128,6 +136,7 @@ export class DiskLog {
     const writer = this.#writer;
     try {
       await writer?.append(members);
+      this.#segments.at(-1)!.bytes = writer?.size ?? 0;
     } catch (error) {
       await this.#closeSegment().catch(() => undefined);
       if (writer?.size === 0) await this.#removeSegment(writer.path);
@@ -143,7 +152,7 @@ export class DiskLog {
       if (!isOld && this.#writer.size < maxSegmentBytes) return current;
       await this.#closeSegment();
     }
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await prepareCacheFolder(folder);
     this.#writer = await SegmentWriter.create(this.#pathOf(this.#nextSegment++));
     const segment = emptySegment(this.#writer.path, clock.monotonic());
     this.#segments.push(segment);
@@ -156,15 +165,25 @@ export class DiskLog {
     await writer?.close();
   }
 
-  /** Removes segments in which all batches have expired. */
-  async #removeExpired(): Promise<void> {
-    const { clock, history } = this.#options;
+  /** Removes segments in which all batches have expired, and the oldest ones if the log is too large. */
+  async #removeSegments(): Promise<void> {
+    const { clock, history, budget, folder, logger } = this.#options;
     const historyStart = clock.monotonic() - history * 1000;
+    const maxBytes = maxLogBytes(budget);
+    let isTooLarge = this.#bytes > maxBytes;
     for (const segment of this.#segments.slice(0, -1)) {
-      if (segment.lastBatch >= historyStart) continue;
+      if (segment.lastBatch >= historyStart && !isTooLarge) continue;
+      if (isTooLarge && !this.#exceeded)
+        logger.warn("cache on disk too large: removing its oldest files", { folder, maxBytes });
+      this.#exceeded ||= isTooLarge;
       await this.#copyForward(segment);
       await this.#removeSegment(segment.path);
+      isTooLarge = this.#bytes > maxBytes;
     }
+  }
+
+  get #bytes(): number {
+    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /** Ignores files that cannot be removed, such as a folder named like a segment. */
@@ -184,12 +203,14 @@ export class DiskLog {
       members.push(member);
       return [scrape];
     });
-    const documents = segment.documents.filter((held) => this.#options.cache.isCurrent(held));
+    const documents = this.#options.cache
+      .documents()
+      .filter(({ publication }) => segment.documents.has(documentKey(publication)));
     for (const held of documents) members.push(publicationMember(held, this.#wallTime(held.at)));
     if (members.length > 0) await this.#write(members);
     for (const [key] of scrapes) this.#logged.delete(key);
     for (const scrape of copied) this.#note(current, scrape);
-    current.documents.push(...documents);
+    for (const held of documents) notePublication(current, held);
   }
 
   async #removeFormerFiles(names: readonly string[]): Promise<void> {

@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { constants } from "node:fs";
+import { type FileHandle, open, rename, rm, stat } from "node:fs/promises";
 import { connect, createServer, type Server } from "node:net";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AppError } from "../errors.js";
+import { prepareCacheFolder, UnsafeFolderError } from "./cache-folder.js";
 
 /** Another process uses the folder. */
 export class FolderLockedError extends AppError {}
@@ -17,28 +19,47 @@ const settleMs = 50;
  * ends with the process, even after a crash, and works between containers that share a volume. Creates the folder.
  *
  * @returns a function that releases the lock. Without support for sockets, as on a read-only disk, nothing is locked.
- * @throws FolderLockedError if another process holds the lock.
+ * @throws FolderLockedError if another process holds the lock, UnsafeFolderError if another user can change the folder.
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+  let directory: FileHandle;
+  try {
+    await prepareCacheFolder(folder);
+    directory = await open(resolve(folder), constants.O_DIRECTORY);
+  } catch (error) {
+    if (error instanceof UnsafeFolderError) throw error;
+    return notLocked;
+  }
+  try {
+    // The path of a socket has at most 107 bytes, which the path of the folder may exceed.
+    return await lock(folder, process.platform === "linux" ? `/proc/self/fd/${directory.fd}` : folder);
+  } finally {
+    await directory.close();
+  }
+}
+
+/** @param shortFolder another path of the folder, only valid during the call. */
+async function lock(folder: string, shortFolder: string): Promise<() => Promise<void>> {
   const path = join(folder, fileName);
   // Created under a temporary name: closing a socket removes the file at its path, which may belong to another process.
-  const created = `${path}-${randomBytes(4).toString("hex")}`;
+  const created = `${fileName}-${randomBytes(4).toString("hex")}`;
   const server = createServer((socket) => socket.destroy());
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    await listen(server, created);
+    await listen(server, join(shortFolder, created));
   } catch {
-    return async () => undefined;
+    return notLocked;
   }
-  const { ino } = await stat(created);
-  if (!(await isAlive(path))) {
-    await rename(created, path);
+  const { ino } = await stat(join(folder, created));
+  if (!(await isAlive(join(shortFolder, fileName)))) {
+    await rename(join(folder, created), path);
     await sleep(settleMs);
     if ((await inodeOf(path)) === ino) return () => release(server, path, ino);
   }
   server.close();
   throw new FolderLockedError(`CACHE_DIR ${folder} is used by another proxy: give each proxy its own folder`);
 }
+
+async function notLocked(): Promise<void> {}
 
 async function release(server: Server, path: string, ino: number): Promise<void> {
   if (!server.listening) return;

@@ -4,9 +4,13 @@ import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Clock } from "../model/clock.js";
+import type { Publication } from "../model/publication.js";
 import type { Cache } from "./cache.js";
 import type { HeldPublication } from "./feed.js";
 import { type SegmentMember, SegmentReader } from "./segment.js";
+
+/** A segment of this size is closed. */
+export const maxSegmentBytes = 32 * 1024 * 1024;
 
 export interface DiskLogOptions {
   /** CACHE_DIR. */
@@ -28,50 +32,76 @@ export interface Segment {
   readonly openedAt: number;
   /** When the youngest of its batches was published, on the monotonic clock. */
   lastBatch: number;
+  /** Its size on disk. */
+  bytes: number;
   readonly scrapes: Map<string, { readonly origin: string; readonly number: number }>;
-  readonly documents: HeldPublication[];
+  /** Keys of its documents. The documents are not referenced, because newer ones may have replaced them. */
+  readonly documents: Set<string>;
 }
 
-interface StoredScrape {
+interface StoredMember {
   readonly member: SegmentMember;
   readonly reader: SegmentReader;
   readonly segment: Segment;
 }
 
 export function emptySegment(path: string, openedAt: number): Segment {
-  return { path, openedAt, lastBatch: Number.NEGATIVE_INFINITY, scrapes: new Map(), documents: [] };
+  const lastBatch = Number.NEGATIVE_INFINITY;
+  return { path, openedAt, lastBatch, bytes: 0, scrapes: new Map(), documents: new Set() };
+}
+
+/** The size of all segments, in bytes, beyond which the oldest are removed: they would not fit into memory either. */
+export function maxLogBytes({ maxBytes }: MemoryBudget): number {
+  return 4 * maxBytes + maxSegmentBytes;
+}
+
+export function documentKey({ kind, origin, number }: Publication): string {
+  return `${kind} ${scrapeKey(origin, number)}`;
+}
+
+/** Notes that a segment contains a publication. */
+export function notePublication(segment: Segment, { publication, at }: HeldPublication): void {
+  if (publication.kind === "batch") segment.lastBatch = Math.max(segment.lastBatch, at);
+  else segment.documents.add(documentKey(publication));
 }
 
 /**
  * Loads the segments of an earlier process into the cache. Skips files, publications and scrapes that cannot be read:
- * scans and peers replace them.
+ * scans and peers replace them. Skips the oldest segments beyond `maxLogBytes`.
  *
+ * @param paths in the order in which the segments were written.
  * @throws system errors.
  */
 export async function loadSegments(paths: readonly string[], options: DiskLogOptions): Promise<Segment[]> {
-  const { cache, clock, maxScrapeBytes } = options;
+  const { cache, clock, maxScrapeBytes, budget } = options;
   const segments: Segment[] = [];
-  const publications: { readonly held: HeldPublication; readonly segment: Segment }[] = [];
-  const scrapes = new Map<string, StoredScrape>();
+  const publications: StoredMember[] = [];
+  const scrapes = new Map<string, StoredMember>();
   const readers: SegmentReader[] = [];
+  let bytes = 0;
   try {
-    for (const path of paths) {
+    for (const path of paths.toReversed()) {
       const segment = emptySegment(path, clock.monotonic());
-      segments.push(segment);
+      segments.unshift(segment);
       const reader = await openReader(path, options);
       if (reader === undefined) continue;
       readers.push(reader);
+      segment.bytes = reader.size;
+      bytes += reader.size;
+      if (bytes > maxLogBytes(budget)) continue;
       for (const member of await reader.members(Math.max(maxScrapeBytes, maxPublicationBytes))) {
-        const { kind, origin, number } = member;
-        if (kind === undefined) scrapes.set(scrapeKey(origin, number), { member, reader, segment });
-        const held = kind && (await readPublication(member, reader, options));
-        if (held !== undefined) publications.push({ held, segment });
+        const stored = { member, reader, segment };
+        const key = scrapeKey(member.origin, member.number);
+        if (member.kind !== undefined) publications.push(stored);
+        else if (!scrapes.has(key)) scrapes.set(key, stored);
       }
     }
-    publications.sort((a, b) => a.held.publication.number - b.held.publication.number);
-    for (const { held, segment } of publications) {
-      if (held.publication.kind !== "batch") segment.documents.push(held);
-      else segment.lastBatch = Math.max(segment.lastBatch, held.at);
+    publications.sort((a, b) => a.member.number - b.member.number);
+    // One after the other, because all decoded publications may not fit into memory.
+    for (const stored of publications) {
+      const held = await readPublication(stored, options);
+      if (held === undefined) continue;
+      notePublication(stored.segment, held);
       const { origin } = held.publication;
       for (const number of cache.add(held)) {
         await loadScrape(origin, number, scrapes.get(scrapeKey(origin, number)), options);
@@ -93,8 +123,7 @@ async function openReader(path: string, { logger }: DiskLogOptions): Promise<Seg
 }
 
 async function readPublication(
-  member: SegmentMember,
-  reader: SegmentReader,
+  { member, reader }: StoredMember,
   { clock }: DiskLogOptions,
 ): Promise<HeldPublication | undefined> {
   const bytes = await reader.body(member);
@@ -109,7 +138,7 @@ async function readPublication(
 async function loadScrape(
   origin: string,
   number: number,
-  stored: StoredScrape | undefined,
+  stored: StoredMember | undefined,
   { cache, budget }: DiskLogOptions,
 ): Promise<void> {
   const gzip = await stored?.reader.body(stored.member);

@@ -14,9 +14,12 @@ export interface SegmentMember extends MemberName, Pick<TarHeader, "size" | "mti
 /** Reads a segment of an earlier process. */
 export class SegmentReader {
   readonly #file: FileHandle;
+  /** 0 for anything but a regular file. */
+  readonly size: number;
 
-  private constructor(file: FileHandle) {
+  private constructor(file: FileHandle, size: number) {
     this.#file = file;
+    this.size = size;
   }
 
   /** Opens a segment, also on a read-only disk. @throws system errors. */
@@ -25,7 +28,8 @@ export class SegmentReader {
     const file = await open(path, constants.O_RDWR | flags).catch(() =>
       open(path, constants.O_RDONLY | flags),
     );
-    return new SegmentReader(file);
+    const stat = await file.stat();
+    return new SegmentReader(file, stat.isFile() ? stat.size : 0);
   }
 
   /**
@@ -35,21 +39,20 @@ export class SegmentReader {
    * @param maxBytes a larger member ends the segment.
    */
   async members(maxBytes: number): Promise<SegmentMember[]> {
-    const stat = await this.#file.stat();
-    if (!stat.isFile()) return [];
     const members: SegmentMember[] = [];
     let at = 0;
-    while (at + blockBytes <= stat.size) {
+    while (at + blockBytes <= this.size) {
       const header = await this.#header(at);
       if (header === undefined || header.size > maxBytes) break;
       const start = at + blockBytes;
       const end = start + paddedBytes(header.size);
-      if (end > stat.size) break;
+      if (end > this.size) break;
       const name = readMemberName(header.name);
       if (name !== undefined) members.push({ ...name, size: header.size, mtime: header.mtime, start });
       at = end;
     }
-    if (at + endOfArchive.length !== stat.size) await this.#file.truncate(at).catch(() => undefined);
+    if (at < this.size && at + endOfArchive.length !== this.size)
+      await this.#file.truncate(at).catch(() => undefined);
     return members;
   }
 

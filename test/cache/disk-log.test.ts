@@ -1,15 +1,19 @@
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
 import { DiskLog } from "../../src/cache/disk-log.js";
@@ -340,6 +344,105 @@ describe("DiskLog", () => {
     expect(parts.logger.lines).toEqual([]);
   });
 
+  it("neither reads nor writes a folder that others can write to", async () => {
+    const source = await filled();
+    await source.log.close();
+    chmodSync(source.folder, 0o777);
+    const parts = await startLoaded(source.folder, clockAt(source.clock.now()));
+    expect(parts.cache.all()).toEqual([]);
+    const before = segmentsIn(source.folder);
+    parts.add(targetsDocument(90, [publishedTarget()], { time: parts.clock.now() }));
+    await parts.log.written();
+    expect(segmentsIn(source.folder)).toEqual(before);
+    expect(errorsOf(parts)).toMatchObject([
+      { fields: { error: expect.stringContaining("is writable for other users") } },
+    ]);
+    chmodSync(source.folder, 0o700);
+    for (const number of [91, 92]) parts.add(targetsDocument(number, [], { time: parts.clock.now() }));
+    await parts.log.close();
+    expect(parts.log.failing).toBe(false);
+  });
+
+  it("removes the oldest segments of a log that exceeds four times the memory budget", async () => {
+    const parts = await startLoaded(tempFolder(), clockAt(), 12_000_000);
+    const { cache, clock, budget, log, add } = parts;
+    add(targetsDocument(1, [publishedTarget(), publishedTarget({ id: "docker:2", replica: "2" })]));
+    add(swarmDocument(2));
+    add(batch(3, [success("docker:2", 3)], { time: clock.now() }));
+    const bytes = () =>
+      segmentsIn(parts.folder).reduce((sum, name) => sum + statSync(join(parts.folder, name)).size, 0);
+    let most = 0;
+    for (let number = 4; number < 104; number++) {
+      const gzip = Buffer.alloc(1_000_000, number);
+      cache.add(held(batch(number, [success("docker:1", number)], { time: clock.now() }), clock.monotonic()));
+      expect(budget.take(gzip.length)).toBe(true);
+      cache.addScrape("node1", number, gzip);
+      await log.written();
+      most = Math.max(most, bytes());
+    }
+    const maxBytes = 48_000_000 + 32 * 1024 * 1024;
+    expect(most).toBeGreaterThan(maxBytes - 10_000_000);
+    expect(most).toBeLessThan(maxBytes);
+    await log.close();
+    expect(parts.logger.lines.filter(({ message }) => message.startsWith("cache on disk"))).toMatchObject([
+      { level: "warn", fields: { folder: parts.folder, maxBytes } },
+    ]);
+    expect(log.failing).toBe(false);
+    const again = await startLoaded(parts.folder, clockAt(clock.now()), 12_000_000);
+    expect(again.cache.named("web").map(({ number }) => number)).toEqual([103]);
+    expect([...again.cache.targets()]).toHaveLength(2);
+    expect(again.cache.swarm?.number).toBe(2);
+  });
+
+  it("loads no more than four times the memory budget, and removes the rest", async () => {
+    const parts = await filled();
+    await parts.log.close();
+    const [older, newer] = [1, 2].map((number) => join(parts.folder, `segment-0000000${number}.tar`));
+    copyFileSync(older!, newer!);
+    truncateSync(older!, 2 ** 40);
+    const again = await startLoaded(parts.folder, clockAt(parts.clock.now()));
+    expect(view(again)).toEqual(view(parts));
+    expect(statSync(older!).size).toBe(2 ** 40);
+    again.add(batch(30, [success("docker:1", 102)], { time: again.clock.now() }));
+    await again.log.close();
+    expect(existsSync(older!)).toBe(false);
+    expect(existsSync(newer!)).toBe(true);
+  });
+
+  it("keeps no document in memory that a newer one has replaced", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const parts = await startLoaded(tempFolder());
+    const add = (number: number) => {
+      const document = held(targetsDocument(number, [publishedTarget()]), parts.clock.monotonic());
+      parts.cache.add(document);
+      return new WeakRef(document.publication);
+    };
+    const replaced = add(1);
+    add(2);
+    await parts.log.written();
+    await expect
+      .poll(() => {
+        collect();
+        return replaced.deref();
+      })
+      .toBeUndefined();
+  });
+
+  it("stops writing for a while if more than a quarter of the memory budget waits for the disk", async () => {
+    const parts = await startLoaded(tempFolder(), clockAt(), 12_000_000);
+    const title = "x".repeat(200_000);
+    for (let number = 1; number < 40; number++)
+      parts.add(targetsDocument(number, [publishedTarget({ title })]));
+    expect(errorsOf(parts)).toMatchObject([{ fields: { error: "too many publications wait for the disk" } }]);
+    await parts.log.written();
+    parts.add(targetsDocument(40, [publishedTarget()]));
+    await parts.log.close();
+    expect(parts.log.failing).toBe(false);
+    const again = await startLoaded(parts.folder, clockAt(parts.clock.now()));
+    expect(again.cache.feed("node1")?.highest).toBe(40);
+  });
+
   it("loads as much as fits into memory", async () => {
     const parts = await filled();
     await parts.log.close();
@@ -404,7 +507,7 @@ describeUnless(
   () => {
     it("is reported once when full; the log recovers without loss of what is held", async () => {
       const folder = tempFolder();
-      expect(mount(folder, "size=256k")).toBe(true);
+      expect(mount(folder, "size=256k,mode=700")).toBe(true);
       const parts = await startLoaded(folder);
       const { clock, cache, budget, log, add } = parts;
       const ballast = join(folder, "ballast");
@@ -445,7 +548,7 @@ describeUnless(
 
     it("keeps what a segment holds if it cannot be copied forward", async () => {
       const folder = tempFolder();
-      expect(mount(folder, "size=256k")).toBe(true);
+      expect(mount(folder, "size=256k,mode=700")).toBe(true);
       const { clock, cache, budget, log, add } = await startLoaded(folder);
       add(targetsDocument(1, [publishedTarget()], { time: clock.now() }));
       const gzip = Buffer.alloc(50_000, 7);
@@ -475,7 +578,7 @@ describeUnless(
       const source = await filled();
       await source.log.close();
       const folder = tempFolder();
-      expect(mount(folder, "size=4m")).toBe(true);
+      expect(mount(folder, "size=4m,mode=700")).toBe(true);
       for (const name of segmentsIn(source.folder)) {
         const torn = Buffer.concat([readFileSync(join(source.folder, name)), Buffer.alloc(100, 1)]);
         writeFileSync(join(folder, name), torn);

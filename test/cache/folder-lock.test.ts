@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
+import { UnsafeFolderError } from "../../src/cache/cache-folder.js";
 import { FolderLockedError, lockFolder } from "../../src/cache/folder-lock.js";
 import { tempFolder } from "../support/temp-folder.js";
 
@@ -66,6 +67,23 @@ describe("the lock of a folder", () => {
     await lock(folder);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     await expect(lockFolder(folder)).rejects.toThrow(FolderLockedError);
+  });
+
+  it("holds in a folder whose path is longer than that of a socket may be", async () => {
+    const folder = join(tempFolder(), "x".repeat(120), "cache");
+    const unlock = await lock(folder);
+    await expect(lockFolder(folder)).rejects.toThrow(FolderLockedError);
+    expect(readdirSync(folder)).toEqual(["lock"]);
+    await unlock();
+    expect(readdirSync(folder)).toEqual([]);
+    await lock(folder);
+  });
+
+  it("is refused in a folder that others can write to", async () => {
+    const folder = tempFolder();
+    chmodSync(folder, 0o1777);
+    await expect(lockFolder(folder)).rejects.toThrow(UnsafeFolderError);
+    expect(readdirSync(folder)).toEqual([]);
   });
 
   it("leaves no file after its release", async () => {

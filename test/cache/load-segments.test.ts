@@ -52,7 +52,7 @@ describe("loadSegments", () => {
     const attempts = publicationMember(batch(6, [success("docker:1", 3)]));
     const { cache, logger, loaded } = await load([attempts], [scrapeMember(3), scrapeMember(4)], [document]);
     expect(cache.named("web")).toMatchObject([{ number: 3 }]);
-    expect(loaded.map(({ scrapes, documents }) => [scrapes.size, documents.length])).toEqual([
+    expect(loaded.map(({ scrapes, documents }) => [scrapes.size, documents.size])).toEqual([
       [0, 0],
       [1, 0],
       [0, 1],

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
@@ -153,6 +153,16 @@ describe("serve", () => {
       `CACHE_DIR ${settings.CACHE_DIR} is used by another proxy: give each proxy its own folder\n`,
     );
     expect((await first.get("/-/healthy")).status).toBe(200);
+  });
+
+  it("exits with 1 if others can write to CACHE_DIR", async () => {
+    const settings = { CACHE_DIR: tempFolder(), TARGETS_FILE: targetsFile() };
+    chmodSync(settings.CACHE_DIR, 0o777);
+    const { code, err } = await run([], settings);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /^CACHE_DIR \S+ is not safe: \S+ is writable for other users: run "chmod go-w" on it, or .*\n$/,
+    );
   });
 
   it("shows no secret in its log, on its pages or in check-config", async () => {
