@@ -12,13 +12,16 @@ import type {
 } from "../model/publication.js";
 import { targetStates } from "../model/target-status.js";
 import { columnsSchema, readColumns, writeColumns } from "./batch-columns.js";
+import { parseBoundedJson } from "./bounded-json.js";
 import { count, instanceId, moment, originName, plainText, publicationNumber, segment } from "./schema.js";
 
 /** A publication that does not pass the schema. */
 export class InvalidPublicationError extends AppError {}
 
 /** The largest publication, in bytes of JSON. */
-export const maxPublicationBytes = 16 * 1024 * 1024;
+export const maxPublicationBytes = 8 * 1024 * 1024;
+/** No publication within the size has more values: a label takes at least seven bytes. */
+const jsonLimits = { values: maxPublicationBytes / 6, depth: 8 };
 /** The most targets of one origin. */
 export const maxTargets = 20_000;
 
@@ -98,7 +101,7 @@ export async function decodePublication(
 ): Promise<{ readonly publication: Publication; readonly size: number }> {
   try {
     const json = await inflate(bytes, { maxOutputLength: maxPublicationBytes });
-    const raw = publicationSchema.parse(JSON.parse(json.toString("utf8")));
+    const raw = publicationSchema.parse(parseBoundedJson(json, jsonLimits));
     const size = json.length;
     if (raw.kind !== "batch") return { publication: raw as TargetsDocument | SwarmDocument, size };
     const attempts = readColumns(raw.attempts);

@@ -75,6 +75,7 @@ describe("publications", () => {
     expect(publication).toEqual(swarmDocument(1));
   });
 
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
   const target = publishedTarget();
   it.each([
     ["an unknown kind", zip({ ...swarmDocument(1), kind: "other" })],
@@ -112,6 +113,7 @@ describe("publications", () => {
     ["JSON that is cut off", zip('{"kind":"swarm"')],
     ["JSON that is no object", zip("[]")],
     ["deeply nested JSON", zip("[".repeat(1_000_000))],
+    ["deeply nested JSON in an unknown field", zip({ ...swarmDocument(1), x: JSON.parse(nested(9)) })],
     ["no gzip stream", Buffer.from("{}")],
     ["nothing", Buffer.alloc(0)],
     ["a gzip stream that is cut off", encodePublication(swarmDocument(1)).bytes.subarray(0, 40)],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseBoundedJson } from "../../archive/bounded-json.js";
 import { instanceId, milliseconds, originName, plainText, publicationNumber } from "../../archive/schema.js";
 import { PeerError } from "../peer-error.js";
 
@@ -12,10 +13,11 @@ export const maxPublicationBytes = 4 * 1024 * 1024;
 /** The most scrapes that one message requests. */
 export const maxFetched = 1000;
 
-const number = z
-  .int()
-  .nonnegative()
-  .max(2 ** 52);
+/** The largest JSON of a message is a `have` with all origins: at most 710 bytes and five values for each. */
+export const maxJsonBytes = 768 * maxOrigins;
+const jsonLimits = { values: 10 * maxOrigins, depth: 8 };
+
+const number = publicationNumber.or(z.literal(0));
 const numbers = z.array(publicationNumber).min(1).max(maxFetched);
 
 /** The messages of a link, sent by both ends. Unknown fields are ignored. */
@@ -65,7 +67,7 @@ export type MessageOf<K extends Message["kind"]> = Extract<Message, { kind: K }>
 /** @throws PeerError `protocol` */
 export function parseMessage(json: Buffer): Message {
   try {
-    return messageSchema.parse(JSON.parse(json.toString("utf8")));
+    return messageSchema.parse(parseBoundedJson(json, jsonLimits));
   } catch (cause) {
     throw new PeerError("protocol", "invalid message", { cause });
   }

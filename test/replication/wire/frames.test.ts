@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeFrame, type Frame, readFrames } from "../../../src/replication/wire/frames.js";
-import { parseMessage } from "../../../src/replication/wire/messages.js";
+import { maxJsonBytes, maxOrigins, parseMessage } from "../../../src/replication/wire/messages.js";
 
 const bufferOf = fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes));
 const frameOf = fc.record({ json: bufferOf, body: bufferOf });
@@ -78,5 +78,41 @@ describe("frames", () => {
         }
       }),
     );
+  });
+});
+
+describe("messages", () => {
+  const ids = Array.from({ length: maxOrigins }, (_, index) => String(index).padStart(200, "€"));
+  const have = {
+    kind: "have",
+    origins: ids.map((id) => [id, 2 ** 52 - 1, 31_536_000_000.12345, "i".repeat(64)]),
+  };
+
+  it("name all origins, whatever their names", async () => {
+    const json = Buffer.from(JSON.stringify(have));
+    const frames = readFrames(Readable.from([encodeFrame({ json, body: Buffer.alloc(0) })]), () => undefined);
+    for await (const frame of frames) expect(parseMessage(frame.json)).toEqual(have);
+    expect(json.length).toBeLessThan(maxJsonBytes);
+  });
+
+  it("of 2 MB are rejected by their header", async () => {
+    const frame = encodeFrame({ json: Buffer.alloc(2_000_000, " "), body: Buffer.alloc(0) });
+    const frames = readFrames(Readable.from([frame]), () => undefined);
+    await expect(frames.next()).rejects.toMatchObject({ reason: "limit" });
+  });
+
+  it.each([
+    ["levels", () => `${"[".repeat(maxJsonBytes / 2)}${"]".repeat(maxJsonBytes / 2)}`],
+    ["values", () => `{"kind":"hello","x":[${new Array(maxJsonBytes / 4).fill("{}").join()}]}`],
+    [
+      "properties",
+      () => JSON.stringify({ kind: "hello", x: Object.fromEntries([...Array(99_999).entries()]) }),
+    ],
+  ])("with many %s are rejected before they are parsed, within 100 ms of CPU time", (_, json) => {
+    const bytes = Buffer.from(json());
+    const begun = process.cpuUsage();
+    expect(() => parseMessage(bytes)).toThrow("invalid message");
+    const { user, system } = process.cpuUsage(begun);
+    expect((user + system) / 1000).toBeLessThan(100);
   });
 });
