@@ -1,7 +1,7 @@
 import { connect, type Socket } from "node:net";
 import ssh2 from "ssh2";
-import { onTestFinished } from "vitest";
 import { sshAlgorithms } from "../../../src/replication/ssh/connection.js";
+import { cleanUpAfterTest } from "../../support/on-finished.js";
 import { keysFor } from "./test-server.js";
 
 /** Private functions of ssh2 that send single protocol messages. */
@@ -43,7 +43,7 @@ export async function startEvilClient(
   client.on("error", () => undefined);
   socket.on("error", () => undefined);
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-  onTestFinished(() => void socket.destroy());
+  cleanUpAfterTest(() => socket.destroy());
   await new Promise<void>((resolve, reject) => {
     client.once("ready", resolve);
     client.once("close", () => reject(new Error("closed before it was ready")));
