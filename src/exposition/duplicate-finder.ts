@@ -25,10 +25,13 @@ export class DuplicateFinder {
     if (!this.comparesSources) this.table = new SeriesTable(this.table.size);
   }
 
-  /** Whether the series at `start` in the sink is a duplicate. If not, it is remembered. */
-  isDuplicate(start: number, hash: number): boolean {
+  /** Whether the series between `start` and `end` in the sink is a duplicate. If not, it is remembered. */
+  isDuplicate(start: number, end: number, hash: number): boolean {
     const other = this.table.add(hash, start);
     if (other < 0) return false;
+    const { bytes } = this.sink;
+    // Nearly always they are spelled alike, so there is no need to parse them. A space follows the series.
+    if (bytes.compare(bytes, start, end + 1, other, other + end + 1 - start) === 0) return true;
     const series = this.canonical(start);
     if (series === this.canonical(other) || this.collisions.has(series)) return true;
     this.collisions.add(series);

@@ -21,8 +21,11 @@ export const FAULT = -1;
 /** Returned by a scan instead of a position: a quoted string continues after the available bytes. */
 export const INCOMPLETE = -2;
 
-/** Maximum number of labels in a set. The check for duplicates needs memory for each. */
-export const maxLabels = 65_536;
+/**
+ * Maximum number of labels of a series. Other software allows 30 to 40 by default. Every label costs time and memory, and
+ * a series is processed in one step.
+ */
+export const maxLabels = 1000;
 
 /** Up to this number of labels, comparing all pairs is faster than a set of strings. */
 const fewLabels = 16;
@@ -173,7 +176,7 @@ export class LabelSetScanner {
     if (this.count > fewLabels || this.escapedName) {
       const names = new Set<string>();
       for (let index = 0; index < 4 * this.count; index += 4) {
-        const name = bytes.toString("utf8", this.bounds[index], this.bounds[index + 1]);
+        const name = bytes.toString("latin1", this.bounds[index], this.bounds[index + 1]);
         names.add(this.escapedName ? unescapeQuoted(name) : name);
       }
       return names.size < this.count;

@@ -52,9 +52,9 @@ export class LabelledSource implements CopyListener {
     this.runs.push(this.run);
   }
 
-  sample(start: number, hash: number, hasExemplar: boolean): void {
+  sample(start: number, end: number, hash: number, hasExemplar: boolean): void {
     const run = this.run!;
-    if (this.duplicateFinder.isDuplicate(start, hash)) {
+    if (this.duplicateFinder.isDuplicate(start, end, hash)) {
       const { name } = run;
       if (!this.duplicates.has(name)) this.duplicates.set(name, this.duplicateFinder.seriesAt(start));
       this.sink.length = start;

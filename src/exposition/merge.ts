@@ -63,7 +63,7 @@ export function* merge(sources: readonly Source[], into: Format): Steps<Merged> 
   }
   const pieces: Buffer[] = [];
   for (const family of families.values()) {
-    pieces.push(...family.write(into));
+    for (const piece of family.write(into)) pieces.push(piece);
     yield;
   }
   if (into === "openmetrics") pieces.push(Buffer.from("# EOF\n"));

@@ -1,5 +1,5 @@
 import type { ByteSink } from "./byte-sink.js";
-import { HASH, isBlank, LINE_FEED, NUL, skipBlanks, viewOf } from "./bytes.js";
+import { BRACE_OPEN, HASH, isBlank, LINE_FEED, NUL, skipBlanks, viewOf } from "./bytes.js";
 import type { Format } from "./format.js";
 import { type MetadataLine, MetadataReader } from "./metadata.js";
 import { Followers, SampleShape } from "./sample-shape.js";
@@ -14,6 +14,7 @@ import { AddedLabels, type Source, toInsert } from "./source.js";
 export type Steps<T> = Generator<undefined, T>;
 
 const nothing: Buffer = Buffer.alloc(0);
+const space = toInsert(" ");
 /** Bytes of a source per step. They take some microseconds, or milliseconds if no two lines resemble each other. */
 const stepBytes = 4096;
 /** A limit, so that a target cannot fill memory with invented label names. */
@@ -31,9 +32,10 @@ export interface CopyListener {
    * A sample has been written to the sink. Only called if hashes are enabled.
    *
    * @param start its position in the sink.
+   * @param end the position after its series.
    * @param hash of its name and labels, whatever their order.
    */
-  sample(start: number, hash: number, hasExemplar: boolean): void;
+  sample(start: number, end: number, hash: number, hasExemplar: boolean): void;
 }
 
 /**
@@ -48,12 +50,16 @@ export class SampleCopier {
   private readonly shapes = new Map<string, SampleShape>();
   private readonly metadata = new MetadataReader();
   private readonly tail = new SampleTail();
+  /** Prevents an attacker from choosing series whose hashes are equal. */
+  private readonly salt = Math.floor(Math.random() * 2 ** 32);
+  /** The position after the series that matched a shape last. */
+  private seriesEnd = 0;
   /** Shape of the previous sample; undefined at the start of a source. */
   private shape: SampleShape | undefined;
   /** The shapes that are likely to follow, and those that sources are likely to start with. */
   private followers = new Followers();
   private firstShapes = new Followers();
-  private added = new AddedLabels([]);
+  private added = new AddedLabels([], 0);
   private format: Format = "text";
   private bytes = nothing;
   private view = viewOf(nothing);
@@ -96,7 +102,7 @@ export class SampleCopier {
     const whole = bytes.at(-1) === LINE_FEED || bytes.length === 0;
     this.use(whole ? bytes : Buffer.concat([bytes, Buffer.from("\n")]));
     this.format = format;
-    const added = new AddedLabels(labels);
+    const added = new AddedLabels(labels, this.salt);
     // Shapes depend on the names of the added labels.
     if (added.names.join() !== this.added.names.join()) this.firstShapes = new Followers();
     this.added = added;
@@ -144,13 +150,15 @@ export class SampleCopier {
     listener.enter(shape);
   }
 
-  /** Whether the sample has this shape and needs no rewriting. If so, its tail has been read. */
+  /** Whether the series has this shape and needs no rewriting. If so, the tail of the sample has been read. */
   private matches(shape: SampleShape | undefined, start: number): boolean {
     const { bytes, tail } = this;
     const end = shape === undefined ? -1 : shape.match(bytes, this.view, start);
     if (end < 0) return false;
+    this.seriesEnd = end;
     tail.read(bytes, end);
-    return tail.tidy;
+    // In the text format, blanks may separate the name from the labels.
+    return tail.tidy || bytes[tail.valueStart] !== BRACE_OPEN;
   }
 
   private copyUnchanged(shape: SampleShape, start: number, listener: CopyListener): void {
@@ -158,8 +166,8 @@ export class SampleCopier {
     const { added, sink, tail, view } = this;
     const { renames } = shape;
     const insert = added.inserts[shape.place]!;
-    const keepsEnd = this.keepsEnd();
-    const end = keepsEnd ? tail.lineEnd + 1 : tail.valueEnd;
+    const keepsEnd = tail.tidy && this.keepsEnd();
+    const end = keepsEnd ? tail.lineEnd + 1 : tail.tidy ? tail.valueEnd : this.seriesEnd;
     const line = sink.length;
     sink.reserve(end - start + insert.length + shape.renamed);
     let from = start + shape.offset;
@@ -172,8 +180,11 @@ export class SampleCopier {
       from = to;
     }
     sink.copy(view, from, end);
+    if (!tail.tidy) this.writeValue();
     if (!keepsEnd) this.writeEnd();
-    if (this.hashes) listener.sample(line, shape.hash(added.hash), tail.hasExemplar);
+    if (!this.hashes) return;
+    const seriesEnd = line + this.seriesEnd - start + insert.length + shape.renamed;
+    listener.sample(line, seriesEnd, shape.hash(added.hash), tail.hasExemplar);
   }
 
   /** Whether everything after the value is copied unchanged. */
@@ -181,6 +192,13 @@ export class SampleCopier {
     const { tail } = this;
     if (this.format !== this.into && (tail.timeEnd > 0 || tail.hasExemplar)) return false;
     return !this.stamps || tail.timeEnd > 0;
+  }
+
+  private writeValue(): void {
+    const { sink, tail } = this;
+    sink.reserve(1 + tail.valueEnd - tail.valueStart);
+    sink.copy(space.view, 0, 1);
+    sink.copy(this.view, tail.valueStart, tail.valueEnd);
   }
 
   /** Writes the rest of the line after the value. */
@@ -207,13 +225,14 @@ export class SampleCopier {
     const labels = series.labels.map(([name, value], index): Label => [shape.prefixes[index] + name, value]);
     const line = sink.length;
     sink.write(writeSeries({ name: series.name, labels: [...added.labels, ...labels] }));
-    sink.write(` ${bytes.toString("latin1", tail.valueStart, tail.valueEnd)}`);
+    const seriesEnd = sink.length;
+    this.writeValue();
     if (this.format === "openmetrics" && this.keepsEnd()) {
       sink.write(bytes.toString("latin1", tail.valueEnd, tail.lineEnd + 1));
     } else {
       this.writeEnd();
     }
-    if (this.hashes) listener.sample(line, shape.hashOf(series, added.hash), tail.hasExemplar);
+    if (this.hashes) listener.sample(line, seriesEnd, shape.hashOf(series, added.hash), tail.hasExemplar);
   }
 
   private shapeOf(series: FoundSeries): SampleShape {
@@ -222,7 +241,7 @@ export class SampleCopier {
     const known = shapes.get(key);
     if (known !== undefined) return known;
     if (shapes.size === maxShapes) shapes.clear();
-    const shape = new SampleShape(series, added);
+    const shape = new SampleShape(series, added, this.salt);
     shapes.set(key, shape);
     return shape;
   }

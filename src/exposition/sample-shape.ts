@@ -1,4 +1,4 @@
-import { hashText, SPACE, startsWith } from "./bytes.js";
+import { hashText, isBlank, startsWith } from "./bytes.js";
 import { labelBits } from "./metric-type.js";
 import { escapeQuoted, type FoundSeries, needsQuotes, quote, type Series } from "./series.js";
 import { SeriesPattern } from "./series-pattern.js";
@@ -42,7 +42,8 @@ export class SampleShape {
   /** The shapes that followed this one. */
   readonly followers = new Followers();
 
-  constructor({ name, labels }: FoundSeries, added: AddedLabels) {
+  /** @param salt of the hashes. */
+  constructor({ name, labels }: FoundSeries, added: AddedLabels, salt: number) {
     const names = labels.map(([label]) => label);
     this.name = name;
     this.labels = labels.length;
@@ -57,15 +58,15 @@ export class SampleShape {
     this.literal = quoted ? `{${quote(name)}}` : name;
     this.place = quoted ? places.next : labels.length > 0 ? places.first : places.braced;
     this.offset = quoted ? this.literal.length - 1 : name.length + (labels.length > 0 ? 1 : 0);
-    this.nameHash = hashText(name, 1);
-    this.seeds = final.map((label) => hashText(label, 0));
+    this.nameHash = hashText(name, ~salt);
+    this.seeds = final.map((label) => hashText(label, salt));
   }
 
   /** Whether the series at `start` has this shape and can be copied unchanged. Returns the position after it, or -1. */
   match(bytes: Buffer, view: DataView, start: number): number {
     if (this.labels > 0) return this.pattern === undefined ? -1 : this.pattern.match(bytes, view, start);
     const end = start + this.literal.length;
-    return startsWith(bytes, start, this.literal) && bytes[end] === SPACE ? end : -1;
+    return startsWith(bytes, start, this.literal) && isBlank(bytes[end]!) ? end : -1;
   }
 
   /**

@@ -125,28 +125,31 @@ export function fromByteString(bytes: string): string {
 
 /** Unescapes a quoted string like Prometheus: a backslash before any other character is kept. */
 export function unescapeQuoted(text: string): string {
-  return text.includes("\\") ? text.replace(/\\([\\"n])/g, (_, character) => unescaped(character)) : text;
+  return text.includes("\\") ? unescapeAll(text, (part) => part.replace(/\\"/g, '"')) : text;
 }
 
 /** Escapes a quoted string, only with the three escapes that every parser supports. */
 export function escapeQuoted(text: string): string {
-  return /[\\"\n]/.test(text) ? text.replace(/[\\"\n]/g, escaped) : text;
+  return /[\\"\n]/.test(text) ? escapeHelp(text).replace(/"/g, '\\"') : text;
 }
 
 /** Unescapes HELP of the text format, where quotes are not escaped. */
 export function unescapeHelp(text: string): string {
-  return text.includes("\\") ? text.replace(/\\([\\n])/g, (_, character) => unescaped(character)) : text;
+  return text.includes("\\") ? unescapeAll(text, (part) => part) : text;
 }
 
 /** Escapes HELP for the text format. */
 export function escapeHelp(text: string): string {
-  return text.replace(/[\\\n]/g, escaped);
+  return text.replace(/\\/g, "\\\\").replace(/\n/g, "\\n");
 }
 
-function unescaped(character: string): string {
-  return character === "n" ? "\n" : character;
-}
-
-function escaped(character: string): string {
-  return character === "\n" ? "\\n" : `\\${character}`;
+/**
+ * Unescapes backslashes and line feeds, and what `others` unescapes in between. Without callbacks per character, because
+ * a text may consist of nothing but escapes.
+ */
+function unescapeAll(text: string, others: (text: string) => string): string {
+  // A character that no byte string contains stands for an escaped backslash in the meantime.
+  return others(text.replace(/\\\\/g, "\u0100"))
+    .replace(/\\n/g, "\n")
+    .replace(/\u0100/g, "\\");
 }

@@ -31,7 +31,7 @@ export class AddedLabels {
   /** Sum of the hashes of the labels. */
   readonly hash: number;
 
-  constructor(labels: Source["labels"]) {
+  constructor(labels: Source["labels"], salt: number) {
     this.labels = labels
       .filter(([, value]) => value !== "")
       .map(([name, value]) => [toByteString(name), toByteString(value)]);
@@ -39,7 +39,7 @@ export class AddedLabels {
     const list = writeLabels(this.labels);
     this.inserts = (list === "" ? ["", "", ""] : [`${list},`, `,${list}`, `{${list}}`]).map(toInsert);
     this.hash = this.labels.reduce(
-      (sum, [name, value]) => (sum + hashText(escapeQuoted(value), hashText(name, 0))) | 0,
+      (sum, [name, value]) => (sum + hashText(escapeQuoted(value), hashText(name, salt))) | 0,
       0,
     );
   }

@@ -7,8 +7,8 @@ import { OpenMetricsScanner } from "./openmetrics-scanner.js";
 import type { RecordScanner } from "./record-scanner.js";
 import { TextScanner } from "./text-scanner.js";
 
-/** Maximum length of a line. A line is buffered until it is complete. */
-export const maxLineBytes = 16 * 1024 * 1024;
+/** Maximum length of a line. A line is buffered until it is complete, and processed in one step. */
+export const maxLineBytes = 256 * 1024;
 
 const tooLong = `line longer than ${maxLineBytes} bytes`;
 

@@ -10,7 +10,7 @@ describe("DuplicateFinder", () => {
     const isDuplicate = (series: string, hash: number) => {
       const start = sink.length;
       sink.write(`${series} 1\n`);
-      return finder.isDuplicate(start, hash);
+      return finder.isDuplicate(start, start + series.length, hash);
     };
     expect(isDuplicate('a{b="1"}', 7)).toBe(false);
     expect(isDuplicate('a{b="2"}', 7)).toBe(false);

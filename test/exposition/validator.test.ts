@@ -158,8 +158,8 @@ describe("a text in pieces", () => {
   });
 
   it("is rejected if a line exceeds the limit", () => {
-    const tooLong = { ok: false, line: 1, reason: "line longer than 16777216 bytes" };
-    const chunk = Buffer.alloc(1024 * 1024, "#");
+    const tooLong = { ok: false, line: 1, reason: "line longer than 262144 bytes" };
+    const chunk = Buffer.alloc(maxLineBytes / 16, "#");
     const validator = createValidator("text");
     let chunks = 0;
     while (validator.push(chunk)) chunks++;
@@ -174,16 +174,17 @@ describe("a text in pieces", () => {
   it("is rejected in linear time if a multi-line quoted string exceeds the limit", () => {
     const validator = createValidator("text");
     validator.push(Buffer.from('a{b="'));
-    const lines = Buffer.from("\n".repeat(64 * 1024));
+    const lines = Buffer.from("\n".repeat(1024));
     let accepted = 0;
     while (validator.push(lines)) accepted += lines.length;
-    expect(accepted).toBeGreaterThan(maxLineBytes - 128 * 1024);
+    expect(accepted).toBeGreaterThan(maxLineBytes - 2048);
     expect(validator.end()).toMatchObject({ ok: false, line: 1 });
   });
 
   it("is rejected if a sample has too many labels", () => {
-    const labels = Array.from({ length: 70_000 }, (_, index) => `l${index}="v"`).join(",");
-    expect(text(`a{${labels}} 1\n`)).toEqual({ ok: false, line: 1, reason: "more than 65536 labels" });
+    const labels = (length: number) => Array.from({ length }, (_, index) => `l${index}="v"`).join(",");
+    expect(text(`a{${labels(1000)}} 1\n`)).toMatchObject({ ok: true });
+    expect(text(`a{${labels(1001)}} 1\n`)).toEqual({ ok: false, line: 1, reason: "more than 1000 labels" });
   });
 });
 
