@@ -1,4 +1,10 @@
 /**
+ * The share of MEMORY_MAX_BYTES for responses: preparing, keeping and sending them. They have a budget of their own, so
+ * that they never evict scrapes, and the cache leaves them memory to work with.
+ */
+export const responsesShare = 1 / 4;
+
+/**
  * Frees memory on request.
  *
  * @param bytesNeeded how many bytes to free, if there are as many.

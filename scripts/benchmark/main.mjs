@@ -139,7 +139,7 @@ ${table([
 `);
 }
 
-function printSeveral({ first, packing, again }, { identity, gzip, aboveIdle }) {
+function printSeveral({ first, again }, { identity, gzip, aboveIdle }) {
   const millis = (value) => `${(value * 1000).toFixed(1)} ms`;
   const response = (what, { firstByte, total, bytes, gatewayTotal, ratio: ours }) => [
     what,
@@ -154,7 +154,6 @@ function printSeveral({ first, packing, again }, { identity, gzip, aboveIdle }) 
 ${table([
   ["", "median", "minimum"],
   ["inflated and merged, new scrapes each time", millis(first.median), millis(first.least)],
-  ["compressed for clients that accept gzip", millis(packing.median), millis(packing.least)],
   ["the same response again", millis(again.median), millis(again.least)],
 ])}
 

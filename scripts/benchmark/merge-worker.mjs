@@ -28,10 +28,10 @@ handleRuns(async () => {
     replica: String(replica),
     contentType,
   }));
-  const first = await cost(() => responses.get(current, "text"));
-  const packing = await cost(async () => (await responses.get(current, "text")).body(true));
-  const again = await cost(async () => (await responses.get(current, "text")).body(true));
-  return { first, packing, again };
+  const { signal: client } = new AbortController();
+  const parts = current.map((scrape) => ({ scrape }));
+  const get = () => responses.get({ name: "shop", kind: "text", parts, client });
+  return { first: await cost(get), again: await cost(get) };
 });
 
 /** CPU time of some work in seconds, including threads. */

@@ -4,7 +4,7 @@ import { startWorker } from "./worker.mjs";
 
 export const replicas = 100;
 
-/** Measures `count` merges after a warm-up: CPU seconds to merge, to compress, and for the same response again. */
+/** Measures `count` merges after a warm-up: CPU seconds to merge and compress, and for the same response again. */
 export async function measureMerging({ count, onExit }) {
   const worker = await startWorker("merge-worker.mjs", { REPLICAS: String(replicas) });
   onExit(worker.stop);
@@ -16,5 +16,5 @@ export async function measureMerging({ count, onExit }) {
     least: Math.min(...warm.map((costs) => costs[name])),
   });
   await worker.stop();
-  return { first: of("first"), packing: of("packing"), again: of("again") };
+  return { first: of("first"), again: of("again") };
 }

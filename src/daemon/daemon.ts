@@ -3,6 +3,7 @@ import { lockFolder } from "../cache/folder-lock.js";
 import { loadAccess } from "../config/access.js";
 import { createDockerClient } from "../discovery/docker/client.js";
 import { maxGzipBytes } from "../fetch/read-response.js";
+import { MemoryBudget, responsesShare } from "../memory-budget.js";
 import { systemClock as clock } from "../model/clock.js";
 import type { Target } from "../model/target.js";
 import { startCron } from "../scan/cron.js";
@@ -57,8 +58,8 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
 
   const scanning = await createScanning(environment, signal);
   const { cache, budget, instance, scanner, scraper, publisher, telemetry, node } = scanning;
-  // Registered as the first evictor: responses can be prepared again, evicted scrapes are lost.
-  const responses = new PreparedResponses(cache, budget, logger);
+  const forResponses = new MemoryBudget(config.memoryMaxBytes * responsesShare);
+  const responses = new PreparedResponses(cache, forResponses, logger);
   budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
   const log = new DiskLog({
     folder: config.cacheDir,

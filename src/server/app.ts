@@ -2,6 +2,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import { describeError } from "../errors.js";
 import type { ServerContext } from "./context.js";
 import { sendText } from "./responses/send.js";
+import { UnavailableError } from "./responses/work-queue.js";
 import { discoveryRoute } from "./routes/discovery.js";
 import { federateRoutes } from "./routes/federate.js";
 import { healthRoutes } from "./routes/health.js";
@@ -35,6 +36,12 @@ export function createApp(context: ServerContext): Express {
     sendText(response, 404, "not found; see / for available paths");
   });
   app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
+    // The client has disconnected, and work for it was stopped.
+    if (response.destroyed && error instanceof Error && error.name === "AbortError") return;
+    if (error instanceof UnavailableError && !response.headersSent) {
+      if (error.retryAfter !== undefined) response.setHeader("Retry-After", error.retryAfter);
+      return sendText(response, 503, error.message);
+    }
     const status = statusOf(error);
     if (status === 500) {
       context.logger.error("request failed", {

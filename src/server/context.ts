@@ -25,8 +25,6 @@ export interface ServerContext {
   readonly replication: () => ReplicationView;
   /** What has to finish before responses are complete; empty when ready. */
   readonly notReady: () => readonly string[];
-  /** Seconds a client may take to read a response of `/federate`; 120 by default. */
-  readonly federateSeconds?: number;
   /** Undefined if the relay is off. */
   readonly relay?: Relay;
   /** Access rules until HttpServer.use replaces them; open to everyone by default. */

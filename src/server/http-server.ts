@@ -28,8 +28,8 @@ export interface HttpServer {
 
 const second = 1000;
 const graceOnStop = 2 * second;
-/** A connection is closed when its client reads nothing for this long. */
-const unreadTimeout = 60 * second;
+/** A connection without a request is closed after this time. */
+const idleTimeout = 60 * second;
 const options = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10 * second,
@@ -62,7 +62,7 @@ export async function startHttpServer(address: ListenAddress, context: ServerCon
     socket.once("close", () => sockets.delete(socket));
   });
   server.maxConnections = 10_000;
-  server.setTimeout(unreadTimeout, (socket) => connections.timedOut(socket));
+  server.setTimeout(idleTimeout, (socket) => connections.timedOut(socket));
   server.on("connect", refuseConnect);
   const port = await listen(server, address, "LISTEN_ADDRESS");
   server.on("error", (error) => {

@@ -92,8 +92,8 @@ class Pair {
     await cycle();
     await cycle();
     this.#timer = setInterval(() => void cycle(), interval * 1000);
-    for (const [index, cache] of caches.entries()) {
-      const responses = new PreparedResponses(cache, budgets[index]!);
+    for (const cache of caches) {
+      const responses = new PreparedResponses(cache, new MemoryBudget(64 * 1024 * 1024));
       this.#servers.push(await this.#serve(cache, responses, () => scanner.statuses()));
     }
     for (const { port } of this.#servers) this.urls.push(`http://127.0.0.1:${port}`);

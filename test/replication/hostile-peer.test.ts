@@ -1,4 +1,4 @@
-import { gzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logging.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
@@ -249,10 +249,12 @@ describe("a peer with the secret that sends", () => {
 
     const responses = new PreparedResponses(proxy.cache, new MemoryBudget(64 * mebibyte), silentLogger);
     const [first, second] = proxy.cache.named("web");
-    expect(await responses.reader.check(first!)).toBe(true);
-    expect(await responses.reader.check(second!)).toBe(false);
-    const merged = await responses.get([first!, second!], "text");
-    expect((await merged.body(false)).toString()).toBe('x{instance="shop_web.1"} 1\n');
+    const client = new AbortController().signal;
+    expect(await responses.check("web", first!, client)).toBe(true);
+    expect(await responses.check("web", second!, client)).toBe(false);
+    const parts = [{ scrape: first! }, { scrape: second! }];
+    const merged = await responses.get({ name: "web", kind: "text", parts, client });
+    expect(gunzipSync(merged.gzip).toString()).toBe('x{instance="shop_web.1"} 1\n');
     expect(responses.omissions()).toMatchObject([{ instance: "shop_web.2" }]);
   });
 

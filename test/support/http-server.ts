@@ -29,17 +29,18 @@ export async function setUpServer(
     advertiseAddress?: string;
     relay?: Relay;
     access?: Access;
-    federateSeconds?: number;
+    /** Memory for responses; 64 MiB by default. */
+    responseBytes?: number;
     /** HISTORY in seconds; 60 by default. STALE_AFTER is 30. */
     history?: number;
   } = {},
 ) {
-  const { history = 60, ...context } = options;
+  const { history = 60, responseBytes = 64 * 1024 * 1024, ...context } = options;
   const clock = manualClock();
   const budget = new MemoryBudget(64 * 1024 * 1024);
   const parts = { clock, budget, logger: silentLogger, history };
   const cache = new Cache({ ...parts, staleAfter: 30 });
-  const responses = new PreparedResponses(cache, budget);
+  const responses = new PreparedResponses(cache, new MemoryBudget(responseBytes));
   const publisher = new Publisher({
     ...parts,
     cache,
@@ -90,7 +91,7 @@ export async function setUpServer(
     const { origin = ownNode } = fields;
     return origin === ownNode ? publishScrape(publisher, scrapeFor(clock, fields)) : node(origin).put(fields);
   };
-  return { clock, cache, publisher, get, put, node, server, telemetry, port: server.port };
+  return { clock, cache, responses, publisher, get, put, node, server, telemetry, port: server.port };
 }
 
 /** The status of a target; `up` by default. */

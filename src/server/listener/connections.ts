@@ -7,6 +7,8 @@ export interface ConnectionLimits {
   readonly waiting: number;
   /** Bytes of responses that clients have not read yet. */
   readonly unreadBytes: number;
+  /** Milliseconds after which a client that reads nothing of its response is disconnected. */
+  readonly unreadTimeout: number;
   /** Milliseconds between two checks of `unreadBytes`. */
   readonly checkInterval: number;
 }
@@ -14,6 +16,7 @@ export interface ConnectionLimits {
 const defaultLimits: ConnectionLimits = {
   waiting: 10_000,
   unreadBytes: 256 * 1024 * 1024,
+  unreadTimeout: 10_000,
   checkInterval: 1000,
 };
 
@@ -47,6 +50,7 @@ export class Connections {
   /** A listener that receives the requests of a connection one at a time, each after the previous response. */
   inTurn(listener: RequestListener): RequestListener {
     return (request, response) => {
+      request.socket.setTimeout(this.#limits.unreadTimeout);
       const connection = this.#connections.get(request.socket);
       if (connection === undefined) {
         this.#add(request.socket, response);
@@ -61,8 +65,8 @@ export class Connections {
   }
 
   /**
-   * Closes a connection without traffic for as long as the server's timeout: an idle one, or one whose client does
-   * not read. A response that is still being prepared is waited for.
+   * Closes a connection without traffic: an idle one after the server's timeout, one whose client does not read its
+   * response after `unreadTimeout`. A response that is still being prepared is waited for.
    */
   timedOut(socket: Socket): void {
     const last = this.#connections.get(socket)?.last;

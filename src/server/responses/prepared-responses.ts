@@ -1,227 +1,206 @@
-import { promisify } from "node:util";
-import { constants, gunzip, gzip } from "node:zlib";
-import pLimit from "p-limit";
-import { contentTypes, type Format } from "../../exposition/format.js";
-import { merge, toText } from "../../exposition/merge.js";
-import type { Source } from "../../exposition/source.js";
-import type { Logger } from "../../logging.js";
+import { type Logger, silentLogger } from "../../logging.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
-import { formatOf, type Omission, type ReadCache, ScrapeReader } from "./scrape-reader.js";
-import { runInSlices, TimeSlices } from "./time-slices.js";
+import { HeldBodies } from "./held-bodies.js";
+import { type Omission, OmittedScrapes } from "./omitted-scrapes.js";
+import { bytesFor, type Part, type Preparation, type PreparedResponse, prepare } from "./preparation.js";
+import type { Work } from "./scheduler.js";
+import { type ReadCache, ScrapeReader } from "./scrape-reader.js";
+import { type QueuedWork, type Resources, UnavailableError, WorkQueue } from "./work-queue.js";
 
-/** Responses that need more inflated bytes than this are not merged: each replica has its own path. */
-const maxMergeBytes = 256 * 1024 * 1024;
+/** More scrapes are not merged: reading them would take seconds. */
+const maxMergedScrapes = 10_000;
+/** A check of one scrape needs little memory, however large it is. */
+const maxCheckBytes = 4 * 1024 * 1024;
 
-/** Each merge takes up to three times the size of its scrapes. */
-const maxConcurrentMerges = 2;
-/** Responses made of one scrape. They have a limit of their own, so as not to wait for merges. */
-const maxConcurrentSingles = 4;
-
-const inflateAsync = promisify(gunzip);
-const compressAsync = promisify(gzip);
-
-/** Whether scrapes are too large to be merged into one response. */
-export function tooLargeToMerge(scrapes: readonly Scrape[]): boolean {
-  return scrapes.reduce((sum, { size }) => sum + size, 0) > maxMergeBytes;
-}
-
-/** A response made of scrapes. */
-export class PreparedResponse {
-  /** Runs when `bytes` has changed. */
-  onResize: () => void = () => undefined;
-  #plain: Buffer | undefined;
-  #gzip: Promise<Buffer> | undefined;
-  #inflating: Promise<Buffer> | undefined;
-  readonly #plainLength: number;
-  /** How much memory the body takes, in bytes. */
-  bytes: number;
-
-  constructor(
-    readonly contentType: string,
-    plain: Buffer,
-    /** How many of the scrapes could be read. With 0 there is nothing to send. */
-    readonly sources: number,
-    readonly omissions: readonly Omission[] = [],
-  ) {
-    this.#plain = plain;
-    this.#plainLength = plain.length;
-    this.bytes = plain.length;
-  }
-
-  /** The body. The plain one is kept until the first client accepts gzip, then only the compressed one. */
-  body(gzipped: boolean): Promise<Buffer> {
-    if (gzipped) {
-      this.#gzip ??= this.#compress();
-      return this.#gzip;
-    }
-    if (this.#plain !== undefined) return Promise.resolve(this.#plain);
-    this.#inflating ??= this.#inflate().finally(() => {
-      this.#inflating = undefined;
-    });
-    return this.#inflating;
-  }
-
-  async #compress(): Promise<Buffer> {
-    const compressed = await compressAsync(this.#plain!, { level: constants.Z_BEST_SPEED });
-    this.#plain = undefined;
-    this.bytes = compressed.length;
-    this.onResize();
-    return compressed;
-  }
-
-  async #inflate(): Promise<Buffer> {
-    return await inflateAsync(await this.#gzip!, { maxOutputLength: Math.max(this.#plainLength, 1) });
-  }
+/** A request for a response. */
+export interface ResponseRequest extends Preparation {
+  /** What the response is for: responses of one name are prepared one after the other. */
+  readonly name: string;
+  /** Aborts when the client disconnects. */
+  readonly client: AbortSignal;
 }
 
 interface Kept {
-  readonly scrapes: readonly Scrape[];
+  readonly parts: readonly Part[];
   readonly response: PreparedResponse;
-  readonly bytes: number;
 }
 
 interface Pending {
-  readonly scrapes: readonly Scrape[];
-  readonly response: Promise<PreparedResponse>;
+  readonly parts: readonly Part[];
+  readonly work: QueuedWork<PreparedResponse>;
 }
 
 /**
- * Merges and converts scrapes, and keeps the responses until a scrape changes, so that no work is done twice. Their
- * bodies count against the memory budget: the least recently used response is evicted first, and one that does not
- * fit is served without being kept.
+ * Prepares responses made of scrapes, and keeps them until a scrape changes, so that no work is done twice. Everything
+ * that responses hold counts in one memory budget: the work, and the bodies that are kept or sent. The least recently
+ * used response is evicted first.
  */
 export class PreparedResponses {
   /** Inflates scrapes and knows the damaged ones. */
   readonly reader: ScrapeReader;
+  readonly bodies: HeldBodies;
+  readonly #queue: WorkQueue;
   /** The least recently used first. */
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<string, Pending>();
-  readonly #omissions = new Map<string, Pick<Kept, "scrapes"> & Pick<PreparedResponse, "omissions">>();
-  readonly #merges = pLimit(maxConcurrentMerges);
-  readonly #singles = pLimit(maxConcurrentSingles);
+  readonly #checks = new Map<Scrape["gzip"], QueuedWork<boolean>>();
+  readonly #omissions = new Map<
+    string,
+    { readonly parts: readonly Part[]; readonly omissions: readonly Omission[] }
+  >();
+  /** Scrapes that `/federate` omits. */
+  readonly #slow: OmittedScrapes;
   #additionsUntilPruning = 0;
 
-  /** Registers itself as an evictor of `memory`. @param cache responses made of scrapes that it has replaced are dropped. */
+  /**
+   * Registers evictors of `memory`.
+   *
+   * @param cache responses made of scrapes that it has replaced are dropped.
+   * @param memory only for responses.
+   */
   constructor(
     private readonly cache: ReadCache,
     private readonly memory: MemoryBudget,
-    logger?: Logger,
+    private readonly logger: Logger = silentLogger,
   ) {
     this.reader = new ScrapeReader(cache, logger);
+    this.#slow = new OmittedScrapes(cache, (fields) =>
+      logger.error("scrape is omitted from /federate until the next scrape", fields),
+    );
     memory.addEvictor((bytesNeeded) => this.#evict(bytesNeeded));
+    this.bodies = new HeldBodies(memory);
+    this.#queue = new WorkQueue(memory);
+  }
+
+  /** Whether these scrapes can be merged into one response. */
+  canMerge(scrapes: readonly Scrape[]): boolean {
+    const parts = scrapes.map((scrape) => ({ scrape }));
+    return scrapes.length <= maxMergedScrapes && this.#queue.canRun(bytesFor({ kind: "text", parts }));
   }
 
   /**
-   * A response in `format` made of one scrape or several, without the damaged ones.
+   * Prepares a response, or returns the one that is kept.
    *
-   * @throws RangeError for OpenMetrics made of a scrape in the text format.
+   * @throws UnavailableError if it is too large, or too many responses are being prepared; RangeError for OpenMetrics
+   * made of a scrape in the text format; the reason of `client` if that aborts.
    */
-  async get(scrapes: readonly Scrape[], format: Format): Promise<PreparedResponse> {
-    const key = [format, ...scrapes.map(({ origin, id }) => `${origin} ${id}`)].join("\n");
+  async get(request: ResponseRequest): Promise<PreparedResponse> {
+    const { kind, client } = request;
+    const parts = kind === "federate" ? this.#withoutTooLarge(request.parts) : request.parts;
+    const key = [kind, ...parts.map(({ scrape: { origin, id } }) => `${origin} ${id}`)].join("\n");
     const kept = this.#kept.get(key);
-    if (kept !== undefined && haveSameBytes(kept.scrapes, scrapes)) {
+    if (kept !== undefined && areSame(kept.parts, parts)) {
       this.#kept.delete(key);
       this.#kept.set(key, kept);
       return kept.response;
     }
-    const current = this.#pending.get(key);
-    if (current !== undefined && haveSameBytes(current.scrapes, scrapes)) return await current.response;
-    const limit = scrapes.length > 1 ? this.#merges : this.#singles;
-    const pending = { scrapes, response: limit(() => this.#prepare(scrapes, format)) };
-    this.#pending.set(key, pending);
-    try {
-      const response = await pending.response;
-      if (this.#pending.get(key) === pending) this.#add(key, scrapes, response);
-      return response;
-    } finally {
-      // A newer one for the same key may have begun in the meantime.
-      if (this.#pending.get(key) === pending) this.#pending.delete(key);
-    }
+    const pending = this.#pending.get(key);
+    if (pending !== undefined && areSame(pending.parts, parts)) return await pending.work.resultFor(client);
+    return await this.#add(key, { ...request, parts }).resultFor(client);
   }
 
-  /** What current responses omit: conflicting metric families and damaged scrapes. */
+  /** Whether the bytes of a scrape are good. Checks them unless that was done before. @throws as `get` does. */
+  async check(name: string, scrape: Scrape, client: AbortSignal): Promise<boolean> {
+    const { gzip, size } = scrape;
+    if (this.reader.isChecked(scrape)) return true;
+    let work = this.#checks.get(gzip);
+    if (work === undefined) {
+      const bytes = Math.min(2 * size, maxCheckBytes);
+      work = this.#queue.add({ name, bytes, start: ({ cpu }) => this.reader.check(scrape, cpu) });
+      this.#checks.set(gzip, work);
+      work.onEnd(() => this.#checks.delete(gzip));
+    }
+    return await work.resultFor(client);
+  }
+
+  /** What current responses omit: conflicting metric families, and damaged and slow scrapes. */
   omissions(): Omission[] {
     this.#prune();
     const ofResponses = [...this.#omissions.values()].flatMap(({ omissions }) => omissions);
-    return [...this.reader.omissions(), ...ofResponses];
+    return [...this.reader.omissions(), ...this.#slow.list(), ...ofResponses];
   }
 
-  async #prepare(scrapes: readonly Scrape[], format: Format): Promise<PreparedResponse> {
-    const slices = new TimeSlices();
-    await slices.yield();
-    const sources: (Source & { readonly scrape: Scrape })[] = [];
-    // One after the other: inflating all at once would block the event loop.
-    for (const scrape of scrapes) {
-      const bytes = await this.reader.read(scrape);
-      if (bytes !== undefined) {
-        const labels = [["instance", instanceOf(scrape)]] as const;
-        sources.push({ scrape, bytes, format: formatOf(scrape), labels });
-      }
-      if (slices.over) await slices.yield();
-    }
-    const [only] = sources;
-    if (only === undefined) return new PreparedResponse(contentTypes[format], Buffer.alloc(0), 0);
-    if (scrapes.length === 1) {
-      if (only.format === format) return new PreparedResponse(only.scrape.contentType, only.bytes, 1);
-      return new PreparedResponse(contentTypes[format], await runInSlices(toText(only.bytes)), 1);
-    }
-    const { bytes, conflicts } = await runInSlices(merge(sources, format));
-    const omissions = conflicts.map(({ source, family, reason }) => ({
-      instance: instanceOf(sources[source]!.scrape),
-      family,
-      reason,
-    }));
-    return new PreparedResponse(contentTypes[format], bytes, sources.length, omissions);
+  #withoutTooLarge(parts: readonly Part[]): readonly Part[] {
+    return parts.filter((part) => {
+      const fits = this.#queue.canRun(bytesFor({ kind: "federate", parts: [part] }));
+      if (!fits) this.#slow.add(part.scrape, "scrape is too large for MEMORY_MAX_BYTES");
+      return fits;
+    });
   }
 
-  #add(key: string, scrapes: readonly Scrape[], response: PreparedResponse): void {
+  #add(key: string, request: ResponseRequest): QueuedWork<PreparedResponse> {
+    const { name, parts } = request;
+    const bytes = bytesFor(request);
+    if (!this.#queue.canRun(bytes)) throw new UnavailableError("too large to merge");
+    const work = this.#queue.add({
+      name,
+      bytes,
+      start: (resources) => this.#prepare(key, request, resources),
+    });
+    this.#pending.set(key, { parts, work });
+    work.onEnd(() => {
+      // A newer one for the same key may have begun in the meantime.
+      if (this.#pending.get(key)?.work === work) this.#pending.delete(key);
+    });
+    return work;
+  }
+
+  *#prepare(key: string, request: ResponseRequest, resources: Resources): Work<PreparedResponse> {
+    const { name, parts } = request;
+    const response = yield* prepare({ reader: this.reader, slow: this.#slow }, request, resources);
+    resources.memory.release();
+    if (response.failure !== undefined) {
+      const instances = parts.slice(0, 10).map(({ scrape }) => instanceOf(scrape));
+      this.logger.error("merge failed until the next scrape", { name, instances, reason: response.failure });
+    }
+    if (this.#pending.get(key)?.parts === parts) this.#keep(key, parts, response);
+    return response;
+  }
+
+  #keep(key: string, parts: readonly Part[], response: PreparedResponse): void {
     this.#omissions.delete(key);
     const { omissions } = response;
-    if (omissions.length > 0) this.#omissions.set(key, { scrapes, omissions });
-    this.#keep(key, scrapes, response);
+    if (omissions.length > 0) this.#omissions.set(key, { parts, omissions });
+    this.#drop(key);
+    if (this.bodies.keep(response.gzip)) this.#kept.set(key, { parts, response });
     // Not every time: that would be quadratic.
     if (--this.#additionsUntilPruning <= 0) this.#prune();
-  }
-
-  #keep(key: string, scrapes: readonly Scrape[], response: PreparedResponse): void {
-    this.#drop(key);
-    const kept = { scrapes, response, bytes: response.bytes };
-    if (this.memory.take(kept.bytes)) this.#kept.set(key, kept);
-    response.onResize = () => {
-      if ((this.#kept.get(key) ?? kept) === kept) this.#keep(key, scrapes, response);
-    };
   }
 
   #drop(key: string): void {
     const kept = this.#kept.get(key);
     if (kept === undefined) return;
     this.#kept.delete(key);
-    this.memory.give(kept.bytes);
+    this.memory.give(this.bodies.drop(kept.response.gzip));
   }
 
   #evict(bytesNeeded: number): number {
     let freed = 0;
-    for (const [key, { bytes }] of this.#kept) {
+    for (const [key, { response }] of this.#kept) {
       if (freed >= bytesNeeded) break;
+      if (response.failure !== undefined || this.bodies.isRead(response.gzip)) continue;
       this.#kept.delete(key);
-      freed += bytes;
+      freed += this.bodies.drop(response.gzip);
     }
     return freed;
   }
 
   /** Drops what is made of scrapes that the cache has replaced. */
   #prune(): void {
-    const outdated = ({ scrapes }: Pick<Kept, "scrapes">) =>
-      !scrapes.every((scrape) => this.cache.holds(scrape));
+    const outdated = ({ parts }: { readonly parts: readonly Part[] }) =>
+      !parts.every(({ scrape }) => this.cache.holds(scrape));
     for (const [key, kept] of this.#kept) if (outdated(kept)) this.#drop(key);
     for (const [key, one] of this.#omissions) if (outdated(one)) this.#omissions.delete(key);
     this.#additionsUntilPruning = this.#kept.size + this.#omissions.size;
   }
 }
 
-/** Whether a response made of `some` serves for `others` too, which have the same ids: only their times may differ. */
-function haveSameBytes(some: readonly Scrape[], others: readonly Scrape[]): boolean {
-  return some.every(({ gzip }, index) => gzip === others[index]!.gzip);
+/** Whether a response made of some parts serves for others, too, which have the same ids. */
+function areSame(some: readonly Part[], others: readonly Part[]): boolean {
+  return some.every(({ scrape, timestamp }, index) => {
+    const other = others[index]!;
+    return scrape.gzip === other.scrape.gzip && timestamp === other.timestamp;
+  });
 }

@@ -1,22 +1,14 @@
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { constants, createGzip } from "node:zlib";
 import type { IRouter, Request, Response } from "express";
-import { Federation } from "../../exposition/federate.js";
-import { contentTypes } from "../../exposition/format.js";
 import type { Clock } from "../../model/clock.js";
 import { clockOffsets, hasUsableClock } from "../../model/clock-offset.js";
 import { onePerInstance, type Scrape } from "../../model/scrape.js";
-import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { explainMissing, firstUnknown } from "../responses/explain-missing.js";
-import { formatOf } from "../responses/scrape-reader.js";
-import { acceptsGzip, queryValues, sendText } from "../responses/send.js";
-import { runInSlices } from "../responses/time-slices.js";
+import { acceptsGzip, queryValues, sendExposition, sendText, signalOf } from "../responses/send.js";
 
 const maxNames = 1000;
-/** Seconds a client may take: until then the response holds its scrapes, although the cache has newer ones. */
-const defaultSeconds = 120;
+/** The name of the work for several services. No service has it. */
+const allServices = "";
 /** The maximum number of origins in the header X-Clock-Offset; `/targets` lists them all. */
 const maxOriginsInHeader = 50;
 
@@ -24,7 +16,8 @@ const maxOriginsInHeader = 50;
  * `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the timestamp of its scrape. The
  * timestamp is taken from the origin's clock, so that all nodes send the same for the same scrape. Where that clock is
  * off by more than 5 s, the samples have no timestamp, and the header X-Clock-Offset lists the origin with the seconds
- * by which it is ahead: `n2=7200.0, n3=-31.4`. Damaged scrapes are omitted.
+ * by which it is ahead: `n2=7200.0, n3=-31.4`. Damaged scrapes are
+ * omitted, and those that take too long.
  */
 export function federateRoutes(router: IRouter, context: ServerContext): void {
   const { cache } = context;
@@ -34,7 +27,7 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
     if (names.length > maxNames) {
       sendText(response, 400, `at most ${maxNames} names are allowed: ?name=a&name=b`);
     } else if (names.length === 0) {
-      await stream(context, request, response, cache.fresh());
+      await send(context, request, response, cache.fresh(), allServices);
     } else {
       await respondFor(context, request, response, names);
     }
@@ -61,57 +54,31 @@ async function respondFor(
   const unknown = missing.length === 0 ? undefined : firstUnknown(context, missing);
   const explained = unknown ?? (scrapes.length === 0 ? missing[0] : undefined);
   if (explained !== undefined) sendText(response, ...explainMissing(context, explained, undefined));
-  else await stream(context, request, response, onePerInstance(scrapes));
+  else {
+    const job = names.length === 1 ? scrapes[0]!.job : allServices;
+    await send(context, request, response, onePerInstance(scrapes), job);
+  }
 }
 
-/**
- * Sends one scrape after the other as fast as the client reads, so that memory does not grow with the response. A
- * client that is too slow is disconnected.
- */
-async function stream(
-  context: ServerContext,
+/** Sends one exposition made of all scrapes. Clients that request the same at once share the work and the body. */
+async function send(
+  { clock, responses }: ServerContext,
   request: Request,
   response: Response,
   scrapes: readonly Scrape[],
+  name: string,
 ): Promise<void> {
-  const untimed = new Set(scrapes.filter((scrape) => !hasUsableClock(scrape, context.clock)));
-  const gzipped = acceptsGzip(request);
-  response.statusCode = 200;
-  response.setHeader("Content-Type", contentTypes.text);
-  response.setHeader("Vary", "Accept-Encoding");
-  if (gzipped) response.setHeader("Content-Encoding", "gzip");
-  if (untimed.size > 0) response.setHeader("X-Clock-Offset", formatOffsets(untimed, context.clock));
-  if (request.method === "HEAD") return void response.end();
-  const body = Readable.from(federated(context, scrapes, untimed), { objectMode: false });
-  const timeout = setTimeout(() => response.destroy(), (context.federateSeconds ?? defaultSeconds) * 1000);
-  try {
-    if (gzipped) await pipeline(body, createGzip({ level: constants.Z_BEST_SPEED }), response);
-    else await pipeline(body, response);
-  } catch (error) {
-    // Not an error if the client has disconnected.
-    if (!response.destroyed || !request.socket.destroyed) throw error;
-  } finally {
-    clearTimeout(timeout);
-  }
-}
-
-async function* federated(
-  { responses }: ServerContext,
-  scrapes: readonly Scrape[],
-  untimed: ReadonlySet<Scrape>,
-): AsyncGenerator<Buffer> {
-  const federation = new Federation();
-  for (const scrape of scrapes) {
-    const bytes = await responses.reader.read(scrape);
-    if (bytes === undefined) continue;
-    const source = {
-      bytes,
-      format: formatOf(scrape),
-      labels: [["job", scrape.job] as const, ["instance", instanceOf(scrape)] as const],
-      ...(untimed.has(scrape) ? {} : { timestamp: scrape.scrapedAt }),
-    };
-    yield await runInSlices(federation.add(source));
-  }
+  const untimed = new Set(scrapes.filter((scrape) => !hasUsableClock(scrape, clock)));
+  const parts = scrapes.map((scrape) =>
+    untimed.has(scrape) ? { scrape } : { scrape, timestamp: scrape.scrapedAt },
+  );
+  const prepared = await responses.get({ name, kind: "federate", parts, client: signalOf(response) });
+  const offsets = untimed.size === 0 ? {} : { "X-Clock-Offset": formatOffsets(untimed, clock) };
+  await sendExposition(response, prepared, {
+    gzipped: acceptsGzip(request),
+    bodies: responses.bodies,
+    headers: { Vary: "Accept-Encoding", ...offsets },
+  });
 }
 
 function formatOffsets(scrapes: Iterable<Scrape>, clock: Clock): string {

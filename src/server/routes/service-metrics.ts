@@ -5,9 +5,11 @@ import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
 import { explainMissing } from "../responses/explain-missing.js";
 import { acceptReader, chooseFormat } from "../responses/negotiate.js";
-import { tooLargeToMerge } from "../responses/prepared-responses.js";
 import { formatOf } from "../responses/scrape-reader.js";
-import { acceptsGzip, sendExposition, sendText } from "../responses/send.js";
+import { acceptsGzip, type Exposition, sendExposition, sendText, signalOf } from "../responses/send.js";
+
+/** The maximum number of replicas that a 503 lists. */
+const maxListed = 100;
 
 /** `/<name>/metrics` and `/<name>/<replica>/metrics`: the metrics of a service, from the cache. */
 export function serviceMetricsRoutes(router: IRouter, context: ServerContext): void {
@@ -23,31 +25,43 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     const formats = scrapes.map(formatOf);
     const format = chooseFormat(readAccept(request.headers.accept), formats);
     const gzipped = acceptsGzip(request);
-    const monotonic = clock.monotonic();
-    const age = Math.max(...scrapes.map((scrape) => ageOf(scrape, monotonic)));
+    const age = ageOfOldest(scrapes, clock.monotonic());
+    const sendNow = (exposition: Exposition) =>
+      sendExposition(response, exposition, {
+        gzipped,
+        bodies: responses.bodies,
+        headers: { Age: String(Math.floor(age)), Vary: "Accept, Accept-Encoding" },
+      });
     const [only] = scrapes;
-    const isSingle = only !== undefined && scrapes.length === 1 && gzipped && formats[0] === format;
-    const single = isSingle ? only : undefined;
-    const sendSingle = ({ contentType, gzip }: Scrape) =>
-      sendExposition(response, { contentType, age, gzipped, body: gzip });
+    const single = scrapes.length === 1 && formats[0] === format ? only : undefined;
     if (single === undefined || !responses.reader.isChecked(single)) return prepare();
-    sendSingle(single);
-    return undefined;
+    return sendNow(single);
 
     async function prepare(): Promise<void> {
-      if (single !== undefined && (await responses.reader.check(single))) return sendSingle(single);
-      if (tooLargeToMerge(scrapes)) {
-        const advice = ["too large to merge; request a single replica:", ...scrapes.map(pathOf)];
-        return sendText(response, 503, advice.join("\n"));
+      const client = signalOf(response);
+      const name = only!.job;
+      if (single !== undefined) {
+        return (await responses.check(name, single, client)) ? sendNow(single) : sendDamaged();
       }
-      const prepared = await responses.get(scrapes, format);
-      if (prepared.sources > 0) {
-        const { contentType } = prepared;
-        return sendExposition(response, { contentType, age, gzipped, body: await prepared.body(gzipped) });
-      }
-      const reasons = scrapes.map(
-        (scrape) => `${instanceOf(scrape)}: ${responses.reader.reasonFor(scrape) ?? "damaged"}`,
-      );
+      if (!responses.canMerge(scrapes)) return sendAdvice("too large to merge");
+      const prepared = await responses.get({
+        name,
+        kind: format,
+        parts: scrapes.map((scrape) => ({ scrape })),
+        client,
+      });
+      if (prepared.sources === 0) return sendDamaged();
+      return prepared.failure === undefined ? sendNow(prepared) : sendAdvice(prepared.failure);
+    }
+
+    function sendAdvice(reason: string): void {
+      sendText(response, 503, [`${reason}; request a single replica:`, ...pathsOf(scrapes)].join("\n"));
+    }
+
+    function sendDamaged(): void {
+      const reasons = scrapes
+        .slice(0, maxListed)
+        .map((scrape) => `${instanceOf(scrape)}: ${responses.reader.reasonFor(scrape) ?? "damaged"}`);
       sendText(response, 503, `nothing to serve until the next scrape: ${reasons.join("; ")}`);
     }
   };
@@ -75,7 +89,13 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
   );
 }
 
-/** The path with the full name: under a short name, two stacks may have the same replica. */
-function pathOf({ job, replica }: Scrape): string {
-  return `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`;
+function ageOfOldest(scrapes: readonly Scrape[], monotonic: number): number {
+  return scrapes.reduce((oldest, scrape) => Math.max(oldest, ageOf(scrape, monotonic)), 0);
+}
+
+/** Paths with the full name: under a short name, two stacks may have the same replica. */
+function pathsOf(scrapes: readonly Scrape[]): string[] {
+  return scrapes
+    .slice(0, maxListed)
+    .map(({ job, replica }) => `/${encodeURIComponent(job)}/${encodeURIComponent(replica)}/metrics`);
 }

@@ -6,7 +6,11 @@ import { type ConnectionLimits, Connections } from "../../../src/server/listener
 
 /** A server that processes the requests of a connection in turn. */
 async function serve(listener: RequestListener, limits: Partial<ConnectionLimits> = {}, timeout = 0) {
-  const connections = new Connections({ checkInterval: 20, ...limits });
+  const connections = new Connections({
+    checkInterval: 20,
+    ...(timeout > 0 ? { unreadTimeout: timeout } : {}),
+    ...limits,
+  });
   const server = createServer({ keepAliveTimeout: 300 }, connections.inTurn(listener));
   server.setTimeout(timeout, (socket) => connections.timedOut(socket));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

@@ -3,11 +3,13 @@ import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { MemoryBudget } from "../../../src/memory-budget.js";
 import type { Scrape } from "../../../src/model/scrape.js";
-import { PreparedResponses } from "../../../src/server/responses/prepared-responses.js";
+import { PreparedResponses, type ResponseRequest } from "../../../src/server/responses/prepared-responses.js";
+import { UnavailableError } from "../../../src/server/responses/work-queue.js";
 import { manualClock } from "../../support/manual-clock.js";
 import { scrapeFor } from "../../support/scrapes.js";
 
 const kilobyte = 1024;
+const megabyte = 1024 * kilobyte;
 const clock = manualClock();
 const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -17,126 +19,137 @@ function scrapeOf(replica: string, bytes: number, fields: Partial<Scrape> = {}):
   return scrapeFor(clock, { id: `docker:${replica}`, replica, text, ...fields });
 }
 
-function setUp({ maxBytes = 100 * kilobyte, onRead = (_scrape: Scrape): void => undefined } = {}) {
+function setUp({ maxBytes = 8 * megabyte, onRead = (_scrape: Scrape): void => undefined } = {}) {
   const memory = new MemoryBudget(maxBytes);
-  let holds = (_scrape: Scrape) => true;
+  const replaced = new Set<Scrape>();
   const cache = {
-    holds: (scrape: Scrape) => holds(scrape),
+    holds: (scrape: Scrape) => !replaced.has(scrape),
     wasScraped: (scrape: Scrape) => {
       onRead(scrape);
       return true;
     },
   };
   const responses = new PreparedResponses(cache, memory);
-  const replaced = new Set<Scrape>();
-  holds = (scrape) => !replaced.has(scrape);
-  return { memory, responses, replaced };
+  const get = (
+    scrapes: readonly Scrape[],
+    kind: ResponseRequest["kind"] = "text",
+    client = new AbortController().signal,
+  ) => {
+    const parts = scrapes.map((scrape) => ({ scrape, timestamp: scrape.scrapedAt }));
+    return responses.get({ name: scrapes[0]!.job, kind, parts, client });
+  };
+  return { memory, responses, get, replaced };
 }
 
 describe("prepared responses", () => {
   it("are prepared once for simultaneous requests and while their scrapes are unchanged", async () => {
-    const { responses } = setUp();
+    const { get } = setUp();
     const scrapes = [scrapeOf("1", kilobyte), scrapeOf("2", kilobyte)];
-    const [first, second] = await Promise.all([
-      responses.get(scrapes, "text"),
-      responses.get(scrapes, "text"),
-    ]);
+    const [first, second] = await Promise.all([get(scrapes), get(scrapes)]);
     expect(second).toBe(first);
     const renewed = scrapes.map((scrape) => ({ ...scrape, measuredAt: scrape.measuredAt + 1000 }));
-    expect(await responses.get(renewed, "text")).toBe(first);
-    expect(await responses.get([scrapeOf("1", kilobyte), scrapes[1]!], "text")).not.toBe(first);
+    expect(await get(renewed)).toBe(first);
+    expect(await get([scrapeOf("1", kilobyte), scrapes[1]!])).not.toBe(first);
   });
 
-  it("count in the memory budget, with the plain body until a client has received gzip", async () => {
-    const { responses, memory } = setUp();
-    const response = await responses.get([scrapeOf("1", 50 * kilobyte)], "text");
-    expect(memory.used).toBe(50 * kilobyte);
-    const plain = await response.body(false);
-    const compressed = await response.body(true);
-    expect(memory.used).toBe(compressed.length);
-    expect(gunzipSync(compressed).equals(plain)).toBe(true);
-    const [one, other] = await Promise.all([response.body(false), response.body(false)]);
-    expect(one.equals(plain)).toBe(true);
-    expect(other).toBe(one);
-    expect(memory.used).toBe(compressed.length);
+  it("for /federate are shared by all clients, until a scrape or its time changes", async () => {
+    const { get, memory } = setUp();
+    const scrapes = [scrapeOf("1", 100 * kilobyte), scrapeOf("2", 100 * kilobyte)];
+    const all = await Promise.all(Array.from({ length: 200 }, () => get(scrapes, "federate")));
+    expect(new Set(all).size).toBe(1);
+    expect(memory.used).toBe(all[0]!.gzip.length);
+    const later = [scrapes[0]!, { ...scrapes[1]!, scrapedAt: scrapes[1]!.scrapedAt + 1000 }];
+    const newer = await get(later, "federate");
+    expect(newer).not.toBe(all[0]);
+    expect(memory.used).toBe(newer.gzip.length);
   });
 
-  it("are evicted least recently used, by bytes", async () => {
-    const { responses, memory } = setUp();
-    const scrapes = ["1", "2", "3", "4"].map((replica) => [scrapeOf(replica, 30 * kilobyte)]);
-    const get = (index: number) => responses.get(scrapes[index]!, "text");
-    const kept = [await get(0), await get(1), await get(2)];
-    expect(await get(0)).toBe(kept[0]);
-    await get(3);
-    expect(memory.used).toBe(90 * kilobyte);
-    expect(await get(0)).toBe(kept[0]);
-    expect(await get(2)).toBe(kept[2]);
-    expect(await get(1)).not.toBe(kept[1]);
-  });
-
-  it("are removed if other users of the budget need memory", async () => {
-    const { responses, memory } = setUp();
-    for (const replica of ["1", "2", "3"]) await responses.get([scrapeOf(replica, 30 * kilobyte)], "text");
-    expect(memory.take(35 * kilobyte)).toBe(true);
-    expect(memory.used).toBe(95 * kilobyte);
-    expect(memory.take(65 * kilobyte)).toBe(true);
-    expect(memory.used).toBe(100 * kilobyte);
-  });
-
-  it("do not inflate the whole cache for a client without gzip", async () => {
-    const { responses, memory } = setUp();
-    for (let replica = 0; replica < 1000; replica++) {
-      const response = await responses.get([scrapeOf(String(replica), 10 * kilobyte)], "text");
-      expect((await response.body(false)).length).toBe(10 * kilobyte);
-      expect(memory.used).toBeLessThanOrEqual(memory.maxBytes);
+  it("are one gzip stream that states its size", async () => {
+    const { get } = setUp({ maxBytes: 64 * megabyte });
+    for (const kind of ["text", "federate"] as const) {
+      const { gzip, size } = await get([scrapeOf("1", megabyte), scrapeOf("2", megabyte)], kind);
+      expect(gunzipSync(gzip)).toHaveLength(size);
     }
   });
 
-  it("that are too large to keep are served, and kept once compressed", async () => {
-    const { responses, memory } = setUp();
-    const small = await responses.get([scrapeOf("1", kilobyte)], "text");
-    const scrapes = [scrapeOf("2", 200 * kilobyte)];
-    const large = await responses.get(scrapes, "text");
-    expect((await large.body(false)).length).toBe(200 * kilobyte);
-    expect(memory.used).toBe(kilobyte);
-    expect(await responses.get([scrapeOf("1", kilobyte)], "text")).not.toBe(small);
-    const { length } = await large.body(true);
-    expect(memory.used).toBe(kilobyte + length);
-    expect(await responses.get(scrapes, "text")).toBe(large);
+  it("are evicted least recently used, by bytes", async () => {
+    const { get, memory } = setUp();
+    const scrapes = ["1", "2", "3"].map((replica) => [
+      scrapeOf(replica, kilobyte),
+      scrapeOf(`${replica}b`, kilobyte),
+    ]);
+    const kept = [];
+    for (const some of scrapes) kept.push(await get(some));
+    expect(await get(scrapes[0]!)).toBe(kept[0]);
+    expect(memory.take(memory.maxBytes - memory.used + 1)).toBe(true);
+    expect(await get(scrapes[0]!)).toBe(kept[0]);
+    memory.give(memory.used - kept[0]!.gzip.length - kept[2]!.gzip.length);
+    expect(await get(scrapes[2]!)).toBe(kept[2]);
+    expect(await get(scrapes[1]!)).not.toBe(kept[1]);
+  });
+
+  it("are not prepared if they need more memory than there is", async () => {
+    const { get, responses } = setUp();
+    const scrapes = ["1", "2"].map((replica) => scrapeOf(replica, megabyte));
+    expect(responses.canMerge(scrapes)).toBe(false);
+    await expect(get(scrapes)).rejects.toThrow(UnavailableError);
+  });
+
+  it("for /federate omit and list a scrape that needs more memory than there is", async () => {
+    const { get, responses } = setUp();
+    const { sources } = await get([scrapeOf("1", 2 * megabyte), scrapeOf("2", kilobyte)], "federate");
+    expect(sources).toBe(1);
+    expect(responses.omissions()).toMatchObject([{ instance: "shop_web.1", reason: /too large/ }]);
   });
 
   it("are dropped when the cache has replaced their scrapes", async () => {
-    const { responses, memory, replaced } = setUp();
+    const { get, memory, replaced } = setUp();
     const scrapes = [scrapeOf("1", kilobyte), scrapeOf("2", kilobyte)];
-    await responses.get(scrapes, "text");
+    await get(scrapes);
     replaced.add(scrapes[1]!);
-    for (const replica of ["3", "4", "5"]) await responses.get([scrapeOf(replica, kilobyte)], "text");
-    expect(memory.used).toBe(3 * kilobyte);
+    const lengths = [];
+    for (const replica of ["3", "4", "5"]) {
+      const some = [scrapeOf(replica, kilobyte), scrapeOf(`${replica}b`, kilobyte)];
+      lengths.push((await get(some)).gzip.length);
+    }
+    expect(memory.used).toBe(lengths.reduce((sum, length) => sum + length, 0));
   });
 
   it("that fail do not remove a newer response with the same key", async () => {
-    const { responses } = setUp();
+    const { get } = setUp();
     const text = ["1", "2"].map((replica) => scrapeOf(replica, kilobyte));
     const om = text.map(({ replica }) =>
       scrapeFor(clock, { id: `docker:${replica}`, replica, contentType: openMetrics, text: "a 1\n# EOF\n" }),
     );
     // OpenMetrics cannot be made of text.
-    const failed = responses.get(text, "openmetrics");
-    const newer = responses.get(om, "openmetrics");
+    const failed = get(text, "openmetrics");
+    const newer = get(om, "openmetrics");
     await expect(failed).rejects.toThrow(RangeError);
-    expect(await responses.get(om, "openmetrics")).toBe(await newer);
+    expect(await get(om, "openmetrics")).toBe(await newer);
   });
 
-  it("list what they omit, even when they were too large to keep", async () => {
-    const { responses, memory, replaced } = setUp({ maxBytes: 1 });
+  it("list what they omit, even when they are no longer kept", async () => {
+    const { get, responses, memory, replaced } = setUp();
     const scrapes = ["counter", "gauge"].map((type, index) =>
       scrapeFor(clock, { id: `docker:${index}`, replica: `${index}`, text: `# TYPE a ${type}\na 1\n` }),
     );
-    await responses.get(scrapes, "text");
-    expect(memory.used).toBe(0);
+    await get(scrapes);
+    memory.take(memory.maxBytes);
     expect(responses.omissions()).toMatchObject([{ instance: "shop_web.1", family: "a" }]);
     replaced.add(scrapes[0]!);
     expect(responses.omissions()).toEqual([]);
+  });
+
+  it("stop being prepared when the last client has disconnected", async () => {
+    const { get, memory } = setUp({ maxBytes: 256 * megabyte });
+    const clients = [new AbortController(), new AbortController()];
+    const scrapes = ["1", "2"].map((replica) => scrapeOf(replica, 5 * megabyte));
+    const requests = clients.map(({ signal }) => get(scrapes, "text", signal));
+    await nextTurn();
+    expect(memory.used).toBeGreaterThan(20 * megabyte);
+    for (const client of clients) client.abort();
+    for (const request of requests) await expect(request).rejects.toThrow(/abort/);
+    expect(memory.used).toBe(0);
   });
 });
 
@@ -148,36 +161,19 @@ describe("a merge", () => {
   it("yields to other work between its scrapes", async () => {
     let turn = 0;
     const reads = new Map<number, number>();
-    const { responses } = setUp({
+    const { get } = setUp({
+      maxBytes: 512 * megabyte,
       onRead: () => {
         reads.set(turn, (reads.get(turn) ?? 0) + 1);
       },
     });
     let done = false;
-    const merged = responses.get(largeScrapes("a"), "text").finally(() => {
+    const merged = get(largeScrapes("a")).finally(() => {
       done = true;
     });
     for (; !done; turn++) await nextTurn();
     await merged;
     expect([...reads.values()].reduce((sum, count) => sum + count, 0)).toBe(40);
     expect(Math.max(...reads.values())).toBeLessThan(20);
-  });
-
-  it("reads no scrape before one of the two slots is free", async () => {
-    const started: string[] = [];
-    const { responses } = setUp({
-      onRead: ({ replica }) => {
-        const merge = replica.slice(0, 1);
-        if (!started.includes(merge)) started.push(merge);
-      },
-    });
-    const finished: string[] = [];
-    const merges = ["a", "b", "c"].map(async (merge) => {
-      await responses.get(largeScrapes(merge), "text");
-      finished.push(merge);
-      if (finished.length === 1) expect(started).not.toContain("c");
-    });
-    await Promise.all(merges);
-    expect(started).toEqual(["a", "b", "c"]);
   });
 });

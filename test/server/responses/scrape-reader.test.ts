@@ -32,8 +32,8 @@ describe("a damaged scrape", () => {
   });
 
   it("is 503 with the reason if it is the only one, and breaks no other response", async () => {
-    const { get, put } = await setUpServer();
-    put(damaged);
+    const { get, node } = await setUpServer();
+    node("n2").put(damaged);
     expect(await get("/web/metrics")).toMatchObject({
       status: 503,
       text: "nothing to serve until the next scrape: shop_web.2: cached scrape cannot be inflated: incorrect header check\n",

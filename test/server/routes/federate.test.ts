@@ -1,7 +1,6 @@
 import { gunzipSync } from "node:zlib";
-import { describe, expect, it, onTestFinished } from "vitest";
+import { describe, expect, it } from "vitest";
 import { setUpServer, statusOf } from "../../support/http-server.js";
-import { open } from "../../support/raw-client.js";
 
 const hours = 3_600_000;
 
@@ -137,29 +136,4 @@ describe("/federate with origins whose clocks differ", () => {
       }
     },
   );
-});
-
-describe("/federate for a client", () => {
-  it("that reads too slowly is disconnected after the timeout", async () => {
-    const { port, put } = await setUpServer({ federateSeconds: 0.5 });
-    const text = Array.from({ length: 2000 }, (_, index) => `a{b="${"x".repeat(1000)}${index}"} 1\n`).join(
-      "",
-    );
-    for (let index = 0; index < 30; index++) put({ id: `docker:${index}`, replica: `${index}`, text });
-    const socket = open(port);
-    onTestFinished(() => void socket.destroy());
-    socket.on("data", () => {
-      socket.pause();
-      setTimeout(() => socket.resume(), 20);
-    });
-    socket.write("GET /federate HTTP/1.1\r\nHost: a\r\n\r\n");
-    await expect.poll(() => socket.destroyed, { timeout: 15_000 }).toBe(true);
-    expect(socket.bytesRead).toBeLessThan(30 * text.length);
-  });
-
-  it("that reads in time is complete", async () => {
-    const { get, put } = await setUpServer({ federateSeconds: 5 });
-    put();
-    expect((await get("/federate")).text).toMatch(/^up\{.*\n$/);
-  });
 });

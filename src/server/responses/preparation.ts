@@ -1,0 +1,148 @@
+import { Federation } from "../../exposition/federate.js";
+import { contentTypes, type Format } from "../../exposition/format.js";
+import { merge, toText } from "../../exposition/merge.js";
+import type { Source } from "../../exposition/source.js";
+import type { Scrape } from "../../model/scrape.js";
+import { instanceOf } from "../../model/target.js";
+import { GzipCollector } from "./gzip-collector.js";
+import type { Omission, OmittedScrapes } from "./omitted-scrapes.js";
+import { CpuLimitError, type CpuTime, limitCpu, type Work } from "./scheduler.js";
+import { formatOf, type ScrapeReader } from "./scrape-reader.js";
+import type { Resources } from "./work-queue.js";
+
+/** A scrape as part of a response. */
+export interface Part {
+  readonly scrape: Scrape;
+  /** For samples of `/federate` without one, in milliseconds since the epoch. */
+  readonly timestamp?: number;
+}
+
+/** What a response is made of: one scrape in another format, several merged, or for `/federate`. */
+export interface Preparation {
+  readonly kind: Format | "federate";
+  readonly parts: readonly Part[];
+}
+
+/** A response made of scrapes. */
+export interface PreparedResponse {
+  readonly contentType: string;
+  readonly gzip: Buffer;
+  /** Uncompressed size of the body in bytes. */
+  readonly size: number;
+  /** How many of the scrapes could be read. With 0 there is nothing to send. */
+  readonly sources: number;
+  readonly omissions: readonly Omission[];
+  /** Why it could not be prepared, and cannot be from the same scrapes. */
+  readonly failure?: string;
+}
+
+/** Milliseconds of CPU time for one merge or conversion; thousands of ordinary replicas take one. */
+const maxMergeMs = 5000;
+/** Milliseconds of CPU time for one source of `/federate`, which delays all others. */
+const maxSourceMs = 1000;
+/** A merge needs its scrapes, three times their size for the result, and the compressed result. */
+const mergeFactor = 3;
+/** Memory for the state of the compression. */
+const compressionBytes = 512 * 1024;
+
+/** How much memory a preparation needs at most, except for the compressed bytes of `/federate`. */
+export function bytesFor({ kind, parts }: Preparation): number {
+  const sizes = parts.map(({ scrape }) => scrape.size);
+  const inflated =
+    kind === "federate"
+      ? sizes.reduce((most, size) => Math.max(most, size), 0)
+      : sizes.reduce((sum, size) => sum + size, 0);
+  return compressionBytes + (1 + mergeFactor) * inflated;
+}
+
+/** What preparations share. */
+export interface Preparing {
+  readonly reader: ScrapeReader;
+  /** Scrapes that take too long for `/federate`. */
+  readonly slow: OmittedScrapes;
+}
+
+/** Prepares a response in steps. */
+export function* prepare(
+  preparing: Preparing,
+  preparation: Preparation,
+  { memory, cpu }: Resources,
+): Work<PreparedResponse> {
+  const collector = new GzipCollector(memory, bytesFor(preparation));
+  try {
+    const made =
+      preparation.kind === "federate"
+        ? yield* federate(preparing, preparation.parts, collector, cpu)
+        : yield* mergeAll(preparing, preparation.parts, preparation.kind, collector, cpu);
+    return { ...made, gzip: yield* collector.end(), size: collector.size };
+  } finally {
+    collector.close();
+  }
+}
+
+type Made = Omit<PreparedResponse, "gzip" | "size">;
+
+/** Merges several scrapes, or converts one. Damaged ones are omitted. */
+function* mergeAll(
+  { reader }: Preparing,
+  parts: readonly Part[],
+  into: Format,
+  collector: GzipCollector,
+  cpu: CpuTime,
+): Work<Made> {
+  const sources: Source[] = [];
+  const scrapes: Scrape[] = [];
+  for (const { scrape } of parts) {
+    const bytes = yield* reader.read(scrape, cpu);
+    yield;
+    if (bytes === undefined) continue;
+    scrapes.push(scrape);
+    sources.push({ bytes, format: formatOf(scrape), labels: [["instance", instanceOf(scrape)]] });
+  }
+  const made = { contentType: contentTypes[into], sources: sources.length, omissions: [] };
+  if (sources.length === 0) return made;
+  try {
+    if (parts.length === 1) {
+      yield* collector.add(yield* limitCpu(toText(sources[0]!.bytes), cpu, maxMergeMs));
+      return made;
+    }
+    const { bytes, conflicts } = yield* limitCpu(merge(sources, into), cpu, maxMergeMs);
+    yield* collector.add(bytes);
+    const omissions = conflicts.map(({ source, family, reason }) => ({
+      instance: instanceOf(scrapes[source]!),
+      family,
+      reason,
+    }));
+    return { ...made, omissions };
+  } catch (error) {
+    if (!(error instanceof CpuLimitError)) throw error;
+    return { ...made, failure: error.message };
+  }
+}
+
+/** Every sample of all scrapes. Damaged and slow ones are omitted. */
+function* federate(
+  { reader, slow }: Preparing,
+  parts: readonly Part[],
+  collector: GzipCollector,
+  cpu: CpuTime,
+): Work<Made> {
+  const federation = new Federation();
+  let sources = 0;
+  for (const { scrape, timestamp } of parts) {
+    if (slow.has(scrape)) continue;
+    const bytes = yield* reader.read(scrape, cpu);
+    yield;
+    if (bytes === undefined) continue;
+    const labels = [["job", scrape.job] as const, ["instance", instanceOf(scrape)] as const];
+    try {
+      const source = { bytes, format: formatOf(scrape), labels, timestamp };
+      yield* collector.add(yield* limitCpu(federation.add(source), cpu, maxSourceMs));
+      sources++;
+    } catch (error) {
+      if (!(error instanceof CpuLimitError)) throw error;
+      slow.add(scrape, `scrape ${error.message}`);
+    }
+  }
+  return { contentType: contentTypes.text, sources, omissions: [] };
+}
