@@ -2,8 +2,9 @@ import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import type { Request } from "express";
+import type { Request, Response } from "express";
 import { inflateAtOnce } from "../../fetch/inflate-at-once.js";
+import { printable, printableJson } from "../../printable.js";
 import type { HeldBodies } from "./held-bodies.js";
 import { overloaded } from "./work-queue.js";
 
@@ -11,11 +12,16 @@ import { overloaded } from "./work-queue.js";
 const maxWholeBytes = 256 * 1024;
 const chunkBytes = 64 * 1024;
 
-/** Sends plain text, with a line feed at the end. */
+/** Sends one line of plain text, printable in a terminal. */
 export function sendText(response: ServerResponse, status: number, text: string): void {
   response.statusCode = status;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.end(`${text}\n`);
+  response.end(`${printable(text)}\n`);
+}
+
+/** Sends JSON, printable in a terminal. */
+export function sendJson(response: Response, value: unknown): void {
+  response.type("json").send(printableJson(value));
 }
 
 /** An exposition, ready to be sent. */
