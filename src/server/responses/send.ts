@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import type { Request, Response } from "express";
 import { inflateAtOnce } from "../../fetch/inflate-at-once.js";
-import { printable, printableJson } from "../../printable.js";
+import { printableJson, printableLines } from "../../printable.js";
 import type { HeldBodies } from "./held-bodies.js";
 import { overloaded } from "./work-queue.js";
 
@@ -12,11 +12,11 @@ import { overloaded } from "./work-queue.js";
 const maxWholeBytes = 256 * 1024;
 const chunkBytes = 64 * 1024;
 
-/** Sends one line of plain text, printable in a terminal. */
+/** Sends plain text, printable in a terminal, with a line feed at the end. */
 export function sendText(response: ServerResponse, status: number, text: string): void {
   response.statusCode = status;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.end(`${printable(text)}\n`);
+  response.end(`${printableLines(text)}\n`);
 }
 
 /** Sends JSON, printable in a terminal. */
