@@ -1,4 +1,10 @@
 import { viewOf } from "./bytes.js";
+import { concatInSteps, type Steps } from "./steps.js";
+
+/** A smaller buffer grows in one step. */
+const minBytesForSteps = 4 * 1024 * 1024;
+/** Space that is nearly always sufficient for one step. */
+const spaceForStep = 1024 * 1024;
 
 /** A growing buffer that bytes are appended to. */
 export class ByteSink {
@@ -18,6 +24,18 @@ export class ByteSink {
     this.bytes = allocate(capacity);
     this.view = viewOf(this.bytes);
     this.length = 0;
+  }
+
+  /** Whether `grow` should be called before the next step. */
+  get isNearlyFull(): boolean {
+    const { length } = this.bytes;
+    return length >= minBytesForSteps && length - this.length < spaceForStep;
+  }
+
+  /** Doubles the buffer in steps, because copying a large one takes long. */
+  *grow(): Steps<void> {
+    this.bytes = yield* concatInSteps([this.written()], 2 * this.bytes.length);
+    this.view = viewOf(this.bytes);
   }
 
   /** Ensures space for `count` more bytes. Required before `copy`. */

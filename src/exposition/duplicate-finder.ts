@@ -1,6 +1,7 @@
 import type { ByteSink } from "./byte-sink.js";
 import { fromByteString, readSeries, writeSeries } from "./series.js";
 import type { Source } from "./source.js";
+import type { Steps } from "./steps.js";
 
 /**
  * Finds duplicate series in a merged exposition: same name and same labels, in any order. The series themselves are
@@ -38,6 +39,11 @@ export class DuplicateFinder {
     return false;
   }
 
+  /** Makes space for more series. To be called after each step of a SampleCopier. */
+  grow(): Steps<void> {
+    return this.table.grow();
+  }
+
   /** The series at `start` in the sink, as text. */
   seriesAt(start: number): string {
     return fromByteString(writeSeries(readSeries(this.sink.bytes, start)));
@@ -60,7 +66,10 @@ function mayShareSeries(sources: readonly Source[]): boolean {
   return names.size > 1 || different.size < sources.length;
 }
 
-const minSlots = 1024;
+/** With half of them in use, there is space for one more step. */
+const minSlots = 4096;
+/** Slots that are copied per step. */
+const slotsPerStep = 16_384;
 
 /** A hash table with open addressing: from the hash of a series to its position. It stores two numbers per series. */
 class SeriesTable {
@@ -93,7 +102,6 @@ class SeriesTable {
     this.hashes[slot] = hash;
     this.values[slot] = value + 1;
     this.size++;
-    if (2 * this.size > mask) this.grow();
     return -1;
   }
 
@@ -102,13 +110,16 @@ class SeriesTable {
     return (mixed ^ (mixed >>> 15)) & mask;
   }
 
-  private grow(): void {
+  /** Doubles the table in steps if more than half of it is in use. */
+  *grow(): Steps<void> {
     const { hashes, values } = this;
+    if (2 * this.size < hashes.length) return;
     this.hashes = new Int32Array(2 * hashes.length);
     this.values = new Uint32Array(2 * values.length);
     this.size = 0;
     for (let slot = 0; slot < hashes.length; slot++) {
       if (values[slot] !== 0) this.add(hashes[slot]!, values[slot]! - 1);
+      if (slot % slotsPerStep === 0) yield;
     }
   }
 }

@@ -2,6 +2,7 @@ import type { Format } from "./format.js";
 import type { LabelledSource } from "./labelled-source.js";
 import { labelBits, type MetricType, ownerBySuffix, type Part, partsOf, writeType } from "./metric-type.js";
 import { fromByteString } from "./series.js";
+import { inSteps, type Steps } from "./steps.js";
 
 /** The family for the samples of one name in one source. */
 export interface Place {
@@ -25,20 +26,21 @@ export class FamilyPlan {
   /** The type of each family that has one. */
   readonly types = new Map<string, MetricType>();
   /** The valid types of each source. */
-  private readonly sourceTypes: readonly ReadonlyMap<string, MetricType>[];
+  private readonly sourceTypes: ReadonlyMap<string, MetricType>[] = [];
 
-  constructor(
+  private constructor(
     private readonly sources: readonly LabelledSource[],
     private readonly format: Format,
-  ) {
-    this.sourceTypes = sources.map((source) => source.types());
+  ) {}
+
+  static *create(sources: readonly LabelledSource[], format: Format): Steps<FamilyPlan> {
+    const plan = new FamilyPlan(sources, format);
+    for (const source of sources) plan.sourceTypes.push(yield* source.types());
     // Families with samples take precedence.
-    this.decideTypes((index, family, type) => sources[index]!.hasSamples(family, type));
-    this.decideTypes(() => true);
-    // The name of an owner is shorter than the names that it owns.
-    for (const family of [...this.types.keys()].sort((one, other) => one.length - other.length)) {
-      if (this.isOwned(family)) this.types.delete(family);
-    }
+    yield* plan.decideTypes((index, family, type) => sources[index]!.hasSamples(family, type));
+    yield* plan.decideTypes(() => true);
+    yield* plan.dropOwned();
+    return plan;
   }
 
   /** Whether samples with this name belong to a family with another name. */
@@ -69,11 +71,28 @@ export class FamilyPlan {
     };
   }
 
-  private decideTypes(counts: (index: number, family: string, type: MetricType) => boolean): void {
+  private *decideTypes(counts: (index: number, family: string, type: MetricType) => boolean): Steps<void> {
     for (const [index, sourceTypes] of this.sourceTypes.entries()) {
-      for (const [family, type] of sourceTypes) {
+      yield* inSteps(sourceTypes, ([family, type]) => {
         if (!this.types.has(family) && counts(index, family, type)) this.types.set(family, type);
-      }
+      });
+    }
+  }
+
+  /** Drops the types of families whose name belongs to another family. */
+  private *dropOwned(): Steps<void> {
+    const byLength = new Map<number, string[]>();
+    yield* inSteps(this.types.keys(), (family) => {
+      const { length } = family;
+      const alike = byLength.get(length);
+      if (alike === undefined) byLength.set(length, [family]);
+      else alike.push(family);
+    });
+    // The name of an owner is shorter than the names that it owns.
+    for (const length of [...byLength.keys()].sort((one, other) => one - other)) {
+      yield* inSteps(byLength.get(length)!, (family) => {
+        if (this.isOwned(family)) this.types.delete(family);
+      });
     }
   }
 

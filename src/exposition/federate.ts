@@ -2,8 +2,9 @@ import { ByteSink } from "./byte-sink.js";
 import { Declarations } from "./declarations.js";
 import { writeMetadata } from "./metadata.js";
 import { type MetricType, ownerBySuffix } from "./metric-type.js";
-import { SampleCopier, type Steps } from "./sample-copier.js";
+import { SampleCopier } from "./sample-copier.js";
 import type { Source } from "./source.js";
+import type { Steps } from "./steps.js";
 
 /**
  * Produces one exposition in text format 0.0.4 from many sources, one source at a time. It remembers only the names of

@@ -6,6 +6,7 @@ import type { MetadataLine } from "./metadata.js";
 import { type MetricType, partsOf } from "./metric-type.js";
 import type { CopyListener } from "./sample-copier.js";
 import type { SampleShape } from "./sample-shape.js";
+import { inSteps, type Steps } from "./steps.js";
 
 /** Consecutive samples with the same name. */
 export interface Run {
@@ -65,12 +66,16 @@ export class LabelledSource implements CopyListener {
     if (hasExemplar) run.hasExemplars = true;
   }
 
+  betweenSteps(): Steps<void> {
+    return this.duplicateFinder.grow();
+  }
+
   /** The declared types that the samples do not contradict, by family. Type unknown counts as undeclared. */
-  types(): Map<string, MetricType> {
+  *types(): Steps<Map<string, MetricType>> {
     const types = new Map<string, MetricType>();
-    for (const [family, { type }] of this.declarations.families) {
+    yield* inSteps(this.declarations.families, ([family, { type }]) => {
       if (type !== undefined && type !== "unknown" && this.fits(family, type)) types.set(family, type);
-    }
+    });
     return types;
   }
 

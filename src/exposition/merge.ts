@@ -1,15 +1,16 @@
 import { ByteSink } from "./byte-sink.js";
 import type { Declaration } from "./declarations.js";
 import { DuplicateFinder } from "./duplicate-finder.js";
-import { FamilyPlan } from "./family-plan.js";
+import { FamilyPlan, type Place } from "./family-plan.js";
 import type { Format } from "./format.js";
 import { LabelledSource, type Run } from "./labelled-source.js";
 import { type Metadata, writeMetadata } from "./metadata.js";
 import type { MetricType } from "./metric-type.js";
-import { SampleCopier, type Steps } from "./sample-copier.js";
+import { SampleCopier } from "./sample-copier.js";
 import { SampleTail } from "./sample-tail.js";
 import { fromByteString, readSeries } from "./series.js";
 import type { Source } from "./source.js";
+import { concatInSteps, inSteps, type Steps } from "./steps.js";
 
 /** Samples of a source that the merged exposition does not contain. */
 export interface Conflict {
@@ -55,20 +56,27 @@ export function* merge(sources: readonly Source[], into: Format): Steps<Merged> 
     yield* copier.copy(source, found);
     labelled.push(found);
   }
-  const plan = new FamilyPlan(labelled, into);
+  const plan = yield* FamilyPlan.create(labelled, into);
   const families = new Map<string, MergedFamily>();
   const conflicts = new Map<string, Conflict>();
   for (const [index, source] of labelled.entries()) {
     yield* gather(index, source, plan, families, conflicts, sink);
   }
   const pieces: Buffer[] = [];
+  let length = 0;
+  let samples = 0;
+  const add = (piece: Buffer): void => {
+    pieces.push(piece);
+    length += piece.length;
+  };
   for (const family of families.values()) {
-    for (const piece of family.write(into)) pieces.push(piece);
+    yield* inSteps(family.write(into), add);
+    samples += family.samples;
     yield;
   }
-  if (into === "openmetrics") pieces.push(Buffer.from("# EOF\n"));
-  const samples = [...families.values()].reduce((sum, family) => sum + family.samples, 0);
-  return { bytes: Buffer.concat(pieces), samples, conflicts: [...conflicts.values()] };
+  if (into === "openmetrics") add(Buffer.from("# EOF\n"));
+  const bytes = yield* concatInSteps(pieces, length);
+  return { bytes, samples, conflicts: [...conflicts.values()] };
 }
 
 /**
@@ -103,23 +111,29 @@ function* gather(
     conflicts.set(JSON.stringify(conflict), conflict);
   };
 
-  const places = new Map([...source.bits.keys()].map((name) => [name, plan.place(index, name)]));
+  const places = new Map<string, Place>();
   for (const name of source.names) {
     yield;
     const declaration = source.declarations.families.get(name);
     if (declaration && !declaration.derived && !plan.isOwned(name)) family(name);
-    const place = places.get(name);
-    if (place === undefined) continue;
+    if (!source.bits.has(name)) continue;
+    const place = plan.place(index, name);
+    places.set(name, place);
     if (place.conflict !== undefined) report(place.family, place.conflict);
     else family(place.family);
     const duplicate = source.duplicates.get(name);
     if (duplicate !== undefined) report(place.family, `duplicate series: ${duplicate}`);
   }
-  for (const [name, declaration] of source.declarations.families) families.get(name)?.describe(declaration);
+  yield* inSteps(source.declarations.families, ([name, declaration]) =>
+    families.get(name)?.describe(declaration),
+  );
   for (const run of source.runs) {
     yield;
     const place = places.get(run.name)!;
-    if (place.conflict === undefined && run.samples > 0) family(place.family).add(run);
+    if (place.conflict !== undefined || run.samples === 0) continue;
+    const target = family(place.family);
+    if (target.forbidsExemplarsOf(run)) yield* target.addWithoutExemplars(run);
+    else target.add(run);
   }
 }
 
@@ -150,10 +164,7 @@ class MergedFamily {
   /** Adds samples from the sink, which must not change afterwards. */
   add(run: Run): void {
     this.samples += run.samples;
-    if (run.hasExemplars && !mayHaveExemplars(run.name, this.type)) {
-      this.cut();
-      this.pieces.push(withoutExemplars(this.sink.bytes.subarray(run.start, run.end)));
-    } else if (run.start === this.end) {
+    if (run.start === this.end) {
       this.end = run.end;
     } else {
       this.cut();
@@ -169,6 +180,26 @@ class MergedFamily {
     return [Buffer.from(writeMetadata(this.name, metadata, format), "latin1"), ...this.pieces];
   }
 
+  forbidsExemplarsOf({ hasExemplars, name }: Run): boolean {
+    return hasExemplars && !mayHaveExemplars(name, this.type);
+  }
+
+  /** Adds OpenMetrics samples without their exemplars. */
+  *addWithoutExemplars({ start, end, samples }: Run): Steps<void> {
+    this.samples += samples;
+    this.cut();
+    const { bytes } = this.sink;
+    const tail = new SampleTail();
+    const kept = new ByteSink(end - start);
+    for (let pos = start; pos < end; pos = tail.lineEnd + 1) {
+      tail.read(bytes, readSeries(bytes, pos).end);
+      kept.append(bytes.subarray(pos, tail.timeEnd || tail.valueEnd));
+      kept.write("\n");
+      yield;
+    }
+    this.pieces.push(kept.written());
+  }
+
   private cut(): void {
     if (this.end > this.start) this.pieces.push(this.sink.bytes.subarray(this.start, this.end));
     this.start = this.end;
@@ -179,18 +210,4 @@ class MergedFamily {
 function mayHaveExemplars(name: string, type: MetricType | undefined): boolean {
   if (type === "counter") return name.endsWith("_total");
   return (type === "histogram" || type === "gaugehistogram") && name.endsWith("_bucket");
-}
-
-/** Removes the exemplars from OpenMetrics samples. */
-function withoutExemplars(bytes: Buffer): Buffer {
-  const tail = new SampleTail();
-  const pieces: Buffer[] = [];
-  for (let pos = 0; pos < bytes.length; pos = tail.lineEnd + 1) {
-    tail.read(bytes, readSeries(bytes, pos).end);
-    pieces.push(
-      bytes.subarray(pos, tail.timeEnd || tail.valueEnd),
-      bytes.subarray(tail.lineEnd, tail.lineEnd + 1),
-    );
-  }
-  return Buffer.concat(pieces);
 }

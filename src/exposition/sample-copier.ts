@@ -6,19 +6,14 @@ import { Followers, SampleShape } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
 import { type FoundSeries, type Label, readSeries, writeSeries } from "./series.js";
 import { AddedLabels, type Source, toInsert } from "./source.js";
-
-/**
- * Work in steps of a few milliseconds at most, whatever the input, so that the caller can do other work between two
- * steps. The generator returns the result.
- */
-export type Steps<T> = Generator<undefined, T>;
+import { concatInSteps, inSteps, type Steps } from "./steps.js";
 
 const nothing: Buffer = Buffer.alloc(0);
 const space = toInsert(" ");
 /** Bytes of a source per step. They take some microseconds, or milliseconds if no two lines resemble each other. */
 const stepBytes = 4096;
-/** A limit, so that a target cannot fill memory with invented label names. */
-const maxShapes = 10_000;
+/** A limit for the labels of all shapes, so that a target cannot fill memory with invented label names. */
+const maxShapeLabels = 100_000;
 /** The largest timestamp of the text format. */
 const maxTimestamp = 2n ** 63n - 1n;
 
@@ -36,6 +31,8 @@ export interface CopyListener {
    * @param hash of its name and labels, whatever their order.
    */
   sample(start: number, end: number, hash: number, hasExemplar: boolean): void;
+  /** Called after each step, that is after about a thousand samples at most. */
+  betweenSteps?(): Steps<void>;
 }
 
 /**
@@ -48,6 +45,11 @@ export interface CopyListener {
 export class SampleCopier {
   /** The shapes of all sources so far, because replicas have the same ones. */
   private readonly shapes = new Map<string, SampleShape>();
+  /** Number of labels of these shapes. */
+  private shapeLabels = 0;
+  /** The shapes of the current source. Their patterns refer to its bytes. */
+  private used: SampleShape[] = [];
+  private sources = 0;
   private readonly metadata = new MetadataReader();
   private readonly tail = new SampleTail();
   /** Prevents an attacker from choosing series whose hashes are equal. */
@@ -76,14 +78,17 @@ export class SampleCopier {
 
   /** Copies all samples of a source in order. Finish one source before starting the next. */
   *copy(source: Source, listener: CopyListener): Steps<void> {
-    this.begin(source);
+    yield* this.begin(source);
     const { length } = this.bytes;
     for (let pos = 0; pos >= 0 && pos < length; ) {
       pos = this.copyUntil(Math.min(pos + stepBytes, length), pos, listener);
       yield;
+      if (this.sink.isNearlyFull) yield* this.sink.grow();
+      if (listener.betweenSteps !== undefined) yield* listener.betweenSteps();
     }
     // Releases the memory of the source.
-    for (const { pattern } of this.shapes.values()) pattern?.detach();
+    yield* inSteps(this.used, ({ pattern }) => pattern?.detach());
+    this.used = [];
     this.use(nothing);
   }
 
@@ -98,14 +103,15 @@ export class SampleCopier {
     return pos;
   }
 
-  private begin({ bytes, format, labels, timestamp }: Source): void {
+  private *begin({ bytes, format, labels, timestamp }: Source): Steps<void> {
     const whole = bytes.at(-1) === LINE_FEED || bytes.length === 0;
-    this.use(whole ? bytes : Buffer.concat([bytes, Buffer.from("\n")]));
+    this.use(whole ? bytes : yield* concatInSteps([bytes, Buffer.from("\n")], bytes.length + 1));
     this.format = format;
     const added = new AddedLabels(labels, this.salt);
     // Shapes depend on the names of the added labels.
     if (added.names.join() !== this.added.names.join()) this.firstShapes = new Followers();
     this.added = added;
+    this.sources++;
     this.shape = undefined;
     this.followers = this.firstShapes;
     this.stamps = timestamp !== undefined;
@@ -147,6 +153,10 @@ export class SampleCopier {
     this.followers.add(shape);
     this.followers = shape.followers;
     this.shape = shape;
+    if (shape.usedBy !== this.sources) {
+      shape.usedBy = this.sources;
+      this.used.push(shape);
+    }
     listener.enter(shape);
   }
 
@@ -240,10 +250,21 @@ export class SampleCopier {
     const key = JSON.stringify([series.name, series.labels.map(([name]) => name), added.names]);
     const known = shapes.get(key);
     if (known !== undefined) return known;
-    if (shapes.size === maxShapes) shapes.clear();
+    this.shapeLabels += 1 + series.labels.length;
+    if (this.shapeLabels > maxShapeLabels) this.forgetShapes();
     const shape = new SampleShape(series, added, this.salt);
     shapes.set(key, shape);
     return shape;
+  }
+
+  private forgetShapes(): void {
+    this.shapes.clear();
+    this.shapeLabels = 0;
+    this.used = [];
+    // Each shape refers to those that followed it.
+    this.shape = undefined;
+    this.firstShapes = new Followers();
+    this.followers = this.firstShapes;
   }
 
   /** Whether every parser accepts the spelling of a series. Parsers disagree on NUL. */

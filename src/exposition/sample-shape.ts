@@ -39,6 +39,8 @@ export class SampleShape {
   renames: readonly Rename[] = [];
   /** Total length of the prefixes in bytes. */
   readonly renamed: number;
+  /** Number of the last source with this shape. */
+  usedBy = 0;
   /** The shapes that followed this one. */
   readonly followers = new Followers();
 

@@ -23,3 +23,28 @@ describe.each(Object.keys(shapes))("an exposition of the shape: %s", (name) => {
     expect(many).toBeLessThan(2 * few + 10);
   });
 });
+
+describe("a step", () => {
+  // Shapes whose lines are short, so that only the code determines the length of a step.
+  const names = [
+    "alternating names",
+    "exemplars without a type",
+    "families of OpenMetrics",
+    "labels of different lengths",
+    "many families",
+    "many names",
+    "many sources after one with many shapes",
+    "shortest different lines",
+    "types that differ",
+  ];
+  // Copying four megabytes, or fifty thousand lookups: a few milliseconds.
+  const maxWork = 1_000_000;
+
+  it.each(names)("does not depend on the size of the exposition: %s", (name) => {
+    const shape = shapes[name]!;
+    for (const [task, run] of Object.entries(tasksFor(shape.format))) {
+      const { longestStep } = measureWork(run(sourcesOf(shape, 1_500_000)));
+      expect(longestStep, task).toBeLessThan(maxWork);
+    }
+  });
+});

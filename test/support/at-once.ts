@@ -1,7 +1,7 @@
 import type { Format } from "../../src/exposition/format.js";
 import { type Merged, merge as mergeInSteps, toText as toTextInSteps } from "../../src/exposition/merge.js";
-import type { Steps } from "../../src/exposition/sample-copier.js";
 import type { Source } from "../../src/exposition/source.js";
+import type { Steps } from "../../src/exposition/steps.js";
 
 /** Runs cooperative work to its end without yielding. */
 export function atOnce<T>(steps: Steps<T>): T {

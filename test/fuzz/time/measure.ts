@@ -1,8 +1,8 @@
 import { Federation } from "../../../src/exposition/federate.js";
 import type { Format } from "../../../src/exposition/format.js";
 import { merge, toText } from "../../../src/exposition/merge.js";
-import type { Steps } from "../../../src/exposition/sample-copier.js";
 import type { Source } from "../../../src/exposition/source.js";
+import type { Steps } from "../../../src/exposition/steps.js";
 import { createValidator } from "../../../src/exposition/validator.js";
 import { Random } from "../random.js";
 import type { Shape } from "./shapes.js";

@@ -100,6 +100,14 @@ export const shapes: Readonly<Record<string, Shape>> = {
   "most labels": manyLabels(maxLabels - 10),
   "1000 labels": manyLabels(1000),
   "100 labels": manyLabels(100),
+  "labels of different lengths": text((_, random) =>
+    labelled(
+      "a",
+      3,
+      (label) => `l${label}`,
+      () => "v".repeat(random.below(30) + 1) + random.below(1e6),
+    ),
+  ),
   "17 labels": manyLabels(17),
   "16 labels": manyLabels(16),
   "labels with a common prefix": text((_, random) =>
@@ -162,6 +170,7 @@ export const shapes: Readonly<Record<string, Shape>> = {
   comments: text((index) => `# comment ${index}`),
   "long comment": single((bytes) => `# ${"x".repeat(bytes)}`),
   "blank lines": text(() => ""),
+  "shortest different lines": text((index) => `a{b="${index.toString(36)}"} 1`),
   "shortest lines": text(() => "a 1"),
   "different short lines": text((index) => `a{b="${index.toString(36)}"}1`),
   duplicates: text(() => 'a{b="value",c="value"} 1'),
