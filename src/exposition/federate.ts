@@ -20,20 +20,30 @@ export class Federation {
   /** Output bytes per input byte of the previous source. */
   private growth = 1.5;
 
-  /** Converts the next source. The caller owns the returned bytes. Finish one source before starting the next. */
+  /**
+   * Converts the next source. The caller owns the returned bytes. Finish one source before starting the next, or end it
+   * with `return()`: then it leaves no trace.
+   */
   *add(source: Source): Steps<Buffer> {
     const { families, sink } = this;
     const declarations = new Declarations(source.format, "text");
     const { length } = source.bytes;
     sink.renew(1.02 * this.growth * length);
-    yield* this.copier.copy(source, {
-      metadata: (line) => declarations.add(line),
-      enter: ({ name }) => {
-        const metadata = families.introduce(name, declarations);
-        if (metadata !== "") sink.write(metadata);
-      },
-      sample: () => undefined,
-    });
+    families.begin();
+    let done = false;
+    try {
+      yield* this.copier.copy(source, {
+        metadata: (line) => declarations.add(line),
+        enter: ({ name }) => {
+          const metadata = families.introduce(name, declarations);
+          if (metadata !== "") sink.write(metadata);
+        },
+        sample: () => undefined,
+      });
+      done = true;
+    } finally {
+      if (!done) families.undo();
+    }
     if (length > 0) this.growth = sink.length / length;
     return sink.written();
   }
@@ -45,11 +55,23 @@ class FederatedFamilies {
   private readonly types = new Map<string, MetricType>();
   /** Names of the samples so far. */
   private readonly metrics = new Set<string>();
+  /** What the current source has added. */
+  private added: { set: Map<string, unknown> | Set<string>; name: string }[] = [];
+
+  begin(): void {
+    this.added = [];
+  }
+
+  /** Forgets what the current source has added. */
+  undo(): void {
+    for (const { set, name } of this.added) set.delete(name);
+  }
 
   /** Returns the HELP and TYPE lines to write before samples with this name; empty if the family has been introduced. */
   introduce(name: string, { families, types }: Declarations): string {
     if (this.metrics.has(name)) return "";
     this.metrics.add(name);
+    this.added.push({ set: this.metrics, name });
     const family = ownerBySuffix(name, types, "text")?.family ?? name;
     const metadata = this.declare(family, families.get(family)?.type, families.get(family)?.metadata.help);
     // If the family could not be declared, parsers treat these samples as a family of their own.
@@ -61,6 +83,7 @@ class FederatedFamilies {
     // Parsers treat the name `x_count` as part of the histogram `x`, also in HELP and TYPE.
     if (this.types.has(family) || ownerBySuffix(family, this.types, "text")) return "";
     this.types.set(family, type ?? "unknown");
+    this.added.push({ set: this.types, name: family });
     return writeMetadata(family, { type, help }, "text");
   }
 }

@@ -76,9 +76,23 @@ function startOf({ startedAt, scrapedAt, measuredAt }: Scrape): number {
   return startedAt === 0 ? Number.NEGATIVE_INFINITY : measuredAt - (scrapedAt - startedAt);
 }
 
-/** Orders `web.2` before `web.10`, independent of the system's locale. */
+/** Orders `web.2` before `web.10`, independent of the system's locale. Faster than a collator: a name may have many replicas. */
 function compareNaturally(a: string, b: string): number {
-  return collator.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
+  let pos = 0;
+  while (pos < a.length && a.charCodeAt(pos) === b.charCodeAt(pos)) pos++;
+  while (pos > 0 && isDigit(a, pos - 1)) pos--;
+  const [aEnd, bEnd] = [endOfDigits(a, pos), endOfDigits(b, pos)];
+  if (aEnd === pos || bEnd === pos) return a < b ? -1 : Number(a > b);
+  return aEnd - bEnd || (a < b ? -1 : Number(a > b));
 }
 
-const collator = new Intl.Collator("en", { numeric: true });
+function endOfDigits(text: string, start: number): number {
+  let pos = start;
+  while (isDigit(text, pos)) pos++;
+  return pos;
+}
+
+function isDigit(text: string, pos: number): boolean {
+  const code = text.charCodeAt(pos);
+  return code >= 48 && code <= 57;
+}

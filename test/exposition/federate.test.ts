@@ -25,6 +25,16 @@ function federate(...sources: Source[]): string {
 }
 
 describe("Federation", () => {
+  it("forgets a source that is ended early", () => {
+    const federation = new Federation();
+    const metadata = "# HELP a b\n# TYPE a counter\n";
+    const steps = federation.add(source(`${metadata}${"a 1\n".repeat(10_000)}`, "x.1"));
+    steps.next();
+    steps.return(Buffer.alloc(0));
+    const next = atOnce(federation.add(source(`${metadata}a 2\n`, "x.2"))).toString();
+    expect(next).toBe(`${metadata}a{job="shop_web",instance="x.2"} 2\n`);
+  });
+
   it("adds job, instance and the time of the scrape to every sample", () => {
     expect(
       federate(

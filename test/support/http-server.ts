@@ -11,6 +11,7 @@ import type { Target } from "../../src/model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
 import { startHttpServer } from "../../src/server/http-server.js";
 import type { Relay } from "../../src/server/relay/relay.js";
+import type { CpuLimits } from "../../src/server/responses/preparation.js";
 import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { manualClock } from "./manual-clock.js";
@@ -31,16 +32,17 @@ export async function setUpServer(
     access?: Access;
     /** Memory for responses; 64 MiB by default. */
     responseBytes?: number;
+    cpuLimits?: CpuLimits;
     /** HISTORY in seconds; 60 by default. STALE_AFTER is 30. */
     history?: number;
   } = {},
 ) {
-  const { history = 60, responseBytes = 64 * 1024 * 1024, ...context } = options;
+  const { history = 60, responseBytes = 64 * 1024 * 1024, cpuLimits, ...context } = options;
   const clock = manualClock();
   const budget = new MemoryBudget(64 * 1024 * 1024);
   const parts = { clock, budget, logger: silentLogger, history };
   const cache = new Cache({ ...parts, staleAfter: 30 });
-  const responses = new PreparedResponses(cache, new MemoryBudget(responseBytes));
+  const responses = new PreparedResponses(cache, new MemoryBudget(responseBytes), silentLogger, cpuLimits);
   const publisher = new Publisher({
     ...parts,
     cache,

@@ -83,8 +83,13 @@ export class FeedWriter {
     const ago = this.#clock.monotonic() - measuredAt;
     const outcome = { number, contentType, size, samples };
     this.publish([{ target: targetKeyOf(id), ago, duration, outcome }], { time: scrapedAt + ago });
-    if (this.#budget.take(gzip.length)) this.#cache.addScrape(this.origin, number, gzip);
+    this.deliver(number, gzip);
     return this.#cache.feed(this.origin)?.scrapes.newestOf(id) ?? scrape;
+  }
+
+  /** Delivers the bytes of a published scrape. */
+  deliver(number: number, gzip: Buffer): void {
+    if (this.#budget.take(gzip.length)) this.#cache.addScrape(this.origin, number, gzip);
   }
 
   /** Publishes its list of targets, with these added or changed. */

@@ -36,10 +36,15 @@ export interface PreparedResponse {
   readonly failure?: string;
 }
 
-/** Milliseconds of CPU time for one merge or conversion; thousands of ordinary replicas take one. */
-const maxMergeMs = 5000;
-/** Milliseconds of CPU time for one source of `/federate`, which delays all others. */
-const maxSourceMs = 1000;
+/** Limits of CPU time in milliseconds. */
+export interface CpuLimits {
+  /** For one merge or conversion. Thousands of ordinary replicas take one second. */
+  readonly merge: number;
+  /** For one source of `/federate`, which delays all others. */
+  readonly source: number;
+}
+
+export const defaultCpuLimits: CpuLimits = { merge: 5000, source: 1000 };
 /** A merge needs its scrapes, three times their size for the result, and the compressed result. */
 const mergeFactor = 3;
 /** Memory for the state of the compression. */
@@ -60,6 +65,7 @@ export interface Preparing {
   readonly reader: ScrapeReader;
   /** Scrapes that take too long for `/federate`. */
   readonly slow: OmittedScrapes;
+  readonly limits: CpuLimits;
 }
 
 /** Prepares a response in steps. */
@@ -84,7 +90,7 @@ type Made = Omit<PreparedResponse, "gzip" | "size">;
 
 /** Merges several scrapes, or converts one. Damaged ones are omitted. */
 function* mergeAll(
-  { reader }: Preparing,
+  { reader, limits }: Preparing,
   parts: readonly Part[],
   into: Format,
   collector: GzipCollector,
@@ -103,10 +109,10 @@ function* mergeAll(
   if (sources.length === 0) return made;
   try {
     if (parts.length === 1) {
-      yield* collector.add(yield* limitCpu(toText(sources[0]!.bytes), cpu, maxMergeMs));
+      yield* collector.add(yield* limitCpu(toText(sources[0]!.bytes), cpu, limits.merge));
       return made;
     }
-    const { bytes, conflicts } = yield* limitCpu(merge(sources, into), cpu, maxMergeMs);
+    const { bytes, conflicts } = yield* limitCpu(merge(sources, into), cpu, limits.merge);
     yield* collector.add(bytes);
     const omissions = conflicts.map(({ source, family, reason }) => ({
       instance: instanceOf(scrapes[source]!),
@@ -122,7 +128,7 @@ function* mergeAll(
 
 /** Every sample of all scrapes. Damaged and slow ones are omitted. */
 function* federate(
-  { reader, slow }: Preparing,
+  { reader, slow, limits }: Preparing,
   parts: readonly Part[],
   collector: GzipCollector,
   cpu: CpuTime,
@@ -137,7 +143,7 @@ function* federate(
     const labels = [["job", scrape.job] as const, ["instance", instanceOf(scrape)] as const];
     try {
       const source = { bytes, format: formatOf(scrape), labels, timestamp };
-      yield* collector.add(yield* limitCpu(federation.add(source), cpu, maxSourceMs));
+      yield* collector.add(yield* limitCpu(federation.add(source), cpu, limits.source));
       sources++;
     } catch (error) {
       if (!(error instanceof CpuLimitError)) throw error;

@@ -4,7 +4,15 @@ import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import { HeldBodies } from "./held-bodies.js";
 import { type Omission, OmittedScrapes } from "./omitted-scrapes.js";
-import { bytesFor, type Part, type Preparation, type PreparedResponse, prepare } from "./preparation.js";
+import {
+  bytesFor,
+  type CpuLimits,
+  defaultCpuLimits,
+  type Part,
+  type Preparation,
+  type PreparedResponse,
+  prepare,
+} from "./preparation.js";
 import type { Work } from "./scheduler.js";
 import { type ReadCache, ScrapeReader } from "./scrape-reader.js";
 import { type QueuedWork, type Resources, UnavailableError, WorkQueue } from "./work-queue.js";
@@ -59,11 +67,13 @@ export class PreparedResponses {
    *
    * @param cache responses made of scrapes that it has replaced are dropped.
    * @param memory only for responses.
+   * @param limits for each response.
    */
   constructor(
     private readonly cache: ReadCache,
     private readonly memory: MemoryBudget,
     private readonly logger: Logger = silentLogger,
+    private readonly limits: CpuLimits = defaultCpuLimits,
   ) {
     this.reader = new ScrapeReader(cache, logger);
     this.#slow = new OmittedScrapes(cache, (fields) =>
@@ -149,7 +159,11 @@ export class PreparedResponses {
 
   *#prepare(key: string, request: ResponseRequest, resources: Resources): Work<PreparedResponse> {
     const { name, parts } = request;
-    const response = yield* prepare({ reader: this.reader, slow: this.#slow }, request, resources);
+    const response = yield* prepare(
+      { reader: this.reader, slow: this.#slow, limits: this.limits },
+      request,
+      resources,
+    );
     resources.memory.release();
     if (response.failure !== undefined) {
       const instances = parts.slice(0, 10).map(({ scrape }) => instanceOf(scrape));

@@ -113,7 +113,8 @@ describe("a connection without traffic", () => {
   const large = Buffer.alloc(30 * 2 ** 20);
 
   it("is closed when a response is not read", async () => {
-    const port = await serve((_request, response) => void response.end(large), {}, 100);
+    const listener: RequestListener = (_request, response) => void response.end(large);
+    const port = await serve(listener, { unreadTimeout: 100 }, 60_000);
     const { socket } = client(port, ["/"], false);
     await sleep(400);
     socket.resume();
@@ -123,7 +124,7 @@ describe("a connection without traffic", () => {
 
   it("stays open while its response is being prepared", async () => {
     const answer: RequestListener = (_request, response) => void setTimeout(() => response.end("[]"), 500);
-    const port = await serve(answer, {}, 100);
+    const port = await serve(answer, { unreadTimeout: 100 }, 100);
     await expectAll(client(port, ["/"]), 1);
   });
 

@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { setUpServer, statusOf } from "../../support/http-server.js";
+import { open } from "../../support/raw-client.js";
 
 const hours = 3_600_000;
 
@@ -136,4 +138,55 @@ describe("/federate with origins whose clocks differ", () => {
       }
     },
   );
+});
+
+describe("/federate for many clients at once", () => {
+  const long = Array.from({ length: 20_000 }, (_, index) => `a{b="${index}"} 1\n`).join("");
+
+  it("is prepared once", async () => {
+    const { get, put, responses } = await setUpServer();
+    put({ text: long });
+    let reads = 0;
+    const read = responses.reader.read.bind(responses.reader);
+    responses.reader.read = (...args) => {
+      reads++;
+      return read(...args);
+    };
+    const all = await Promise.all(
+      Array.from({ length: 50 }, () => get("/federate", { "accept-encoding": "gzip" })),
+    );
+    expect(new Set(all.map(({ body }) => body.toString("latin1"))).size).toBe(1);
+    expect(reads).toBe(1);
+  });
+
+  it("is 503 with Retry-After if they request more different responses than can wait", async () => {
+    const { get, put } = await setUpServer();
+    const names = Array.from({ length: 60 }, (_, index) => `s${index}`);
+    for (const name of names) put({ id: `docker:${name}`, job: name, names: [name], text: long });
+    const all = await Promise.all(names.map((name) => get(`/federate?name=s0&name=s1&name=${name}`)));
+    const refused = all.filter(({ status }) => status === 503);
+    expect(all.filter(({ status }) => status === 200).length).toBeGreaterThan(30);
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { headers } of refused) expect(Number(headers["retry-after"])).toBeGreaterThan(0);
+  });
+
+  it("stops being prepared when they have disconnected", async () => {
+    const { port, put, responses } = await setUpServer();
+    for (let index = 0; index < 200; index++) put({ id: `docker:${index}`, replica: `${index}`, text: long });
+    let reads = 0;
+    const read = responses.reader.read.bind(responses.reader);
+    responses.reader.read = (...args) => {
+      reads++;
+      return read(...args);
+    };
+    const socket = open(port);
+    socket.write("GET /federate HTTP/1.1\r\nHost: a\r\n\r\n");
+    await expect.poll(() => reads, { interval: 1 }).toBeGreaterThan(0);
+    socket.destroy();
+    await sleep(300);
+    const before = reads;
+    await sleep(300);
+    expect(reads).toBe(before);
+    expect(reads).toBeLessThan(200);
+  });
 });

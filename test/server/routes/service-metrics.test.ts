@@ -1,5 +1,6 @@
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { targetKeyOf } from "../../../src/archive/target-key.js";
 import { setUpServer, statusOf } from "../../support/http-server.js";
 
 const openMetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -257,5 +258,54 @@ describe("one source in a format that the client does not accept", () => {
     const { headers, text } = await get("/web/1/metrics", { accept: "text/plain" });
     expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
     expect(text).toBe("# TYPE a gauge\na 1\n");
+  });
+});
+
+describe("a name with more replicas than can be merged", () => {
+  it("is 503 at once, with the paths of some replicas", async () => {
+    const { get, put, cache } = await setUpServer();
+    const scrape = put();
+    const scrapes = Array.from({ length: 150_000 }, (_, index) => ({ ...scrape, replica: `${index}` }));
+    cache.named = () => scrapes;
+    const { status, text } = await get("/web/metrics");
+    expect(status).toBe(503);
+    expect(text).toMatch(/^too large to merge; request a single replica:\n\/shop_web\/0\/metrics\n/);
+    expect(text.split("\n").length).toBeLessThan(150);
+  });
+
+  it("is served by replica", async () => {
+    const { get, put, cache } = await setUpServer();
+    const scrape = put();
+    const scrapes = Array.from({ length: 150_000 }, (_, index) => ({ ...scrape, replica: `${index}` }));
+    cache.named = () => scrapes;
+    expect(await get("/web/149999/metrics")).toMatchObject({ status: 200, text: "up 1\n" });
+  });
+});
+
+describe("thousands of damaged scrapes of a peer", () => {
+  it("are read in linear time", async () => {
+    const { get, node } = await setUpServer();
+    const peer = node("n2");
+    const names = ["flood"];
+    const targets = Array.from({ length: 5000 }, (_, index) => ({
+      id: `docker:${index}`,
+      replica: `${index}`,
+    }));
+    peer.list(...targets.map((target) => ({ ...target, names, job: "flood" })));
+    const outcome = { contentType: "text/plain; version=0.0.4", size: 5, samples: 2 };
+    const numberOf = (index: number) => 2 ** 50 + index;
+    peer.publish(
+      targets.map(({ id }, index) => ({
+        target: targetKeyOf(id),
+        ago: 0,
+        duration: 0.1,
+        outcome: { ...outcome, number: numberOf(index) },
+      })),
+    );
+    const gzip = gzipSync("up 1\n");
+    for (const index of targets.keys()) peer.deliver(numberOf(index), Buffer.from(gzip));
+    const begun = performance.now();
+    expect((await get("/flood/metrics")).status).toBe(503);
+    expect(performance.now() - begun).toBeLessThan(5000);
   });
 });
