@@ -66,7 +66,7 @@ function mayShareSeries(sources: readonly Source[]): boolean {
   return names.size > 1 || different.size < sources.length;
 }
 
-/** With half of them in use, there is space for one more step. */
+/** With half of them in use, there is space for the samples of one more step, a thousand at most. */
 const minSlots = 4096;
 /** Slots that are copied per step. */
 const slotsPerStep = 16_384;

@@ -1,7 +1,9 @@
 import { BACKSLASH, hashBytes, QUOTE, skipPlain, viewOf } from "./bytes.js";
 
 const LOWER_N = 0x6e;
-const initialLabels = 8;
+/** Shared by all patterns that have learned no series: allocating costs more than reading a short line. */
+const noNumbers = new Int32Array(0);
+const noBytes = new DataView(new ArrayBuffer(0));
 
 /**
  * The most recent series of one shape. The next series has the same shape if only its label values differ, so it needs
@@ -11,15 +13,15 @@ const initialLabels = 8;
 export class SeriesPattern {
   /** Number of labels; 0 until a series has been learned. */
   private labels = 0;
-  private view: DataView = new DataView(new ArrayBuffer(0));
+  private view: DataView = noBytes;
   private start = 0;
   private end = 0;
   /** Where each label value starts and ends, relative to the start of the series. */
-  private starts = new Int32Array(initialLabels);
-  private ends = new Int32Array(initialLabels);
-  private hashes = new Int32Array(initialLabels);
+  private starts = noNumbers;
+  private ends = noNumbers;
+  private hashes = noNumbers;
   /** Differing values of the series being compared: label index, growth in bytes, hash. */
-  private differences = new Int32Array(3 * initialLabels);
+  private differences = noNumbers;
   /** Sum of the hashes of all label values; 0 without seeds. */
   hash = 0;
 

@@ -56,6 +56,7 @@ const exportedPrefix = "exported_";
  */
 export function exportedPrefixes(names: readonly string[], added: readonly string[]): string[] {
   const prefixes = names.map(() => "");
+  if (!added.some((name) => names.includes(name))) return prefixes;
   const taken = new Set([...names, ...added]);
   const conflicting = [...names.keys()].filter((index) => added.includes(names[index]!));
   conflicting.sort((one, other) => names[one]!.length - names[other]!.length);

@@ -13,7 +13,7 @@ import { type Shape, shapes } from "./shapes.js";
 
 /** Limits for the CPU time per byte: compared with an input of an eighth of the size, and with the usual shape. */
 const maxGrowth = 2;
-const maxTimesUsual = 40;
+const maxTimesUsual = 150;
 const maxStepMs = 15;
 const factor = 8;
 const runs = 3;
@@ -37,10 +37,10 @@ const costsOf = (shape: Shape, task: string, size: number): Cost =>
 const usualCosts = new Map(
   Object.keys(tasksFor("openmetrics")).map((task) => [
     task,
-    // Twice, because the first time the code is not compiled yet.
-    [0, 1].map(() =>
+    // Several times, because at first the code is not compiled yet.
+    [0, 1, 2, 3].map(() =>
       costsOf({ ...usual }, task in tasksFor("text") ? task : "merge to text", factor * bytes),
-    )[1]!,
+    )[3]!,
   ]),
 );
 let findings = 0;
