@@ -70,6 +70,8 @@ export function sendExposition(
 
 async function stream(response: ServerResponse, gzip: Buffer, gzipped: boolean): Promise<void> {
   const chunks = Readable.from(chunksOf(gzip), { objectMode: false });
+  // The pipeline adds several listeners for `close`, others wait for it as well.
+  response.setMaxListeners(0);
   try {
     if (gzipped) await pipeline(chunks, response);
     else await pipeline(chunks, createGunzip({ chunkSize: chunkBytes }), response);
