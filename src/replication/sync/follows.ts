@@ -10,7 +10,7 @@ class Follow {
   link: Link | undefined;
   /** Links whose peers have more than this node: a number that this node lacks, and since when. */
   readonly ahead = new Map<Link, { readonly number: number; readonly since: number }>();
-  /** Links whose peer refused or was too slow, and until when they are not used. */
+  /** Links whose peer refused, or that are direct and were too slow, and until when they are not used. */
   readonly avoided = new Map<Link, number>();
 }
 
@@ -123,12 +123,11 @@ export class Follows {
       ([link, { number, since }]) =>
         link !== current && number > delivers && this.#now - since >= this.#context.timeouts.ahead,
     )?.[0];
-    if (overtaking !== undefined) {
-      avoided.set(current, this.#now + avoidMs);
-      return overtaking;
-    }
     const isDirect = current.peer?.origin === origin;
-    return direct !== undefined && !isDirect ? direct : current;
+    // Otherwise, it would be preferred again.
+    if (overtaking !== undefined && isDirect) avoided.set(current, this.#now + avoidMs);
+    if (overtaking !== undefined || isDirect) return overtaking ?? current;
+    return direct ?? current;
   }
 
   /** Whether an origin is known, or a peer has recent publications of it. A silent origin is not learned again. */

@@ -96,7 +96,7 @@ export class Links implements LinkOwner {
     const now = this.context.clock.monotonic();
     for (const { peer: other, openedAt: otherOpenedAt, have } of this.#open) {
       const isOther = other?.origin === origin && other.instance !== instance;
-      if (isOther && now - otherOpenedAt >= sharedNameMs) return other.instance;
+      if (isOther && now - Math.max(openedAt, otherOpenedAt) >= sharedNameMs) return other.instance;
       const held = have.get(origin);
       const isForeign = held?.instance !== undefined && held.instance !== instance;
       if (isForeign && held.newestAt - openedAt >= sharedNameMs) return held.instance;

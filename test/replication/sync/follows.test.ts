@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { differences, history, Simulation } from "./simulation.js";
+import { hello } from "./hello.js";
+import { differences, history, type RawPeer, Simulation } from "./simulation.js";
 
 let simulation: Simulation;
 afterEach(() => simulation.dispose());
@@ -135,5 +136,36 @@ describe("REPLICATE_TO=managers", () => {
     await simulation.advance(30_000);
     expect(worker.running.cache.fresh()).toHaveLength(3);
     for (const node of simulation.nodes.values()) expect(differences(simulation, node)).toEqual([]);
+  });
+});
+
+describe("a slow relay", () => {
+  it("is followed again if the origin refuses", async () => {
+    simulation = new Simulation(3);
+    const node = simulation.add("n");
+    const [origin, relay] = [simulation.raw(node), simulation.raw(node)];
+    await origin.channels.send(hello("o"));
+    await relay.channels.send(hello("r"));
+    await simulation.deliver();
+    const follows = (peer: RawPeer) =>
+      peer.received.filter(({ message }) => message.kind === "follow" && message.origin === "o").length;
+    /** The origin has more than the relay, and the relay more than this node. */
+    const refuse = async () => {
+      const before = follows(origin);
+      for (let second = 0; second < 90 && follows(origin) === before; second += 5) {
+        await relay.channels.send({ kind: "have", origins: [["o", 10, 0]] });
+        await origin.channels.send({ kind: "have", origins: [["o", 20, 0]] });
+        await simulation.advance(5000);
+      }
+      expect(follows(origin)).toBe(before + 1);
+      await origin.channels.send({ kind: "refuse", origin: "o" });
+      await simulation.deliver();
+    };
+    await origin.channels.send({ kind: "refuse", origin: "o" });
+    await relay.channels.send({ kind: "have", origins: [["o", 10, 0]] });
+    await simulation.deliver();
+    expect([follows(origin), follows(relay)]).toEqual([1, 1]);
+    await refuse();
+    expect([follows(origin), follows(relay)]).toEqual([2, 2]);
   });
 });

@@ -123,3 +123,32 @@ describe("an origin restarted with a lost disk and a clock set back", () => {
     expect(served).toEqual(["db-o"]);
   });
 });
+
+describe("an origin that restarts before its earlier links are closed", () => {
+  it.each([
+    ["1", "2"],
+    ["2", "1"],
+  ])("is not mistaken for two nodes with one name: instances %s, %s", async (...instances) => {
+    simulation = new Simulation(7);
+    const origin = simulation.add("o", { instances });
+    const peer = simulation.add("p");
+    const [dead] = [simulation.dial(origin, peer)];
+    await simulation.advance(30_000);
+    // As after a power loss: the peer notices nothing for ten seconds.
+    dead.stalled = true;
+    origin.process = undefined;
+    await simulation.advance(3000);
+    origin.start();
+    origin.target("web");
+    simulation.dial(origin, peer);
+    for (let second = 0; second < 60; second++) {
+      await simulation.advance(1000);
+      expect({ second, errors: origin.running.errors, shared: peer.running.links.sharedNames() }).toEqual({
+        second,
+        errors: [],
+        shared: [],
+      });
+    }
+    expect(differences(simulation, origin)).toEqual([]);
+  });
+});
