@@ -1,7 +1,7 @@
 // The layers of src, low to high. A file imports only from lower layers or from its own folder.
 // Folders that share a layer never import one another.
 const layers = [
-  ["backoff", "bounded-map", "memory-budget"],
+  ["backoff", "bounded-map", "memory-budget", "printable"],
   ["model", "exposition", "address", "errors", "logging", "files"],
   ["config", "deadline", "listen", "archive", "telemetry"],
   ["discovery", "cache", "fetch"],

@@ -1,3 +1,5 @@
+import { maxPrintedLength, printable } from "./printable.js";
+
 /**
  * Base class of expected errors. The message states what is wrong and what to do. `cause` is the original
  * error.
@@ -19,7 +21,7 @@ export class ConfigError extends AppError {
 /** A provider failed to list its targets. Its previous list stays valid. */
 export class DiscoveryError extends AppError {}
 
-/** The messages of an error and its causes, in one line. */
+/** The messages of an error and its causes, in one printable line. */
 export function describeError(error: unknown): string {
   const parts: string[] = [];
   let current: unknown = error;
@@ -29,7 +31,8 @@ export function describeError(error: unknown): string {
     if (text !== "" && !parts.some((part) => part.includes(text))) parts.push(text);
     current = current instanceof Error ? current.cause : undefined;
   }
-  return parts.join(": ").replace(/\s*\n\s*/g, " ");
+  const text = parts.join(": ").slice(0, 2 * maxPrintedLength);
+  return printable(text.replace(/\s*\n\s*/g, " "));
 }
 
 /** The `code` of a system error, such as `ECONNREFUSED`, if any. */

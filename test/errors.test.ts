@@ -16,6 +16,13 @@ describe("describeError", () => {
     expect(describeError(error)).toBe("round");
   });
 
+  it("is printable and short, whatever the text of another machine", () => {
+    const cause = new Error(`SSH: \x1b]0;owned\x07\u202e${" ".repeat(1e6)}`);
+    const text = describeError(new AppError("connection lost", { cause }));
+    expect(text).toMatch(/^connection lost: SSH: \\u001b\]0;owned\\u0007\\u202e +…$/);
+    expect(text.length).toBeLessThanOrEqual(2000);
+  });
+
   it("uses the code of an error without a message", () => {
     expect(describeError(Object.assign(new AggregateError([]), { code: "ECONNREFUSED" }))).toBe(
       "ECONNREFUSED",

@@ -3,6 +3,7 @@ import { targetKeyOf } from "../archive/target-key.js";
 import type { Logger } from "../logging.js";
 import type { PublishedTarget } from "../model/publication.js";
 import type { TargetStatus } from "../model/target-status.js";
+import { printable } from "../printable.js";
 
 interface OwnTarget {
   readonly published: PublishedTarget;
@@ -146,5 +147,5 @@ function textOf({ since: _, ...rest }: PublishedTarget): string {
 
 /** A reason in the form that peers accept: one line of limited length. */
 export function plainReason(reason: string): string {
-  return reason.replace(/[\p{Cc}\p{Cs}]+/gu, " ").slice(0, maxReasonLength);
+  return printable(reason, maxReasonLength);
 }

@@ -3,9 +3,13 @@ import { Command, Option } from "commander";
 import { type Config, readConfig } from "../config/config.js";
 import type { Environment } from "../daemon/scanning.js";
 import { silentLogger } from "../logging.js";
+import { printable } from "../printable.js";
 import { healthcheck } from "./healthcheck.js";
 import type { ConfigStyle } from "./prometheus-config.js";
 import type { ProxyCredentials } from "./proxy-credentials.js";
+
+/** Of the output, in characters: the value of a setting may be long. */
+const maxLineLength = 100_000;
 
 const configStyles: readonly ConfigStyle[] = ["static", "federate", "http-sd"];
 
@@ -15,7 +19,7 @@ const configStyles: readonly ConfigStyle[] = ["static", "federate", "http-sd"];
  */
 export function createProgram(): Command {
   const version = readVersion();
-  const print = (line: string) => void process.stdout.write(`${line}\n`);
+  const print = (line: string) => void process.stdout.write(`${printable(line, maxLineLength)}\n`);
   const program = new Command("app-metrics-proxy")
     .description("Prometheus metrics of every container of a Docker Swarm through one port per node")
     .version(version)

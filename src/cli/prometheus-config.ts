@@ -1,6 +1,7 @@
 import { request } from "undici";
 import { stringify } from "yaml";
 import { z } from "zod";
+import { segment } from "../archive/schema.js";
 import { AppError } from "../errors.js";
 import { metricsPathOf } from "../model/metrics-path.js";
 import { hasMetrics } from "../model/target-status.js";
@@ -14,8 +15,8 @@ const prefix = "__meta_app_metrics_proxy_";
 
 const targetsSchema = z.object({
   /** Of all nodes; only those of the proxy's own node have a provider. */
-  targets: z.array(z.object({ job: z.string(), state: z.string(), provider: z.string().optional() })),
-  services: z.array(z.object({ job: z.string() })),
+  targets: z.array(z.object({ job: segment, state: z.string(), provider: z.string().optional() })),
+  services: z.array(z.object({ job: segment })),
 });
 
 /**

@@ -1,4 +1,5 @@
 import { AppError, codeOf, describeError } from "../errors.js";
+import { printable } from "../printable.js";
 
 /**
  * The outcomes of failed scrapes, as counted by the telemetry. If several URLs of a target fail, the first in this list
@@ -15,7 +16,7 @@ export const failureOutcomes = [
   "connection",
 ] as const;
 
-/** A failed scrape. The status page shows the message as the reason. */
+/** A failed scrape. The status page shows the message as the reason: parts of it may come from the target. */
 export class ScrapeError extends AppError {
   /** The HTTP status of the response, if that is the cause. */
   readonly status: number | undefined;
@@ -25,7 +26,7 @@ export class ScrapeError extends AppError {
     reason: string,
     options?: { cause?: unknown; status?: number },
   ) {
-    super(reason, options);
+    super(printable(reason), options);
     this.status = options?.status;
   }
 }

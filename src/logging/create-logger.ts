@@ -1,5 +1,6 @@
 import winston from "winston";
 import type { LogFormat, Logger, LogLevel } from "../logging.js";
+import { escapeJson, maxPrintedLength, printable } from "../printable.js";
 
 export interface LoggingOptions {
   readonly level: LogLevel;
@@ -14,7 +15,10 @@ const hidden = "[hidden]";
 /** Messages are fixed texts, and hiding a short secret that is also a word of one would reveal it. */
 const wordLength = 11;
 
-/** A winston logger that writes one JSON object or one coloured line per entry. */
+/**
+ * A winston logger that writes one JSON object or one coloured line per entry. Some texts come from other machines:
+ * characters that a terminal would act on are escaped, and long texts are cut.
+ */
 export function createLogger(options: LoggingOptions): Logger {
   const { format } = winston;
   const secrets = (options.secrets ?? []).filter((secret) => secret !== "");
@@ -28,7 +32,7 @@ export function createLogger(options: LoggingOptions): Logger {
   });
   const layout =
     options.format === "json"
-      ? format.combine(withoutSecrets(), format.timestamp(), ordered(), format.json({ deterministic: false }))
+      ? format.combine(withoutSecrets(), format.timestamp(), ordered(), json, escapedJson())
       : format.combine(
           withoutSecrets(),
           format.timestamp({ format: "HH:mm:ss.SSS" }),
@@ -47,12 +51,29 @@ const ordered = winston.format(({ timestamp, level, message, ...fields }) => {
   return { timestamp, level, message, ...fields };
 });
 
+/** Its result, in a format of winston. */
+const line = Symbol.for("message");
+
+const json = winston.format.json({
+  deterministic: false,
+  replacer: (_key, value) => (typeof value === "string" ? shortened(value) : value),
+});
+
+const escapedJson = winston.format((info) => ({ ...info, [line]: escapeJson(String(info[line])) }));
+
 const prettyLine = winston.format.printf(({ timestamp, level, message, ...fields }) => {
   const rest = Object.entries(fields)
-    .map(([key, value]) => ` ${key}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .map(
+      ([key, value]) =>
+        ` ${key}=${printable(typeof value === "string" ? value : String(JSON.stringify(value)))}`,
+    )
     .join("");
-  return `${timestamp} ${level} ${message}${rest}`;
+  return `${timestamp} ${level} ${printable(String(message))}${rest}`;
 });
+
+function shortened(text: string): string {
+  return text.length > maxPrintedLength ? `${text.slice(0, maxPrintedLength)}…` : text;
+}
 
 function redact(value: unknown, secrets: readonly string[]): unknown {
   if (typeof value === "string") {

@@ -5,6 +5,7 @@ import { addressBlock } from "../address/ip.js";
 import type { ListenAddress } from "../config/readers.js";
 import { describeError } from "../errors.js";
 import type { ReplicationStatus } from "../model/replication-status.js";
+import { printableJson } from "../printable.js";
 import type { Telemetry } from "../telemetry.js";
 import { createExportCommand } from "./export.js";
 import { type FailureReason, failureReasons, PeerError } from "./peer-error.js";
@@ -151,7 +152,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
     commands: {
       everybody: {
         export: createExportCommand(cache, clock),
-        status: async (stream) => void stream.write(`${JSON.stringify(status(), undefined, 2)}\n`),
+        status: async (stream) => void stream.write(`${printableJson(status(), 2)}\n`),
       },
       peers: { [messagesCommand]: pair.messages, [scrapesCommand]: pair.scrapes },
     },

@@ -78,4 +78,35 @@ describe("the log", () => {
       value: "[hidden]",
     });
   });
+
+  const hostile = "\x1b]0;owned\x07\x9b31m\u202egpj.exe\u2028\nnext";
+  const escaped = "\\u001b]0;owned\\u0007\\u009b31m\\u202egpj.exe\\u2028\\u000anext";
+
+  it("escapes what a terminal would act on, in messages, fields and nested fields (pretty)", async () => {
+    const line = await logged("pretty", [], (log) =>
+      log.warn(hostile, { error: hostile, nested: { [hostile]: hostile } }),
+    );
+    // The colour of the level is the only escape sequence.
+    const plain = line.replaceAll(/\x1b\[\d+m/g, "");
+    expect(plain).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*\n$/u);
+    expect(plain).toContain(` ${escaped} error=${escaped} nested={"`);
+  });
+
+  it("escapes what a terminal would act on, with the same values (JSON)", async () => {
+    const fields = { error: hostile, nested: { [hostile]: [hostile] } };
+    const line = await logged("json", ["s3cret-long-word"], (log) => log.warn("odd", fields));
+    expect(line).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*\n$/u);
+    expect(JSON.parse(line)).toMatchObject(fields);
+  });
+
+  it.each(["json", "pretty"] as const)(
+    "shortens long texts, after hiding secrets in them (%s)",
+    async (format) => {
+      const text = `${"x".repeat(1990)}s3cret-long-word${"x".repeat(1e6)}`;
+      const line = await logged(format, ["s3cret-long-word"], (log) => log.warn("odd", { text, in: [text] }));
+      expect(line.length).toBeLessThan(5000);
+      expect(line).toContain("xx[hidden]");
+      expect(line).not.toContain("s3cret");
+    },
+  );
 });

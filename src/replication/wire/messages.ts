@@ -16,7 +16,6 @@ export const maxFetched = 1000;
 /** The largest JSON of a message is a `have` with all origins: at most 710 bytes and five values for each. */
 export const maxJsonBytes = 768 * maxOrigins;
 const jsonLimits = { values: 10 * maxOrigins, depth: 8 };
-
 const number = publicationNumber.or(z.literal(0));
 const numbers = z.array(publicationNumber).min(1).max(maxFetched);
 

@@ -1,11 +1,17 @@
 import type { ServerResponse } from "node:http";
-import type { Request } from "express";
+import type { Request, Response } from "express";
+import { printable, printableJson } from "../../printable.js";
 
-/** Sends one line of plain text. */
+/** Sends one line of plain text, printable in a terminal. */
 export function sendText(response: ServerResponse, status: number, text: string): void {
   response.statusCode = status;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.end(`${text}\n`);
+  response.end(`${printable(text)}\n`);
+}
+
+/** Sends JSON, printable in a terminal. */
+export function sendJson(response: Response, value: unknown): void {
+  response.type("json").send(printableJson(value));
 }
 
 /** An exposition, ready to be sent. */

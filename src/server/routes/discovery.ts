@@ -3,7 +3,7 @@ import { metricsPathOf } from "../../model/metrics-path.js";
 import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
-import { sendText } from "../responses/send.js";
+import { sendJson, sendText } from "../responses/send.js";
 
 const prefix = "__meta_app_metrics_proxy_";
 
@@ -33,7 +33,7 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
     } else if (address === undefined) {
       sendText(response, 400, "no address to list: set ADVERTISE_ADDRESS or send a Host header");
     } else {
-      response.json(groupsOf(context, address));
+      sendJson(response, groupsOf(context, address));
     }
   });
 }

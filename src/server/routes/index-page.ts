@@ -1,6 +1,7 @@
 import type { IRouter } from "express";
 import { clockOffsets, clockTolerance } from "../../model/clock-offset.js";
 import type { PeerStatus } from "../../model/replication-status.js";
+import { printable } from "../../printable.js";
 import type { ServerContext } from "../context.js";
 
 /** `/`: a plain page of links, with the state of the other nodes. */
@@ -75,5 +76,5 @@ ${lines.map((line) => `<li>${escapeHtml(line)}</li>`).join("\n")}
 }
 
 function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+  return printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

@@ -8,6 +8,7 @@ import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
+import { sendJson } from "../responses/send.js";
 
 /** `/targets`: the targets of all nodes, this node's first, its providers, and its peers, as JSON. */
 export function targetsRoute(router: IRouter, context: ServerContext): void {
@@ -15,7 +16,7 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
   router.get("/targets", (_request, response) => {
     const fresh = cache.fresh();
     const others = cache.others();
-    response.json({
+    sendJson(response, {
       node: context.node(),
       version: context.version,
       providers: context.providers().map(({ name, failing }) => ({ name, ...stateJson(failing) })),
