@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { createProgram } from "./cli/program.js";
 import { AppError, describeError } from "./errors.js";
-import { printable } from "./printable.js";
+import { printableLines } from "./printable.js";
 
 try {
   await createProgram().parseAsync();
@@ -9,7 +9,7 @@ try {
   // Expected errors have a message for the operator. Any other error is a bug, so its stack is printed.
   const text =
     error instanceof AppError ? messageOf(error) : String(error instanceof Error ? error.stack : error);
-  for (const line of text.split("\n")) process.stderr.write(`${printable(line)}\n`);
+  process.stderr.write(`${printableLines(text)}\n`);
   process.exitCode = 1;
 }
 

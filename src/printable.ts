@@ -16,6 +16,14 @@ export function printable(text: string, most = maxPrintedLength): string {
   return `${shown.slice(0, most - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
+/** The lines of a text, each of them printable. */
+export function printableLines(text: string): string {
+  return text
+    .split("\n")
+    .map((line) => printable(line))
+    .join("\n");
+}
+
 /** The same JSON value with all such characters escaped. */
 export function printableJson(value: unknown, space?: number): string {
   return escapeJson(JSON.stringify(value, undefined, space));

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { escapeJson, maxPrintedLength, printable, printableJson } from "../src/printable.js";
+import { escapeJson, maxPrintedLength, printable, printableJson, printableLines } from "../src/printable.js";
 
 const dangerous = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 const hostile = fc.oneof(
@@ -40,6 +40,12 @@ describe("a printable text", () => {
     expect(printable("abcdef", 6)).toBe("abcdef");
     expect(printable("abcdefg", 6)).toBe("abcde…");
     expect(printable("x".repeat(1e6))).toHaveLength(maxPrintedLength);
+  });
+});
+
+describe("printable lines", () => {
+  it("are printable one by one", () => {
+    expect(printableLines("a\x1b\n\n\u202eb\r\n")).toBe("a\\u001b\n\n\\u202eb\\u000d\n");
   });
 });
 

@@ -151,6 +151,26 @@ describe("a scrape fails with a reason if the target", () => {
     });
   });
 
+  it.each([
+    ["a reason phrase", "HTTP/1.1 500 \x1b]0;owned\x07\x9b31m\u202etxt\r\nContent-Length: 0\r\n\r\n"],
+    ["a header", "HTTP/1.1 200 OK\r\nContent-Encoding: \x1b]0;owned\x07\u202etxt\r\n\r\n"],
+    ["an encoding", "HTTP/1.1 200 OK\r\nContent-Encoding: \x9b31m\u00ad\r\n\r\na 1\n"],
+    [
+      "a body",
+      "HTTP/1.1 200 OK\r\nContent-Length: 35\r\n\r\n# TYPE a \x1b]0;owned\x07\x9b31m\u202etxt\na 1\n",
+    ],
+    ["a status line", "HTTP/1.1 \x1b]0;owned\x07\u202etxt\r\n\r\n"],
+  ])("has an unprintable text in %s, without printing it", async (_, response) => {
+    const { url } = await startTcpTarget((socket) =>
+      socket.once("data", () => socket.end(response, "latin1")),
+    );
+    const failure = await scraper()
+      .scrape(url, never)
+      .then(String, (error: Error) => error.message);
+    expect(failure).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u);
+    expect(failure.length).toBeLessThanOrEqual(2000);
+  });
+
   it("returns an HTML page", async () => {
     const error = await failureOf(answerWith("<!doctype html>\n<html></html>\n", "text/html"));
     expect(error).toMatchObject({

@@ -1,12 +1,12 @@
 import type { ServerResponse } from "node:http";
 import type { Request, Response } from "express";
-import { printable, printableJson } from "../../printable.js";
+import { printableJson, printableLines } from "../../printable.js";
 
-/** Sends one line of plain text, printable in a terminal. */
+/** Sends plain text, printable in a terminal, with a line feed at the end. */
 export function sendText(response: ServerResponse, status: number, text: string): void {
   response.statusCode = status;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.end(`${printable(text)}\n`);
+  response.end(`${printableLines(text)}\n`);
 }
 
 /** Sends JSON, printable in a terminal. */

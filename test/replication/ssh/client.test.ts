@@ -115,6 +115,25 @@ describe("openLink()", () => {
     });
   });
 
+  it("reports the text of a disconnect without what a terminal would act on", async () => {
+    const text = Buffer.from("\x1b]0;owned\x07\u202etxt");
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(text.length);
+    // SSH_MSG_DISCONNECT for reason 2, with a description and without a language (RFC 4253, 11.1).
+    const payload = Buffer.concat([Buffer.from([1, 0, 0, 0, 2]), length, text, Buffer.alloc(4)]);
+    const padding = 12 - ((payload.length + 9) % 8);
+    const header = Buffer.from([0, 0, 0, payload.length + padding + 1, padding]);
+    const packet = Buffer.concat([header, payload, Buffer.alloc(padding)]);
+    const { port } = await startTcpTarget((socket) => {
+      socket.write("SSH-2.0-x\r\n");
+      socket.write(packet);
+    });
+    await expect(link(port)).rejects.toMatchObject({
+      reason: "connect",
+      message: expect.stringMatching(/^cannot connect: .*\\u001b\]0;owned\\u0007\\u202etxt$/),
+    });
+  });
+
   it("reports `timeout` if the server does not respond", async () => {
     const { port } = await startTcpTarget(() => undefined);
     await expect(link(port, 200)).rejects.toMatchObject({ reason: "timeout" });
