@@ -97,9 +97,11 @@ export async function loadSegments(paths: readonly string[], options: DiskLogOpt
       }
     }
     publications.sort((a, b) => a.member.number - b.member.number);
-    // One after the other, because all decoded publications may not fit into memory.
+    const documents = await readDocuments(publications, options);
     for (const stored of publications) {
-      const held = await readPublication(stored, options);
+      // One batch after the other, because all decoded ones may not fit into memory.
+      const held =
+        stored.member.kind === "batch" ? await readPublication(stored, options) : documents.get(stored);
       if (held === undefined) continue;
       notePublication(stored.segment, held);
       const { origin } = held.publication;
@@ -111,6 +113,24 @@ export async function loadSegments(paths: readonly string[], options: DiskLogOpt
     for (const reader of readers) await reader.close();
   }
   return segments;
+}
+
+/** Reads the newest valid document of each origin and kind. @param publications in the order of their numbers. */
+async function readDocuments(
+  publications: readonly StoredMember[],
+  options: DiskLogOptions,
+): Promise<Map<StoredMember, HeldPublication>> {
+  const documents = new Map<StoredMember, HeldPublication>();
+  const known = new Set<string>();
+  for (const stored of publications.toReversed()) {
+    const { kind, origin } = stored.member;
+    if (kind === "batch" || known.has(`${kind} ${origin}`)) continue;
+    const held = await readPublication(stored, options);
+    if (held === undefined) continue;
+    documents.set(stored, held);
+    known.add(`${kind} ${origin}`);
+  }
+  return documents;
 }
 
 async function openReader(path: string, { logger }: DiskLogOptions): Promise<SegmentReader | undefined> {

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { publicationMemberName, scrapeMemberName } from "../../src/archive/members.js";
 import { encodePublication } from "../../src/archive/publication-json.js";
 import { encodeMembers, type TarMember } from "../../src/archive/tar-writer.js";
@@ -16,6 +16,7 @@ import {
   keepingLogger,
   publishedTarget,
   success,
+  swarmDocument,
   targetsDocument,
 } from "../support/publications.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -77,5 +78,22 @@ describe("loadSegments", () => {
     };
     const { cache } = await load([invalid, document]);
     expect(cache.feed("node1")!.publications()).toHaveLength(1);
+  });
+
+  it("decodes only the newest valid document of an origin and a kind", async () => {
+    const damaged = publicationMember(targetsDocument(9, [publishedTarget()]));
+    damaged.body.fill(0, 20);
+    const documents = Array.from({ length: 100 }, (_, index) =>
+      publicationMember(
+        targetsDocument(index + 10, [publishedTarget({ title: `${index}` })], { origin: "b" }),
+      ),
+    );
+    const parse = vi.spyOn(JSON, "parse");
+    onTestFinished(() => parse.mockRestore());
+    const { cache } = await load([document, damaged], documents, [publicationMember(swarmDocument(3))]);
+    expect(parse).toHaveBeenCalledTimes(3);
+    expect(cache.feed("node1")!.targetsDocument!.publication.number).toBe(5);
+    expect(cache.feed("b")!.targets.map(({ title }) => title)).toEqual(["99"]);
+    expect(cache.swarm?.number).toBe(3);
   });
 });
