@@ -15,9 +15,9 @@ export const behaviours: Readonly<Record<string, Behaviour>> = {
       response.on("close", () => clearInterval(timer));
     },
   ],
-  bomb: [4, (response) => response.setHeader("content-encoding", "gzip").end(bomb())],
+  bomb: [2, (response) => response.setHeader("content-encoding", "gzip").end(bomb())],
   endless: [
-    4,
+    2,
     (response) => {
       const write = () => {
         while (!response.destroyed && response.write(comments));

@@ -28,6 +28,8 @@ export interface HonestFigures {
   /** Milliseconds, in ascending order. */
   readonly healthy: readonly number[];
   readonly healthyFailures: Readonly<Record<string, number>>;
+  /** The longest one of each ten seconds, in milliseconds. */
+  readonly healthyMaxima: readonly number[];
   readonly responses: readonly number[];
   readonly responseFailures: Readonly<Record<string, number>>;
   readonly everything: readonly number[];
@@ -117,6 +119,7 @@ class Requests {
 const healthy = new Requests();
 const responses = new Requests();
 const everything = new Requests();
+const healthyMaxima: number[] = [];
 let begunAt = 0;
 let oldest = 0;
 let delays: { p50: number; p99: number; max: number }[] = [];
@@ -128,8 +131,13 @@ function every(milliseconds: number, offset: number, action: () => Promise<void>
 }
 
 function startClient(url: string, interval: number): void {
-  every(probeEvery, 0, async () => healthy.add(await read(`${url}/-/healthy`, 60 * seconds)));
-  every(readMetricsEvery, 0, async () => noteMetrics((await read(`${url}/metrics`, timeout)).text));
+  every(probeEvery, 0, async () => {
+    const slot = Math.floor((Date.now() - begunAt) / (10 * seconds));
+    const probe = await read(`${url}/-/healthy`, 60 * seconds);
+    healthy.add(probe);
+    healthyMaxima[slot] = Math.round(Math.max(healthyMaxima[slot] ?? 0, probe.duration));
+  });
+  every(readMetricsEvery, 0, async () => noteMetrics((await read(`${url}/metrics`, 60 * seconds)).text));
   every(interval, 0, async () => everything.add(await read(`${url}/federate`, 60 * seconds, false)));
   const jobs = [...new Set(targets.map(({ job }) => job))];
   const paths = [
@@ -175,6 +183,7 @@ function figures(interval: number): HonestFigures {
   return {
     healthy: healthy.sorted,
     healthyFailures: healthy.failures,
+    healthyMaxima: Array.from(healthyMaxima, (maximum) => maximum ?? Number.NaN),
     responses: responses.sorted,
     responseFailures: responses.failures,
     everything: everything.sorted,
@@ -216,6 +225,7 @@ await runChild(false, async (options: { readonly interval: number }) => {
       begin: () => {
         for (const requests of [healthy, responses, everything]) requests.clear();
         [begunAt, oldest, delays] = [Date.now(), 0, []];
+        healthyMaxima.length = 0;
         ownDelay.enable();
         ownDelay.reset();
         return figures(interval);

@@ -44,6 +44,7 @@ export function report(figures: Figures): boolean {
     below("/-/healthy, 99th percentile", quantile(honest.healthy, 0.99), limits.healthyP99, milliseconds),
     below("/-/healthy, maximum", honest.healthy.at(-1), limits.healthyMax, milliseconds),
     { what: "/-/healthy, median", value: milliseconds(quantile(honest.healthy, 0.5)) },
+    { what: "/-/healthy, maximum of each 10 s, in ms", value: honest.healthyMaxima.join(" ") },
     none("/-/healthy, failures", honest.healthyFailures),
     { what: "honest scrapes received", value: String(honest.scrapes.received) },
     zero("honest scrapes lost: not requested", honest.scrapes.notRequested),
