@@ -75,7 +75,7 @@ interface Read {
 }
 
 /** Requests a path on a new connection. Never rejects: an error is a status. */
-function read(url: string, limit: number, keepText = true): Promise<Read> {
+function read(url: string, limit: number, keepText = true, signal?: AbortSignal): Promise<Read> {
   const begun = performance.now();
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
@@ -86,7 +86,8 @@ function read(url: string, limit: number, keepText = true): Promise<Read> {
       resolve({ status, text, duration: performance.now() - begun });
     };
     const headers = { "accept-encoding": "gzip", accept: textType };
-    const request = get(url, { agent: false as unknown as HttpAgent, headers }, (response) => {
+    const options = { agent: false as unknown as HttpAgent, headers, ...(signal && { signal }) };
+    const request = get(url, options, (response) => {
       const body = response.headers["content-encoding"] === "gzip" ? response.pipe(createGunzip()) : response;
       body.on("data", (chunk) => void (keepText && chunks.push(chunk)));
       for (const part of [response, body]) part.on("error", ({ message }) => finish(message));
@@ -120,6 +121,8 @@ const healthy = new Requests();
 const responses = new Requests();
 const everything = new Requests();
 const healthyMaxima: number[] = [];
+/** Aborted when the loads end: what is requested before that contains their metrics. */
+const loaded = new AbortController();
 let begunAt = 0;
 let oldest = 0;
 let delays: { p50: number; p99: number; max: number }[] = [];
@@ -138,7 +141,10 @@ function startClient(url: string, interval: number): void {
     healthyMaxima[slot] = Math.round(Math.max(healthyMaxima[slot] ?? 0, probe.duration));
   });
   every(readMetricsEvery, 0, async () => noteMetrics((await read(`${url}/metrics`, 60 * seconds)).text));
-  every(interval, 0, async () => everything.add(await read(`${url}/federate`, 60 * seconds, false)));
+  every(interval, 0, async () => {
+    if (loaded.signal.aborted) return;
+    everything.add(await read(`${url}/federate`, 60 * seconds, false, loaded.signal));
+  });
   const jobs = [...new Set(targets.map(({ job }) => job))];
   const paths = [
     ...jobs.map((job) => `/${job}/metrics`),
@@ -230,7 +236,11 @@ await runChild(false, async (options: { readonly interval: number }) => {
         ownDelay.reset();
         return figures(interval);
       },
-      figures: () => figures(interval),
+      end: () => {
+        const result = figures(interval);
+        loaded.abort();
+        return result;
+      },
     },
   };
 });

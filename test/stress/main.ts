@@ -42,6 +42,7 @@ const { values: options } = parseArgs({
     without: { type: "string" },
     tree: { type: "string", default: "." },
     list: { type: "boolean", default: false },
+    profile: { type: "string" },
   },
 });
 if (options.list) {
@@ -102,7 +103,12 @@ async function run(): Promise<boolean> {
   const settings = { SSHPASS: testSecret, MEMORY_MAX_BYTES: String(budget) };
   const peer = await startProxyProcess({ ...common, settings }, cleanUps);
   const proxy = await startProxyProcess(
-    { ...common, settings: { ...settings, PEERS: `127.0.0.1:${peer.sshPort}` } },
+    {
+      ...common,
+      settings: { ...settings, PEERS: `127.0.0.1:${peer.sshPort}` },
+      execArgv:
+        options.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${resolve(options.profile)}`],
+    },
     cleanUps,
   );
   const list = (targets: readonly (HonestTarget & { readonly path?: string })[]) =>
@@ -128,7 +134,7 @@ async function run(): Promise<boolean> {
   const peering = await start<undefined, Record<string, number>>("peers", peersOptions);
   const children = [honest, hostile, reading, peering].map(({ ended }) => ended);
   await Promise.race([sleep(Number(options.seconds) * 1000), proxy.ended, ...children]);
-  const figures = await honest.send("figures");
+  const figures = await honest.send("end");
   const seconds = (performance.now() - begun) / 1000;
   const cpu = proxy.alive() ? (proxy.state().cpu - cpuBefore) / seconds : Number.NaN;
   const [peakMemory, peerPeakMemory] = [proxy, peer].map(({ peakMemory }) => peakMemory());

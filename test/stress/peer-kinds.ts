@@ -1,8 +1,16 @@
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
+import { maxPublicationBytes } from "../../src/archive/publication-json.js";
 import { targetKeyOf } from "../../src/archive/target-key.js";
 import type { Batch, TargetsDocument } from "../../src/model/publication.js";
-import { goodGzip, memberOf, publicationMessage, rawTarget } from "../replication/raw-peer.js";
+import {
+  frame,
+  goodGzip,
+  memberOf,
+  message,
+  publicationMessage,
+  rawTarget,
+} from "../replication/raw-peer.js";
 
 const mebibyte = 1024 * 1024;
 
@@ -59,7 +67,17 @@ function publicationsOf(origin: string, number: number, { targets, size, labels 
 
 const small = { targets: 1, size: 4 };
 const incompressible = gzipSync(`x{a="${randomBytes(96 * 1024).toString("hex")}"} 1\n`);
+const longLabel = { a: "x".repeat(60_000) };
+/** How many targets with such a label fit into a document; each takes less than 1000 other bytes. */
+const largest = Math.floor(maxPublicationBytes / 61_000);
 const nested = Buffer.from(`{"kind":"have","origins":[],"x":[${"[0],".repeat(mebibyte - 20)}0]}`);
+
+const silent: PeerKind = {
+  origins: [],
+  every: 60_000,
+  publish: () => Buffer.alloc(0),
+  member: () => Promise.reject(new Error("no scrapes")),
+};
 
 export const peerKinds: Readonly<Record<string, PeerKind>> = {
   /** Many origins. */
@@ -81,7 +99,7 @@ export const peerKinds: Readonly<Record<string, PeerKind>> = {
     origins: ["evil-documents"],
     every: 2000,
     publish: (origin, number) =>
-      publicationsOf(origin, number, { targets: 200, size: 4, labels: { a: "x".repeat(60_000) } }),
+      publicationsOf(origin, number, { targets: largest, size: 4, labels: longLabel }),
     member: (origin, number) => memberOf(origin, { number, gzip: goodGzip }),
   },
   /** Many large scrapes, which exceed the memory budget. */
@@ -95,12 +113,14 @@ export const peerKinds: Readonly<Record<string, PeerKind>> = {
       }),
     member: (origin, number) => memberOf(origin, { number, gzip: incompressible }),
   },
-  /** Messages of the maximum size that are expensive to parse. */
+  /** Valid messages that are expensive to process. */
   messages: {
-    origins: [],
-    every: 60_000,
-    publish: () => Buffer.alloc(0),
-    member: () => Promise.reject(new Error("no scrapes")),
-    noise: nested,
+    ...silent,
+    noise: message({
+      kind: "have",
+      origins: times(2000, (index): [string, number, number] => [`${"o".repeat(190)}${index}`, index + 1, 0]),
+    }),
   },
+  /** Invalid messages that are expensive to parse. */
+  brackets: { ...silent, noise: frame(nested) },
 };

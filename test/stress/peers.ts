@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { attack } from "../replication/attackers.js";
-import { frame, hello, message, messagesFrom, openRawLink } from "../replication/raw-peer.js";
+import { hello, message, messagesFrom, openRawLink } from "../replication/raw-peer.js";
 import { startEvilClient } from "../replication/ssh/evil-client.js";
 import { runChild } from "./child.js";
 import { type PeerKind, peerKinds } from "./peer-kinds.js";
@@ -42,8 +42,7 @@ async function runLink(port: number, kind: PeerKind, name: string, from: string)
     setInterval(() => kind.origins.forEach(publish), kind.every),
   ];
   if (kind.noise !== undefined) {
-    const noise = frame(kind.noise);
-    timers.push(setInterval(() => link.messages.write(noise), noiseEvery));
+    timers.push(setInterval(() => link.messages.write(kind.noise), noiseEvery));
   }
   void evil.closed.then(() => timers.forEach(clearInterval));
   try {

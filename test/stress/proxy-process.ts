@@ -38,6 +38,8 @@ export interface ProxyOptions {
   /** Folder for temporary files. */
   readonly folder: string;
   readonly settings: Readonly<Record<string, string>>;
+  /** Options of Node. */
+  readonly execArgv?: readonly string[];
 }
 
 const seconds = 1000;
@@ -45,7 +47,7 @@ const dockerSocket = "/var/run/docker.sock";
 
 /** Starts a proxy on free ports of loopback, and waits until it is ready. */
 export async function startProxyProcess(
-  { tree, folder, settings }: ProxyOptions,
+  { tree, folder, settings, execArgv = [] }: ProxyOptions,
   cleanUps: (() => Promise<void> | void)[],
 ): Promise<ProxyProcess> {
   if (existsSync(dockerSocket))
@@ -55,19 +57,23 @@ export async function startProxyProcess(
   const port = await freePort();
   const targetsFile = join(own, "targets.json");
   writeFileSync(targetsFile, "[]");
-  const child = spawn(process.execPath, ["--max-semi-space-size=8", join(tree, "dist/main.js"), "serve"], {
-    env: {
-      PATH: process.env["PATH"],
-      NODE_ENV: "production",
-      TARGETS_FILE: targetsFile,
-      CACHE_DIR: join(own, "cache"),
-      LISTEN_ADDRESS: `127.0.0.1:${port}`,
-      SSH_LISTEN_ADDRESS: "127.0.0.1:0",
-      LOG_FORMAT: "json",
-      ...settings,
+  const child = spawn(
+    process.execPath,
+    ["--max-semi-space-size=8", ...execArgv, join(tree, "dist/main.js"), "serve"],
+    {
+      env: {
+        PATH: process.env["PATH"],
+        NODE_ENV: "production",
+        TARGETS_FILE: targetsFile,
+        CACHE_DIR: join(own, "cache"),
+        LISTEN_ADDRESS: `127.0.0.1:${port}`,
+        SSH_LISTEN_ADDRESS: "127.0.0.1:0",
+        LOG_FORMAT: "json",
+        ...settings,
+      },
+      stdio: ["ignore", "ignore", "pipe"],
     },
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  );
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   const alive = () => child.exitCode === null && child.signalCode === null;
   const stop = async () => {
