@@ -244,7 +244,7 @@ describe("Publisher", () => {
     attempt("docker:1", { reason: `a\nb\ud800${"x".repeat(2000)}` });
     publisher.endCycle();
     const [{ outcome }] = batches()[0]!.attempts as [Batch["attempts"][number]];
-    expect(outcome).toEqual({ reason: `a b ${"x".repeat(996)}` });
+    expect(outcome).toEqual({ reason: `a\\u000ab\\ud800${"x".repeat(985)}…` });
   });
 
   it("publishes targets once a list is complete, and again when they change", () => {
