@@ -52,6 +52,28 @@ describe("a misspelt variable", () => {
   });
 });
 
+describe("the output for a terminal", () => {
+  it("of scan escapes the texts of targets", async () => {
+    const target = await startTarget((_request, response) => {
+      response.setHeader("Content-Encoding", "\x9b31m\xad");
+      response.end("a 1\n");
+    });
+    const file = join(tempFolder(), "targets.json");
+    const labels = { job: "app", team: "\x1b[31m", __metrics_path__: "/\u202etxt" };
+    writeFileSync(file, JSON.stringify([{ targets: [new URL(target.url).host], labels }]));
+    const { out, err } = await run(["scan"], { TARGETS_FILE: file });
+    expect(out).toContain("unsupported content encoding");
+    expect((out + err).replaceAll("\n", "")).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u);
+  });
+
+  it("of errors escapes file names", async () => {
+    const { code, err } = await run(["check-config"], { WEB_CONFIG_FILE: "/nowhere/\x1b]0;owned\x07\u202e" });
+    expect(code).toBe(1);
+    expect(err).toContain("\\u001b]0;owned\\u0007\\u202e");
+    expect(err.replaceAll("\n", "")).toMatch(/^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u);
+  });
+});
+
 describe("a start that fails", () => {
   it("reports all invalid settings at once, one line each, and exits with 1", async () => {
     const { code, out, err } = await run([], { SCRAPE_INTERVAL: "abc", PORTS: "99999" });
