@@ -202,9 +202,8 @@ export class Cache {
 
   /** All targets of all origins, served or not. */
   *targets(): Generator<KnownTarget> {
-    for (const { origin, targets, scrapes } of this.#feeds.values()) {
-      for (const target of targets) yield { origin, target, scrape: scrapes.newestOf(target.id) };
-    }
+    for (const { origin, scrapes } of this.#feeds.values())
+      for (const { target, scrape } of scrapes.listed()) yield { origin, target, scrape };
   }
 
   /** The targets of origins that no longer publish. */

@@ -76,6 +76,12 @@ export class TargetScrapes {
     for (const { newest } of this.#targets.values()) if (newest !== undefined) yield newest;
   }
 
+  /** The listed targets, including ended ones, each with its youngest scrape. */
+  *listed(): Generator<{ readonly target: PublishedTarget; readonly scrape: Scrape | undefined }> {
+    for (const { published, newest } of this.#targets.values())
+      if (published !== undefined) yield { target: published, scrape: newest };
+  }
+
   newestOf(id: string): Scrape | undefined {
     return this.#targets.get(targetKeyOf(id))?.newest;
   }

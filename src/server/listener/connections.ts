@@ -87,10 +87,13 @@ export class Connections {
     this.#waiting++;
     connection.waiting++;
     previous.once("close", () => {
-      if (socket.destroyed) return;
-      this.#waiting--;
-      connection.waiting--;
-      run();
+      // Not at once: Node emits `close` in the same turn as the end, so a client could keep the event loop to itself.
+      setImmediate(() => {
+        if (socket.destroyed) return;
+        this.#waiting--;
+        connection.waiting--;
+        run();
+      });
     });
   }
 

@@ -57,6 +57,21 @@ describe("pipelined requests", () => {
     await expectAll(client(port, ["/c", "/d"]), 2);
   });
 
+  it("leave the event loop to other clients after each response", async () => {
+    let processed = 0;
+    const port = await serve((request, response) => {
+      const end = performance.now() + 2;
+      while (performance.now() < end);
+      if (request.url === "/many") processed++;
+      response.end("[]");
+    });
+    const many = client(port, Array.from({ length: 1000 }, () => "/many"));
+    await expect.poll(() => processed, { interval: 1 }).toBeGreaterThan(0);
+    await expectAll(client(port, ["/other"]), 1);
+    expect(processed).toBeLessThan(500);
+    many.socket.destroy();
+  });
+
   it("close their connection when too many wait, and no longer count afterwards", async () => {
     const port = await serve(
       (request, response) => {
