@@ -65,7 +65,10 @@ describe("pipelined requests", () => {
       if (request.url === "/many") processed++;
       response.end("[]");
     });
-    const many = client(port, Array.from({ length: 1000 }, () => "/many"));
+    const many = client(
+      port,
+      Array.from({ length: 1000 }, () => "/many"),
+    );
     await expect.poll(() => processed, { interval: 1 }).toBeGreaterThan(0);
     await expectAll(client(port, ["/other"]), 1);
     expect(processed).toBeLessThan(500);
