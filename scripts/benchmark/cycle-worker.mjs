@@ -22,7 +22,7 @@ const log = new DiskLog({ ...common, folder: config.cacheDir, cache, maxScrapeBy
 await log.load();
 cache.addListener({ onComplete: (held) => log.append(held) });
 const scanner = new Scanner({
-  providers: [createFileProvider({ path: config.targetsFile, defaultPath: config.metricsPath })],
+  providers: [createFileProvider(config.targetsFile, config.metricsPath)],
   scraper: createHttpScraper({
     timeout: config.scrapeTimeout,
     keepAlive: config.scrapeInterval + config.scrapeTimeout,

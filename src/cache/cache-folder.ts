@@ -16,7 +16,7 @@ const maxLinks = 40;
 
 /**
  * Creates CACHE_DIR and missing folders above it, accessible only to this user, and checks that only this user and root
- * can change it: the folder, each folder above it and each symbolic link in its path belong to one of them, and nobody
+ * can change it: the folder, each folder above it and each symbolic link in its path belong to one of them, and no one
  * else can write to these folders. A folder above it may be sticky, such as /tmp, because users cannot replace the files
  * of others there. Group root counts as root. Without user ids, as on Windows, nothing is checked.
  *

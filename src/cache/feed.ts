@@ -8,7 +8,6 @@ import {
   type Publication,
   type PublishedTarget,
   type SwarmDocument,
-  scrapesNamedBy,
   type TargetsDocument,
 } from "../model/publication.js";
 import { TargetScrapes, type TargetScrapesListener, type TimedAttempt } from "./target-scrapes.js";
@@ -142,7 +141,7 @@ export class Feed {
       if (this.#replaces(held, this.#swarm)) this.#swarm = { ...held, publication };
     } else {
       this.#addBatch({ ...held, publication });
-      missing = scrapesNamedBy(publication).filter((scrape) => this.scrapes.gzipOf(scrape) === undefined);
+      missing = this.scrapes.missingOf(publication);
     }
     this.#arrive({ number, missing: new Set(missing), held });
     return missing;

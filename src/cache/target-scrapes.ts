@@ -1,5 +1,11 @@
 import { targetKeyOf } from "../archive/target-key.js";
-import { type Attempt, type PublishedTarget, succeeded } from "../model/publication.js";
+import {
+  type Attempt,
+  type Batch,
+  type PublishedTarget,
+  scrapesNamedBy,
+  succeeded,
+} from "../model/publication.js";
 import type { Scrape } from "../model/scrape.js";
 
 /** An attempt with its times on this node's clocks. */
@@ -62,6 +68,11 @@ export class TargetScrapes {
   /** The gzip bytes of a scrape. */
   gzipOf(number: number): Buffer | undefined {
     return this.#scrapes.get(number)?.gzip;
+  }
+
+  /** The numbers of the scrapes that a batch names and whose bytes are not in memory. */
+  missingOf(batch: Batch): number[] {
+    return scrapesNamedBy(batch).filter((number) => this.gzipOf(number) === undefined);
   }
 
   /** The identity of the target whose attempts name a scrape. */

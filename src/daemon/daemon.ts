@@ -57,7 +57,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   const access = await loadAccess(config, accessFiles, signal);
 
   const scanning = await createScanning(environment, signal);
-  const { cache, budget, instance, scanner, scraper, publisher, telemetry, node } = scanning;
+  const { cache, budget, scanner, scraper, publisher, telemetry, node } = scanning;
   const forResponses = new MemoryBudget(config.memoryMaxBytes * responsesShare);
   const responses = new PreparedResponses(cache, forResponses, logger);
   budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
@@ -83,10 +83,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   });
   observeEventLoopDelay(telemetry.metrics, signal);
   const report = createReporter(logger, cache);
-  const replicating = new Replicating(
-    (stopped) => startReplicating(environment, scanning, { cache, budget, instance }, stopped),
-    logger,
-  );
+  const replicating = new Replicating((stopped) => startReplicating(environment, scanning, stopped), logger);
   const relay = createRelay(environment, () => scanner.statuses().map(({ target }) => target));
   const server = await startHttpServer(config.listen, {
     version,

@@ -1,22 +1,14 @@
-import type { Cache } from "../cache/cache.js";
 import { missingSecret } from "../config/config.js";
 import { findOwnTask } from "../discovery/docker/own-container.js";
 import { ConfigError, DiscoveryError, describeError } from "../errors.js";
 import { maxGzipBytes } from "../fetch/read-response.js";
 import type { Logger } from "../logging.js";
-import type { MemoryBudget } from "../memory-budget.js";
 import { systemClock } from "../model/clock.js";
 import { originName } from "../model/origin-name.js";
 import type { ReplicationView } from "../model/replication-status.js";
 import { createStaticPeers, createSwarmPeers, type PeerSource } from "../replication/peers/peer-source.js";
 import { type Replication, startReplication } from "../replication/replication.js";
 import type { Environment, Scanning } from "./scanning.js";
-
-export interface StartOptions {
-  readonly cache: Cache;
-  readonly budget: MemoryBudget;
-  readonly instance: string;
-}
 
 /**
  * Starts replication. In a task of a Swarm service: with the other tasks, for replicated services only. With PEERS: for
@@ -27,8 +19,7 @@ export interface StartOptions {
  */
 export async function startReplicating(
   { config, logger }: Environment,
-  { engine, swarm, telemetry, publisher, learnNodeName, replicate }: Scanning,
-  { cache, budget, instance }: StartOptions,
+  { cache, budget, instance, engine, swarm, telemetry, publisher, learnNodeName, replicate }: Scanning,
   signal: AbortSignal,
 ): Promise<Replication | undefined> {
   const { sshPass, peers, sshListen } = config;

@@ -6,8 +6,8 @@ const maxLength = 200;
 /**
  * Whether a text is valid as one percent-encoded segment of a URL path: not empty, not `.` or `..` (clients resolve
  * them, encoded or not), not `-` (reserved for administration), no lone surrogates (they cannot be encoded), no control
- * and format characters and no line separators (nobody sees that they are part of a name, and those that reverse the
- * direction of text make one name look like another), at most 200 characters. A slash is allowed: it becomes `%2F`.
+ * and format characters and no line separators (they are invisible in a name, and those that reverse the direction
+ * of text make one name look like another), at most 200 characters. A slash is allowed: it becomes `%2F`.
  */
 export function isEncodableSegment(text: string): boolean {
   if (text === "" || text.length > maxLength) return false;

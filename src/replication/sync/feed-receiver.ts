@@ -4,7 +4,7 @@ import { decodePublication } from "../../archive/publication-json.js";
 import type { StreamedMember, TarHeader } from "../../archive/tar-reader.js";
 import { BoundedMap } from "../../bounded-map.js";
 import { describeError } from "../../errors.js";
-import { type Batch, type Publication, scrapesNamedBy, succeeded } from "../../model/publication.js";
+import { type Batch, type Publication, succeeded } from "../../model/publication.js";
 import { type FailureReason, PeerError } from "../peer-error.js";
 import { type MessageOf, maxFetched, maxOrigins } from "../wire/messages.js";
 import type { LinkEnd } from "./context.js";
@@ -88,10 +88,7 @@ export class FeedReceiver {
   fetchMissing(origin: string): void {
     const feed = this.#link.context.cache.feed(origin);
     for (const { publication } of feed?.batches ?? []) {
-      const missing = scrapesNamedBy(publication).filter(
-        (scrape) => feed?.scrapes.gzipOf(scrape) === undefined,
-      );
-      this.#want(publication, new Set(missing));
+      this.#want(publication, new Set(feed?.scrapes.missingOf(publication)));
     }
     this.#request();
   }
@@ -118,7 +115,7 @@ export class FeedReceiver {
   accept({ name, size }: TarHeader): boolean {
     const { budget, maxScrapeBytes } = this.#link.context;
     const member = readMemberName(name);
-    const wanted = member && this.#outstanding.get(`${member.origin} ${member.number}`);
+    const wanted = member && this.#outstanding.get(scrapeKey(member.origin, member.number));
     if (wanted === undefined) throw new PeerError("protocol", "received a scrape that was not requested");
     if (size > maxScrapeBytes) {
       this.#skip("limit", { origin: wanted.origin, number: wanted.number, error: `scrape of ${size} bytes` });
@@ -133,7 +130,7 @@ export class FeedReceiver {
   scrape({ name, body }: StreamedMember): void {
     const { cache, budget, onScrapes } = this.#link.context;
     const member = readMemberName(name)!;
-    const wanted = this.#settle(`${member.origin} ${member.number}`);
+    const wanted = this.#settle(scrapeKey(member.origin, member.number));
     const reserved = this.#reserved;
     this.#reserved = 0;
     const fault = wanted && body && faultOf(body, member.crc, wanted.size);

@@ -52,7 +52,7 @@ export class Links implements LinkOwner {
     }
     this.#open.add(link);
     this.#closeDuplicates(link);
-    if (this.#open.has(link)) this.follows.added(link);
+    this.follows.added(link);
   }
 
   remove(link: Link): void {
