@@ -3,7 +3,7 @@
 const layers = [
   ["backoff", "bounded-map", "memory-budget", "printable"],
   ["model", "exposition", "address", "errors", "logging", "files"],
-  ["config", "deadline", "listen", "archive", "telemetry"],
+  ["config", "deadline", "listen", "scheduler", "archive", "telemetry"],
   ["discovery", "cache", "fetch"],
   ["scan", "replication", "server"],
   ["daemon"],

@@ -7,6 +7,7 @@ import { MemoryBudget, responsesShare } from "../memory-budget.js";
 import { systemClock as clock } from "../model/clock.js";
 import type { Target } from "../model/target.js";
 import { startCron } from "../scan/cron.js";
+import type { Scheduler } from "../scheduler.js";
 import { startHttpServer } from "../server/http-server.js";
 import { reloadWebConfig } from "../server/listener/web-config-reload.js";
 import { Relay } from "../server/relay/relay.js";
@@ -57,9 +58,9 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   const access = await loadAccess(config, accessFiles, signal);
 
   const scanning = await createScanning(environment, signal);
-  const { cache, budget, scanner, scraper, publisher, telemetry, node } = scanning;
+  const { cache, budget, scanner, scheduler, scraper, publisher, telemetry, node } = scanning;
   const forResponses = new MemoryBudget(config.memoryMaxBytes * responsesShare);
-  const responses = new PreparedResponses(cache, forResponses, logger);
+  const responses = new PreparedResponses(cache, forResponses, scheduler, logger);
   budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
   const log = new DiskLog({
     folder: config.cacheDir,
@@ -84,7 +85,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   observeEventLoopDelay(telemetry.metrics, signal);
   const report = createReporter(logger, cache);
   const replicating = new Replicating((stopped) => startReplicating(environment, scanning, stopped), logger);
-  const relay = createRelay(environment, () => scanner.statuses().map(({ target }) => target));
+  const relay = createRelay(environment, scheduler, () => scanner.statuses().map(({ target }) => target));
   const server = await startHttpServer(config.listen, {
     version,
     cache,
@@ -161,6 +162,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
 /** The relay, if RELAY_ALLOW is set. @param targets the targets of this node. */
 function createRelay(
   { config, version }: Pick<Environment, "config" | "version">,
+  scheduler: Scheduler,
   targets: () => Iterable<Target>,
 ): Relay | undefined {
   if (config.relayAllow === undefined) return undefined;
@@ -172,5 +174,6 @@ function createRelay(
     maxBytes: config.scrapeMaxBytes,
     timeout: config.scrapeTimeout,
     userAgent: userAgentOf(version),
+    scheduler,
   });
 }

@@ -18,6 +18,7 @@ import type { Target } from "../model/target.js";
 import { type Credentials, openScrapeCredentials } from "../scan/credentials/scrape-credentials.js";
 import { createHttpScraper } from "../scan/http-scraper.js";
 import { Scanner } from "../scan/scanner.js";
+import { Scheduler } from "../scheduler.js";
 import { createTelemetry } from "../telemetry.js";
 import { SwarmObserver } from "./swarm-observer.js";
 
@@ -43,6 +44,7 @@ export function userAgentOf(version: string): string {
 /** @throws ConfigError where SCRAPE_AUTH_FILE is invalid. */
 export async function createScanning({ config, logger, version }: Environment, signal: AbortSignal) {
   const budget = new MemoryBudget(config.memoryMaxBytes * (1 - responsesShare));
+  const scheduler = new Scheduler();
   const cache = new Cache({ ...config, clock: systemClock, budget, logger });
   const instance = randomBytes(9).toString("base64url");
   const credentials = await openCredentials(config, logger);
@@ -75,6 +77,7 @@ export async function createScanning({ config, logger, version }: Environment, s
     ...scrapeTimes(config),
     maxBytes: config.scrapeMaxBytes,
     userAgent: userAgentOf(version),
+    scheduler,
     ...(credentials && { credentials }),
   });
   const { targetsFile, metricsPath } = config;
@@ -101,6 +104,7 @@ export async function createScanning({ config, logger, version }: Environment, s
     /** Random id of this process. */
     instance,
     scanner,
+    scheduler,
     scraper,
     publisher,
     telemetry,

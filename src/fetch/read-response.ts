@@ -3,14 +3,18 @@ import { constants, createGunzip, createGzip, gzipSync } from "node:zlib";
 import { codeOf, describeError } from "../errors.js";
 import { contentTypes, formatOfContentType } from "../exposition/format.js";
 import { createValidator, type Validator, type Verdict } from "../exposition/validator.js";
+import type { Scheduler, Work } from "../scheduler.js";
 import { inflateAtOnce } from "./inflate-at-once.js";
 import { ScrapeError } from "./scrape-error.js";
 
-/** Bodies up to this size are processed at once, larger ones in pieces to save memory. */
+/**
+ * Bodies up to this size, inflated too, are inflated and compressed at once on the main thread, which takes some
+ * milliseconds at most; larger ones in pieces by the thread pool.
+ */
 const wholeBytes = 1024 * 1024;
-/** Maximum inflated size of a body that is processed at once. Larger ones would delay other work noticeably. */
-const wholeInflatedBytes = 4 * wholeBytes;
 const minChunkSize = 1024;
+/** Bytes that are validated per step. */
+const stepBytes = 16 * 1024;
 /** Level 1 needs less than half the CPU time of the default; the result is about a tenth larger. */
 const level = constants.Z_BEST_SPEED;
 
@@ -44,6 +48,7 @@ interface BodyOptions {
   /** Maximum size in bytes, both received and inflated. */
   readonly maxBytes: number;
   readonly validator: Validator;
+  readonly scheduler: Scheduler;
 }
 
 /** A validated body. */
@@ -56,9 +61,14 @@ interface ReadBody extends Pick<Scraped, "gzip" | "size"> {
  * an error.
  *
  * @param maxBytes maximum size in bytes, both received and inflated.
+ * @param scheduler shares the CPU between this and all other work.
  * @throws ScrapeError `too_large` or `invalid`; errors of the body.
  */
-export async function readResponse({ headers, body }: TargetResponse, maxBytes: number): Promise<Scraped> {
+export async function readResponse(
+  { headers, body }: TargetResponse,
+  maxBytes: number,
+  scheduler: Scheduler,
+): Promise<Scraped> {
   const encoding = headerOf(headers, "content-encoding")?.trim().toLowerCase() ?? "identity";
   const gzipped = encoding === "gzip" || encoding === "x-gzip";
   if (!gzipped && encoding !== "identity" && encoding !== "") {
@@ -70,7 +80,7 @@ export async function readResponse({ headers, body }: TargetResponse, maxBytes: 
   const contentType = headerOf(headers, "content-type");
   const format = formatOfContentType(contentType);
   const validator = createValidator(format);
-  const { gzip, size, verdict } = await readBody(body, { gzipped, maxBytes, validator });
+  const { gzip, size, verdict } = await readBody(body, { gzipped, maxBytes, validator, scheduler });
   const keep = format !== undefined && contentType !== undefined && usableContentType.test(contentType);
   return {
     gzip,
@@ -94,7 +104,7 @@ async function readBody(body: AsyncIterable<Buffer>, options: BodyOptions): Prom
   const iterator = body[Symbol.asyncIterator]();
   try {
     const head = await readHead(iterator);
-    const whole = head.ended ? readWhole(head.bytes, options) : undefined;
+    const whole = head.ended ? await options.scheduler.run(readWhole(head.bytes, options)) : undefined;
     return whole ?? (await readInPieces(piecesOf(head, iterator), options));
   } finally {
     await iterator.return?.();
@@ -124,14 +134,26 @@ async function* piecesOf(head: Head, iterator: AsyncIterator<Buffer>): AsyncGene
   for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
 }
 
-/** Processes a small body at once. Returns undefined if its inflated size is too large for that. */
-function readWhole(bytes: Buffer, { gzipped, maxBytes, validator }: BodyOptions): ReadBody | undefined {
-  const text = gzipped ? inflateWhole(bytes, Math.min(maxBytes, wholeInflatedBytes)) : bytes;
+/** Processes a small body. Returns undefined if its inflated size is too large for that. */
+function* readWhole(
+  bytes: Buffer,
+  { gzipped, maxBytes, validator }: BodyOptions,
+): Work<ReadBody | undefined> {
+  const text = gzipped ? inflateWhole(bytes, Math.min(maxBytes, wholeBytes)) : bytes;
   if (text === undefined) return undefined;
   if (text.length > maxBytes) throw tooLarge(maxBytes);
-  validator.push(text);
+  yield* validate(text, validator);
   const verdict = requireValid(validator.end());
   return { gzip: gzipped ? bytes : gzipSync(text, { level }), size: text.length, verdict };
+}
+
+/** @returns false once the exposition is known to be invalid. */
+function* validate(text: Buffer, validator: Validator): Work<boolean> {
+  for (let pos = 0; pos < text.length; pos += stepBytes) {
+    if (!validator.push(text.subarray(pos, pos + stepBytes))) return false;
+    yield;
+  }
+  return true;
 }
 
 function inflateWhole(gzip: Buffer, maxBytes: number): Buffer | undefined {
@@ -151,14 +173,14 @@ function claimedSize(gzip: Buffer): number {
 }
 
 async function readInPieces(pieces: AsyncGenerator<Buffer>, options: BodyOptions): Promise<ReadBody> {
-  const { gzipped, maxBytes, validator } = options;
+  const { gzipped, maxBytes, validator, scheduler } = options;
   const compressed: Buffer[] = [];
   let receivedBytes = 0;
   let size = 0;
-  const check = (text: Buffer) => {
+  const check = async (text: Buffer) => {
     size += text.length;
     if (size > maxBytes) throw tooLarge(maxBytes);
-    if (!validator.push(text)) requireValid(validator.end());
+    if (!(await scheduler.run(validate(text, validator)))) requireValid(validator.end());
   };
 
   const codec = gzipped ? createGunzip() : createGzip({ level });
@@ -167,14 +189,14 @@ async function readInPieces(pieces: AsyncGenerator<Buffer>, options: BodyOptions
       receivedBytes += piece.length;
       if (receivedBytes > maxBytes) throw tooLarge(maxBytes);
       if (gzipped) compressed.push(piece);
-      else check(piece);
+      else await check(piece);
       yield piece;
     }
   }
   try {
     await pipeline(received, codec, async (output: AsyncIterable<Buffer>) => {
       for await (const piece of output) {
-        if (gzipped) check(piece);
+        if (gzipped) await check(piece);
         else compressed.push(piece);
       }
     });

@@ -4,6 +4,7 @@ import { codeOf } from "../errors.js";
 import { acceptHeader } from "../exposition/format.js";
 import { headerOf, readResponse, type Scraped } from "../fetch/read-response.js";
 import { connectionReason, maxHeaderBytes, ScrapeError } from "../fetch/scrape-error.js";
+import type { Scheduler } from "../scheduler.js";
 import { connectionOptions, createConnections, type ScrapeTimes } from "./connections.js";
 import type { Access } from "./credentials/live-entry.js";
 import { type Credentials, unknownEntry } from "./credentials/scrape-credentials.js";
@@ -25,6 +26,8 @@ export interface HttpScraperOptions extends ScrapeTimes {
   /** The largest exposition in bytes, after decompression. */
   readonly maxBytes: number;
   readonly userAgent: string;
+  /** Shares the CPU between checking responses and all other work. */
+  readonly scheduler: Scheduler;
   /** Without credentials, targets that name an entry of SCRAPE_AUTH_FILE are not scraped. */
   readonly credentials?: Credentials;
 }
@@ -33,7 +36,7 @@ const maxRedirects = 3;
 
 /** Creates a scraper with keep-alive connections. It follows redirects only to the same host and port. */
 export function createHttpScraper(options: HttpScraperOptions): Scraper {
-  const { timeout, maxBytes, credentials } = options;
+  const { timeout, maxBytes, scheduler, credentials } = options;
   const connections = createConnections(connectionOptions(options));
   /** Access to targets without credentials. */
   const plain: Access = { headers: {}, followRedirects: true };
@@ -64,7 +67,7 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
       }
       throw new ScrapeError("status", `HTTP status ${statusCode}`, { status: statusCode });
     }
-    const scraped = await readResponse(response, maxBytes).catch((error) => {
+    const scraped = await readResponse(response, maxBytes, scheduler).catch((error) => {
       body.destroy();
       throw error;
     });

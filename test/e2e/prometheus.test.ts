@@ -15,6 +15,7 @@ import type { Target } from "../../src/model/target.js";
 import type { TargetStatus } from "../../src/model/target-status.js";
 import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
 import { Scanner } from "../../src/scan/scanner.js";
+import { Scheduler } from "../../src/scheduler.js";
 import { type HttpServer, startHttpServer } from "../../src/server/http-server.js";
 import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
 import { createTelemetry } from "../../src/telemetry.js";
@@ -73,7 +74,14 @@ class Pair {
       travels: () => true,
     });
     this.#publisher = publisher;
-    this.#scraper = createHttpScraper({ timeout: 1, keepAlive: 10, maxBytes: 1e6, userAgent: "test" });
+    const scheduler = new Scheduler();
+    this.#scraper = createHttpScraper({
+      timeout: 1,
+      keepAlive: 10,
+      maxBytes: 1e6,
+      userAgent: "test",
+      scheduler,
+    });
     const scanner = new Scanner({
       providers: [this.provider],
       scraper: this.#scraper,
@@ -93,7 +101,7 @@ class Pair {
     await cycle();
     this.#timer = setInterval(() => void cycle(), interval * 1000);
     for (const cache of caches) {
-      const responses = new PreparedResponses(cache, new MemoryBudget(64 * 1024 * 1024));
+      const responses = new PreparedResponses(cache, new MemoryBudget(64 * 1024 * 1024), scheduler);
       this.#servers.push(await this.#serve(cache, responses, () => scanner.statuses()));
     }
     for (const { port } of this.#servers) this.urls.push(`http://127.0.0.1:${port}`);

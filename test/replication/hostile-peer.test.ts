@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logging.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
 import type { FailureReason } from "../../src/replication/peer-error.js";
+import { Scheduler } from "../../src/scheduler.js";
 import { PreparedResponses } from "../../src/server/responses/prepared-responses.js";
 import { served, soon, startProxy } from "./proxies.js";
 import {
@@ -247,7 +248,12 @@ describe("a peer with the secret that sends", () => {
     await proxy.connectTo(evil, good);
     await expect.poll(() => Object.keys(proxy.cache.named("web")).length, soon).toBe(2);
 
-    const responses = new PreparedResponses(proxy.cache, new MemoryBudget(64 * mebibyte), silentLogger);
+    const responses = new PreparedResponses(
+      proxy.cache,
+      new MemoryBudget(64 * mebibyte),
+      new Scheduler(),
+      silentLogger,
+    );
     const [first, second] = proxy.cache.named("web");
     const client = new AbortController().signal;
     expect(await responses.check("web", first!, client)).toBe(true);

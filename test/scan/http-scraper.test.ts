@@ -3,6 +3,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { ScrapeError } from "../../src/fetch/scrape-error.js";
 import { createHttpScraper, type Scraper } from "../../src/scan/http-scraper.js";
+import { Scheduler } from "../../src/scheduler.js";
 import { freePort } from "../support/free-port.js";
 import { type Answer, answerWith, startTarget, startTcpTarget, textType } from "../support/target-server.js";
 
@@ -14,6 +15,7 @@ function scraper(options: { timeout?: number; maxBytes?: number } = {}): Scraper
     maxBytes: 8 * 1024 * 1024,
     keepAlive: 10,
     userAgent: "app-metrics-proxy/test",
+    scheduler: new Scheduler(),
     ...options,
   });
   onTestFinished(() => created.close());

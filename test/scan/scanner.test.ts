@@ -7,6 +7,7 @@ import { MemoryBudget } from "../../src/memory-budget.js";
 import type { Target } from "../../src/model/target.js";
 import { createHttpScraper } from "../../src/scan/http-scraper.js";
 import { Scanner } from "../../src/scan/scanner.js";
+import { Scheduler } from "../../src/scheduler.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { fakeProvider } from "../support/fake-provider.js";
 import { freePort } from "../support/free-port.js";
@@ -21,7 +22,13 @@ function setUp(...targets: Target[]) {
   const provider = fakeProvider(...targets);
   const clock = manualClock();
   const stopping = new AbortController();
-  const scraper = createHttpScraper({ timeout: 1, keepAlive: 10, maxBytes: 1024 * 1024, userAgent: "test" });
+  const scraper = createHttpScraper({
+    timeout: 1,
+    keepAlive: 10,
+    maxBytes: 1024 * 1024,
+    userAgent: "test",
+    scheduler: new Scheduler(),
+  });
   const log: string[] = [];
   const say = (message: string) => void log.push(message);
   const logger: Logger = { error: say, warn: say, info: say, debug: () => undefined };

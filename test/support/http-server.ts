@@ -9,6 +9,7 @@ import type { ReplicationView } from "../../src/model/replication-status.js";
 import type { Scrape } from "../../src/model/scrape.js";
 import type { Target } from "../../src/model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../src/model/target-status.js";
+import { Scheduler } from "../../src/scheduler.js";
 import { startHttpServer } from "../../src/server/http-server.js";
 import type { Relay } from "../../src/server/relay/relay.js";
 import type { CpuLimits } from "../../src/server/responses/preparation.js";
@@ -42,7 +43,13 @@ export async function setUpServer(
   const budget = new MemoryBudget(64 * 1024 * 1024);
   const parts = { clock, budget, logger: silentLogger, history };
   const cache = new Cache({ ...parts, staleAfter: 30 });
-  const responses = new PreparedResponses(cache, new MemoryBudget(responseBytes), silentLogger, cpuLimits);
+  const responses = new PreparedResponses(
+    cache,
+    new MemoryBudget(responseBytes),
+    new Scheduler(),
+    silentLogger,
+    cpuLimits,
+  );
   const publisher = new Publisher({
     ...parts,
     cache,

@@ -2,6 +2,7 @@ import { readConfig } from "../../src/config/config.js";
 import type { RelayAllow } from "../../src/config/relay-allow.js";
 import type { HostPort } from "../../src/model/host-port.js";
 import type { Target } from "../../src/model/target.js";
+import { Scheduler } from "../../src/scheduler.js";
 import type { Resolve } from "../../src/server/relay/admission.js";
 import { Relay } from "../../src/server/relay/relay.js";
 import { createSystemResolver } from "../../src/server/relay/system-resolver.js";
@@ -52,6 +53,7 @@ export async function setUpRelay(
     maxBytes: 8 * 1024 * 1024,
     timeout: 5,
     userAgent: "app-metrics-proxy/1.2.3",
+    scheduler: new Scheduler(),
     ...rest,
   });
   const server = await setUpServer({ relay });

@@ -4,6 +4,7 @@ import { Client } from "undici";
 import { DeadlineError } from "../../deadline.js";
 import { readResponse, type Scraped } from "../../fetch/read-response.js";
 import { connectionReason, maxHeaderBytes, ScrapeError } from "../../fetch/scrape-error.js";
+import type { Scheduler } from "../../scheduler.js";
 import { RelayError } from "./relay-error.js";
 
 export interface FetchOptions {
@@ -18,6 +19,7 @@ export interface FetchOptions {
   /** Timeout of the connection attempt in seconds. */
   readonly connectTimeout: number;
   readonly signal: AbortSignal;
+  readonly scheduler: Scheduler;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface FetchOptions {
  * @throws RelayError 502, or what `onReceived` throws.
  */
 export async function fetchTarget(url: URL, options: FetchOptions): Promise<Scraped> {
-  const { headers, maxBytes, onReceived, signal } = options;
+  const { headers, maxBytes, onReceived, signal, scheduler } = options;
   const client = new Client(url.origin, {
     connect: { lookup: lookupOf(options.addresses), timeout: options.connectTimeout * 1000 },
     maxHeaderSize: maxHeaderBytes,
@@ -44,7 +46,11 @@ export async function fetchTarget(url: URL, options: FetchOptions): Promise<Scra
       const hint = statusCode >= 300 && statusCode < 400 ? "; redirects are not followed" : "";
       throw new RelayError(502, `${url.host} responded with status ${statusCode}${hint}`);
     }
-    return await readResponse({ headers: response.headers, body: counted(body, onReceived) }, maxBytes);
+    return await readResponse(
+      { headers: response.headers, body: counted(body, onReceived) },
+      maxBytes,
+      scheduler,
+    );
   } catch (error) {
     if (error instanceof RelayError || error instanceof DeadlineError) throw error;
     const reason = error instanceof ScrapeError ? error.message : connectionReason(error);

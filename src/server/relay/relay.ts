@@ -3,6 +3,7 @@ import { acceptHeader } from "../../exposition/format.js";
 import type { Scraped } from "../../fetch/read-response.js";
 import { connectionReason } from "../../fetch/scrape-error.js";
 import { MemoryBudget } from "../../memory-budget.js";
+import type { Scheduler } from "../../scheduler.js";
 import { Admission, type AdmissionOptions } from "./admission.js";
 import { fetchTarget } from "./fetch-target.js";
 import { RelayError } from "./relay-error.js";
@@ -17,6 +18,8 @@ export interface RelayOptions extends AdmissionOptions {
   readonly sendTimeout?: number;
   /** Such as `app-metrics-proxy/1.2.3`. */
   readonly userAgent: string;
+  /** Shares the CPU between checking responses and all other work. */
+  readonly scheduler: Scheduler;
 }
 
 /** What a client sends to the relay. */
@@ -94,7 +97,7 @@ export class Relay {
       "user-agent": `${this.options.userAgent}${userAgentSuffix}`,
       "x-prometheus-scrape-timeout-seconds": String(timeout),
     };
-    const { maxBytes } = this.options;
+    const { maxBytes, scheduler } = this.options;
     try {
       return await withDeadline(timeout * 1000, request.signal, async (signal) => {
         const addresses = await this.#admission.admit(target, signal).catch((cause) => {
@@ -108,6 +111,7 @@ export class Relay {
           onReceived,
           connectTimeout: timeout,
           signal,
+          scheduler,
         });
       });
     } catch (error) {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { constants, createGzip } from "node:zlib";
-import { type Work, wait } from "./scheduler.js";
+import { type Work, wait } from "../../scheduler.js";
 import { overloaded, type Reservation } from "./work-queue.js";
 
 /** Pieces are collected up to this size: each call of zlib is a task of the thread pool. */

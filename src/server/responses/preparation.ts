@@ -4,9 +4,9 @@ import { merge, toText } from "../../exposition/merge.js";
 import type { Source } from "../../exposition/source.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
+import { CpuLimitError, type CpuTime, limitCpu, type Work } from "../../scheduler.js";
 import { GzipCollector } from "./gzip-collector.js";
 import type { Omission, OmittedScrapes } from "./omitted-scrapes.js";
-import { CpuLimitError, type CpuTime, limitCpu, type Work } from "./scheduler.js";
 import { formatOf, type ScrapeReader } from "./scrape-reader.js";
 import type { Resources } from "./work-queue.js";
 

@@ -2,6 +2,7 @@ import { type Logger, silentLogger } from "../../logging.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
+import type { Scheduler, Work } from "../../scheduler.js";
 import { HeldBodies } from "./held-bodies.js";
 import { type Omission, OmittedScrapes } from "./omitted-scrapes.js";
 import {
@@ -13,7 +14,6 @@ import {
   type PreparedResponse,
   prepare,
 } from "./preparation.js";
-import type { Work } from "./scheduler.js";
 import { type ReadCache, ScrapeReader } from "./scrape-reader.js";
 import { type QueuedWork, type Resources, UnavailableError, WorkQueue } from "./work-queue.js";
 
@@ -67,11 +67,13 @@ export class PreparedResponses {
    *
    * @param cache responses made of scrapes that it has replaced are dropped.
    * @param memory only for responses.
+   * @param scheduler shared with all other work that takes long.
    * @param limits for each response.
    */
   constructor(
     private readonly cache: ReadCache,
     private readonly memory: MemoryBudget,
+    scheduler: Scheduler,
     private readonly logger: Logger = silentLogger,
     private readonly limits: CpuLimits = defaultCpuLimits,
   ) {
@@ -81,7 +83,7 @@ export class PreparedResponses {
     );
     memory.addEvictor((bytesNeeded) => this.#evict(bytesNeeded));
     this.bodies = new HeldBodies(memory);
-    this.#queue = new WorkQueue(memory);
+    this.#queue = new WorkQueue(memory, scheduler);
   }
 
   /** Whether these scrapes can be merged into one response. */

@@ -7,8 +7,8 @@ import { createValidator, type Validator } from "../../exposition/validator.js";
 import { inflateAtOnce } from "../../fetch/inflate-at-once.js";
 import { type Logger, silentLogger } from "../../logging.js";
 import type { Scrape } from "../../model/scrape.js";
+import { type CpuTime, type Work, wait } from "../../scheduler.js";
 import { type Omission, OmittedScrapes } from "./omitted-scrapes.js";
-import { type CpuTime, type Work, wait } from "./scheduler.js";
 
 /** Up to this size a scrape is inflated on the main thread; larger ones use the thread pool. */
 const maxInlineBytes = 1024 * 1024;

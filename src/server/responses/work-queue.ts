@@ -1,6 +1,6 @@
 import { AppError } from "../../errors.js";
 import type { MemoryBudget } from "../../memory-budget.js";
-import { type CpuTime, Scheduler, type Work } from "./scheduler.js";
+import type { CpuTime, Scheduler, Work } from "../../scheduler.js";
 
 /** The maximum number of works that wait, in total and of one name. */
 const maxWaiting = 256;
@@ -121,10 +121,12 @@ export class WorkQueue {
   readonly #waiting = new Set<QueuedWork<unknown>>();
   /** By name. */
   readonly #running = new Map<string, QueuedWork<unknown>>();
-  readonly #scheduler = new Scheduler();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly memory: MemoryBudget) {}
+  constructor(
+    private readonly memory: MemoryBudget,
+    private readonly scheduler: Scheduler,
+  ) {}
 
   /** Whether work that needs this memory can run at all. */
   canRun(bytes: number): boolean {
@@ -155,7 +157,7 @@ export class WorkQueue {
       if (!fits || !work.resources.memory.reach(bytes)) return;
       this.#waiting.delete(work);
       this.#running.set(name, work);
-      work.start(this.#scheduler);
+      work.start(this.scheduler);
     }
   }
 

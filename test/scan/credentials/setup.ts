@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import type { Logger } from "../../../src/logging.js";
 import { openScrapeCredentials } from "../../../src/scan/credentials/scrape-credentials.js";
 import { createHttpScraper } from "../../../src/scan/http-scraper.js";
+import { Scheduler } from "../../../src/scheduler.js";
 import { manualClock } from "../../support/manual-clock.js";
 import { tempFolder } from "../../support/temp-folder.js";
 
@@ -31,7 +32,13 @@ export async function scraperWith(entries: object | string, folder = tempFolder(
   };
   const times = { timeout, keepAlive: 10 };
   const credentials = await openScrapeCredentials({ path, clock, logger, tokenTimeout: 0.5, ...times });
-  const scraper = createHttpScraper({ ...times, maxBytes: 1024 * 1024, userAgent: "test", credentials });
+  const scraper = createHttpScraper({
+    ...times,
+    maxBytes: 1024 * 1024,
+    userAgent: "test",
+    scheduler: new Scheduler(),
+    credentials,
+  });
   onTestFinished(() => scraper.close());
   return {
     scraper,

@@ -1,8 +1,8 @@
 import { gunzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { MemoryBudget } from "../../../src/memory-budget.js";
+import { Scheduler, type Work } from "../../../src/scheduler.js";
 import { GzipCollector } from "../../../src/server/responses/gzip-collector.js";
-import { Scheduler, type Work } from "../../../src/server/responses/scheduler.js";
 import { Reservation, UnavailableError } from "../../../src/server/responses/work-queue.js";
 
 const megabyte = 1024 * 1024;

@@ -3,6 +3,7 @@ import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { MemoryBudget } from "../../../src/memory-budget.js";
 import type { Scrape } from "../../../src/model/scrape.js";
+import { Scheduler } from "../../../src/scheduler.js";
 import { PreparedResponses, type ResponseRequest } from "../../../src/server/responses/prepared-responses.js";
 import { UnavailableError } from "../../../src/server/responses/work-queue.js";
 import { manualClock } from "../../support/manual-clock.js";
@@ -29,7 +30,7 @@ function setUp({ maxBytes = 8 * megabyte, onRead = (_scrape: Scrape): void => un
       return true;
     },
   };
-  const responses = new PreparedResponses(cache, memory);
+  const responses = new PreparedResponses(cache, memory, new Scheduler());
   const get = (
     scrapes: readonly Scrape[],
     kind: ResponseRequest["kind"] = "text",

@@ -1,12 +1,12 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { MemoryBudget } from "../../../src/memory-budget.js";
-import { type Work, wait } from "../../../src/server/responses/scheduler.js";
+import { Scheduler, type Work, wait } from "../../../src/scheduler.js";
 import { UnavailableError, WorkQueue } from "../../../src/server/responses/work-queue.js";
 
 function setUp(maxBytes = 1000) {
   const memory = new MemoryBudget(maxBytes);
-  const queue = new WorkQueue(memory);
+  const queue = new WorkQueue(memory, new Scheduler());
   const started: string[] = [];
   const finish = new Map<string, () => void>();
   /** Adds work that runs until it is finished, for one client. */

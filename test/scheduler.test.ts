@@ -1,15 +1,9 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
-import { Federation } from "../../../src/exposition/federate.js";
-import { merge, toText } from "../../../src/exposition/merge.js";
-import {
-  CpuLimitError,
-  limitCpu,
-  Scheduler,
-  type Work,
-  wait,
-} from "../../../src/server/responses/scheduler.js";
-import { setUpServer } from "../../support/http-server.js";
+import { Federation } from "../src/exposition/federate.js";
+import { merge, toText } from "../src/exposition/merge.js";
+import { CpuLimitError, limitCpu, Scheduler, type Work, wait } from "../src/scheduler.js";
+import { setUpServer } from "./support/http-server.js";
 
 /** All lines differ, so that no memoised line helps with another. */
 const hostile = Array.from({ length: 60_000 }, (_, index) => `a{l${index}="v"} 1\n`).join("");

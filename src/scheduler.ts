@@ -1,5 +1,5 @@
-import { AppError } from "../../errors.js";
-import type { Steps } from "../../exposition/steps.js";
+import { AppError } from "./errors.js";
+import type { Steps } from "./exposition/steps.js";
 
 /** Milliseconds of work per pass of the event loop, for all tasks together. */
 const sliceMs = 5;
