@@ -84,7 +84,7 @@ export async function createScanning({ config, logger, version }: Environment, s
   const serviceLabels = () => swarm.serviceLabels();
   const providers = [
     ...(engine === undefined ? [] : [createDockerProvider({ ...config, engine, serviceLabels, logger })]),
-    ...(targetsFile === undefined ? [] : [createFileProvider(targetsFile, metricsPath)]),
+    ...(targetsFile === undefined ? [] : [createFileProvider(targetsFile, metricsPath, node)]),
   ];
   const scanner = new Scanner({
     providers,

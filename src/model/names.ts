@@ -10,7 +10,10 @@ export interface ContainerFacts {
   readonly labels: Readonly<Record<string, string>>;
   /** The node's name in GET /info. */
   readonly nodeHostname: string;
-  /** A valid name from the label `metrics.name`. It replaces all other names. */
+  /**
+   * A valid name from the label `metrics.name`. It replaces all other names. Several containers of a node may have it:
+   * unless they are replicas of a service, the name of the container distinguishes them.
+   */
   readonly override?: string;
 }
 
@@ -33,12 +36,12 @@ interface Facts extends ContainerFacts {
 export function nameContainer(container: ContainerFacts): Naming {
   const problems: string[] = [];
   const facts = { ...container, note: (problem: string) => void problems.push(problem) };
-  const identity = nameSwarmTask(facts) ?? nameComposeContainer(facts) ?? nameAlone(facts);
+  const ofService = nameSwarmTask(facts) ?? nameComposeContainer(facts);
+  const identity = ofService ?? nameAlone(facts);
   const { override } = container;
-  return {
-    identity: override === undefined ? identity : { ...identity, names: [override], job: override },
-    problems,
-  };
+  if (override === undefined) return { identity, problems };
+  const replica = ofService?.replica ?? replicaOnNode(identity, facts);
+  return { identity: { ...identity, replica, names: [override], job: override }, problems };
 }
 
 function nameSwarmTask(facts: Facts): Identity | undefined {
@@ -108,6 +111,12 @@ function nameAlone(facts: Facts): Identity {
     scope: "local",
     ...(project && { stack: project }),
   };
+}
+
+/** The node and the container, like the node and the number of a Compose container. */
+function replicaOnNode({ job: name, replica: node }: Identity, facts: Facts): string {
+  const replica = `${node}.${name}`;
+  return isPathSegment(replica) ? replica : `${node}.${shortId(facts)}`;
 }
 
 function validLabel(facts: Facts, label: string): string | undefined {

@@ -136,6 +136,27 @@ describe("the name of a container", () => {
     });
   });
 
+  it("distinguishes containers of a node that override it with one name, by their names", () => {
+    const overridden = (name: string, nodeHostname: string) =>
+      naming({}, { name, nodeHostname, override: "front" });
+    expect(overridden("/web-a", "node-a")).toEqual({
+      identity: { names: ["front"], job: "front", replica: "node-a.web-a", scope: "local" },
+      problems: [],
+    });
+    const replicas = [
+      overridden("/web-b", "node-a"),
+      overridden("/web-a", "node-b"),
+      overridden(`/${"x".repeat(200)}`, "node-a"),
+    ].map(({ identity }) => identity.replica);
+    expect(replicas).toEqual(["node-a.web-b", "node-b.web-a", "node-a.792d612b2bbc"]);
+  });
+
+  it("keeps the replica of a Compose container, or of a task of a global service, if overridden", () => {
+    expect(naming(compose(), { override: "front" }).identity.replica).toBe("node-a.2");
+    const task = swarm("mon_agent", "6azjqqj6upqhxz0vyf4jdwebg");
+    expect(naming(task, { override: "front" }).identity.replica).toBe("node-a");
+  });
+
   it("uses the next rule and reports a problem if a label is not valid in a path", () => {
     expect(naming(swarm("a/b", "1"))).toEqual({
       identity: { names: ["quiet_euler"], job: "quiet_euler", replica: "node-a", scope: "local" },
@@ -166,8 +187,9 @@ describe("the name of a container", () => {
     ];
     const labels = fc.dictionary(fc.constantFrom(...names), text);
     fc.assert(
-      fc.property(labels, text, text, (someLabels, name, nodeHostname) => {
-        const { identity } = naming(someLabels, { name, nodeHostname });
+      fc.property(labels, text, text, fc.boolean(), (someLabels, name, nodeHostname, overridden) => {
+        const override = overridden ? { override: "front" } : {};
+        const { identity } = naming(someLabels, { name, nodeHostname, ...override });
         for (const segment of [...identity.names, identity.job, identity.replica]) {
           const path = new URL(`http://proxy/${encodeURIComponent(segment)}/metrics`).pathname;
           expect(path.split("/").map(decodeURIComponent)).toEqual(["", segment, "metrics"]);

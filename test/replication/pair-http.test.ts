@@ -54,7 +54,7 @@ describe("a pair of proxies over HTTP", () => {
         },
         { timeout: 20_000, interval: 100 },
       )
-      .toMatch(/^two\{job="two",instance="two\.127\.0\.0\.1:\d+"\} 1 \d{13}$/);
+      .toMatch(/^two\{job="two",instance="two\.[^:"]+:\d+"\} 1 \d{13}$/);
 
     for (const daemon of [one, two]) {
       const groups = (await json(daemon, "/discovery")) as {

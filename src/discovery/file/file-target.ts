@@ -1,3 +1,5 @@
+import { parseAddress } from "../../address/ip.js";
+import { isLoopback } from "../../address/special-ranges.js";
 import { formatHostPort, type HostPort, parseHostPort } from "../../model/host-port.js";
 import { parsePath, parseScheme } from "../../model/label-settings.js";
 import { isEncodableSegment, quoted } from "../../model/path-segment.js";
@@ -6,23 +8,34 @@ import { candidateUrls } from "../candidates.js";
 import type { TargetGroup } from "./file-sd.js";
 
 /**
- * The targets of a group. Their names are the labels `job` (default: the host) and `instance` (default: `host:port`), which
- * may contain slashes. As in Prometheus, `__scheme__`, `__metrics_path__` and `__param_*` form the URL, and the default
- * port is that of the scheme. `__auth__` names the entry with the credentials. Labels that begin with `__` are dropped.
+ * The targets of a group. Their names are the labels `job` (default: the host) and `instance` (default: `host:port`, with
+ * the node's name instead of a loopback address, which is the same on every node). Both may contain slashes. As in
+ * Prometheus, `__scheme__`, `__metrics_path__` and `__param_*` form the URL, and the default port is that of the scheme.
+ * `__auth__` names the entry with the credentials. Labels that begin with `__` are dropped.
  *
  * A target with an invalid address or URL label is unreachable, with the reason.
- *
- * @param defaultPath path without a label; begins with a slash.
  */
-export function targetsOf(group: TargetGroup, defaultPath: string): readonly Target[] {
-  return group.targets.map((written) => targetOf(written, group.labels, defaultPath));
+export function targetsOf(group: TargetGroup, settings: FileSettings): readonly Target[] {
+  return group.targets.map((written) => targetOf(written, group.labels, settings));
 }
 
-function targetOf(written: string, labels: Readonly<Record<string, string>>, defaultPath: string): Target {
+/** What the targets of a file have in common. */
+export interface FileSettings {
+  /** The path without a label; begins with a slash. */
+  readonly metricsPath: string;
+  /** The name of this node. */
+  readonly node: string;
+}
+
+function targetOf(
+  written: string,
+  labels: Readonly<Record<string, string>>,
+  { metricsPath, node }: FileSettings,
+): Target {
   const problems: string[] = [];
   const scheme = parseScheme(labels["__scheme__"] || "http");
   const address = parseHostPort(written, { defaultPort: scheme === "https" ? 443 : 80 });
-  const fetch = fetchOf(written, address, scheme, labels, defaultPath);
+  const fetch = fetchOf(written, address, scheme, labels, metricsPath);
 
   const safe = (text: string) => {
     if (isEncodableSegment(text)) return text;
@@ -37,7 +50,7 @@ function targetOf(written: string, labels: Readonly<Record<string, string>>, def
     return safe(otherwise);
   };
   const job = named("job", address?.host ?? written);
-  const replica = named("instance", address ? formatHostPort(address) : written);
+  const replica = named("instance", address ? formatHostPort(addressOnNode(address, node)) : written);
 
   return {
     id: `file:${job}:${replica}:${fetch.kind === "http" ? fetch.urls[0] : written}`,
@@ -53,6 +66,13 @@ function targetOf(written: string, labels: Readonly<Record<string, string>>, def
     startedAt: 0,
     problems,
   };
+}
+
+/** The address with the node's name if it is a loopback address. */
+function addressOnNode(address: HostPort, node: string): HostPort {
+  const ip = parseAddress(address.host);
+  const isLocal = ip === undefined ? /(^|\.)localhost\.?$/i.test(address.host) : isLoopback(ip);
+  return isLocal ? { host: node, port: address.port } : address;
 }
 
 function fetchOf(

@@ -17,15 +17,17 @@ const unsettled = 2_000;
  *
  * @param path TARGETS_FILE.
  * @param metricsPath METRICS_PATH: the path without a label; begins with a slash.
+ * @param nodeName the current name of this node.
  */
 export function createFileProvider(
   path: string,
   metricsPath: string,
+  nodeName: () => string,
   timings?: FileWatchTimings,
 ): TargetProvider {
   /** The signature of the file at the last list, which a watch compares with. */
   let listed: string | undefined;
-  let cached: { readonly signature: string; readonly targets: readonly Target[] } | undefined;
+  let cached: { readonly key: string; readonly targets: readonly Target[] } | undefined;
 
   return {
     name: "file",
@@ -35,11 +37,13 @@ export function createFileProvider(
       listed = state.signature;
       try {
         signal.throwIfAborted();
-        if (cached?.signature === state.signature) return cached.targets;
+        const node = nodeName();
+        const key = JSON.stringify([state.signature, node]);
+        if (cached?.key === key) return cached.targets;
         const groups = parseFileSd(await readText(path, maxBytes, signal));
-        const targets = unique(groups.flatMap((group) => targetsOf(group, metricsPath)));
+        const targets = unique(groups.flatMap((group) => targetsOf(group, { metricsPath, node })));
         const settled = Math.abs(Date.now() - state.changedAt) > unsettled;
-        cached = settled ? { signature: state.signature, targets } : undefined;
+        cached = settled ? { key, targets } : undefined;
         return targets;
       } catch (cause) {
         throw new DiscoveryError(`TARGETS_FILE ${path} is unusable`, { cause });
@@ -72,7 +76,10 @@ function unique(targets: readonly Target[]): readonly Target[] {
       ? target
       : {
           ...target,
-          problems: [...target.problems, "another target of the file has the same job and instance"],
+          problems: [
+            ...target.problems,
+            "another target of the file has the same job and instance: set the label instance",
+          ],
         },
   );
 }

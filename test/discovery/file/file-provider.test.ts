@@ -17,7 +17,7 @@ describeProvider("the file provider", async () => {
     writeFile(path, JSON.stringify([...names].map((name) => ({ targets: [`${name}:9100`] }))));
   await write();
   return {
-    provider: createFileProvider(path, "/metrics", timings),
+    provider: createFileProvider(path, "/metrics", () => "node1", timings),
     add: (name) => {
       names.add(name);
       return write();
@@ -36,7 +36,9 @@ describe("the file provider", () => {
   let folder: string;
   let path: string;
   let stop: AbortController;
+  let node: string;
   beforeEach(async () => {
+    node = "node1";
     folder = await mkdtemp(join(tmpdir(), "targets-"));
     path = join(folder, "targets.yml");
     stop = new AbortController();
@@ -47,7 +49,7 @@ describe("the file provider", () => {
   });
 
   const providerOf = (changes: Partial<typeof timings> = {}) =>
-    createFileProvider(path, "/metrics", { ...timings, ...changes });
+    createFileProvider(path, "/metrics", () => node, { ...timings, ...changes });
   const failure = async () => {
     const error = await providerOf()
       .list(stop.signal)
@@ -69,7 +71,9 @@ describe("the file provider", () => {
       ["x", "y"],
     ]);
     expect(targets[0]?.problems).toEqual([]);
-    expect(targets[2]?.problems).toEqual(["another target of the file has the same job and instance"]);
+    expect(targets[2]?.problems).toEqual([
+      "another target of the file has the same job and instance: set the label instance",
+    ]);
   });
 
   it("reloads a file only after a change", async () => {
@@ -81,6 +85,16 @@ describe("the file provider", () => {
     expect(await provider.list(stop.signal)).toBe(first);
     await writeFile(path, "- targets: [b:1]");
     expect((await provider.list(stop.signal)).map(({ job }) => job)).toEqual(["b"]);
+  });
+
+  it("names loopback addresses after the node, also when its name becomes known later", async () => {
+    await writeFile(path, "- targets: [127.0.0.1:9100]");
+    await new Promise((resolve) => setTimeout(resolve, 2100));
+    const provider = providerOf();
+    const replicas = async () => (await provider.list(stop.signal)).map(({ replica }) => replica);
+    expect(await replicas()).toEqual(["node1:9100"]);
+    node = "node2";
+    expect(await replicas()).toEqual(["node2:9100"]);
   });
 
   it("accepts a byte order mark", async () => {

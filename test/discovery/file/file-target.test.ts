@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { targetsOf } from "../../../src/discovery/file/file-target.js";
 
 function target(written: string, labels: Record<string, string> = {}) {
-  const [only] = targetsOf({ targets: [written], labels }, "/metrics");
+  const [only] = targetsOf({ targets: [written], labels }, { metricsPath: "/metrics", node: "node1" });
   if (only === undefined) throw new Error("no target");
   return only;
 }
@@ -28,8 +28,26 @@ describe("targetsOf", () => {
   it("names a target by host, and host and port, by default", () => {
     expect(target("db:9100")).toMatchObject({ names: ["db"], job: "db", replica: "db:9100" });
     expect(target("db", { job: "" })).toMatchObject({ job: "db", replica: "db:80" });
-    expect(target("[::1]:9100")).toMatchObject({ job: "::1", replica: "[::1]:9100" });
+    expect(target("[fd00::1]:9100")).toMatchObject({ job: "fd00::1", replica: "[fd00::1]:9100" });
   });
+
+  it.each([
+    "127.0.0.1:9100",
+    "127.9.9.9:9100",
+    "localhost:9100",
+    "LOCALHOST.:9100",
+    "db.localhost:9100",
+    "[::1]:9100",
+    "[::ffff:127.0.0.1]:9100",
+  ])("names %s after the node, because every node has this address", (written) => {
+    expect(target(written, { job: "node" })).toMatchObject({ job: "node", replica: "node1:9100" });
+    expect(target(written, { job: "node", instance: written }).replica).toBe(written);
+  });
+
+  it.each(["128.0.0.1:9100", "localhost.example.org:9100", "notlocalhost:9100", "[::2]:9100"])(
+    "names %s after its host",
+    (written) => expect(target(written).replica).toBe(written),
+  );
 
   it("accepts slashes in job and instance", () => {
     const { job, replica, problems } = target("db", { job: "team/db", instance: "http://db/" });

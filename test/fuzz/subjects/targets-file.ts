@@ -62,7 +62,10 @@ export const subject: Subject = {
       law(/^[^\r\n]{1,999}$/.test(error.message), "an error is one short line", () => error.message);
       return;
     }
-    for (const target of list.flatMap((group) => targetsOf(group, "/metrics"))) checkTarget(target);
+    for (const target of list.flatMap((group) =>
+      targetsOf(group, { metricsPath: "/metrics", node: "node1" }),
+    ))
+      checkTarget(target);
   },
 };
 
