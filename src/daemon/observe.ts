@@ -2,7 +2,7 @@ import type { Cache } from "../cache/cache.js";
 import { findNameClashes, type NameClash } from "../cache/name-clashes.js";
 import type { Logger } from "../logging.js";
 import { systemClock as clock } from "../model/clock.js";
-import { clockOffsets, clockTolerance } from "../model/clock-offset.js";
+import { clockOffsets, clockTolerance, maxClockOffset } from "../model/clock-offset.js";
 import type { Scrape } from "../model/scrape.js";
 import { hasMetrics, type TargetStatus, targetStates } from "../model/target-status.js";
 import { type Metrics, toSeconds } from "../telemetry/metrics.js";
@@ -93,7 +93,7 @@ function observeOrigins(metrics: Metrics, cache: Cache): void {
   );
   metrics.observeSeries(
     "origin_clock_offset_seconds",
-    "How far the clock of another node is ahead of this node's; beyond 5 s its timestamps are not used.",
+    "How far the clock of another node is ahead of this node's; beyond 600 s /federate omits its samples.",
     ["origin"],
     () => [...clockOffsets(cache.others(), clock)].map(([origin, offset]) => [{ origin }, offset]),
   );
@@ -113,17 +113,21 @@ export function createReporter(logger: Logger, cache: Cache): () => void {
 const correctAgain = clockTolerance / 2;
 
 export function clockReporter(logger: Logger): (offsets: ReadonlyMap<string, number>) => void {
-  const wrong = new Set<string>();
+  /** The limit that was reported as exceeded, by node. */
+  const reported = new Map<string, number>();
   return (offsets) => {
     for (const [node, offset] of offsets) {
-      if (Math.abs(offset) <= clockTolerance || wrong.has(node)) continue;
-      wrong.add(node);
-      const secondsAhead = Math.round(offset * 10) / 10;
-      logger.warn("clock of a node differs: /federate omits its timestamps", { node, secondsAhead });
+      const exceeded = [maxClockOffset, clockTolerance].find((limit) => Math.abs(offset) > limit) ?? 0;
+      if (exceeded <= (reported.get(node) ?? 0)) continue;
+      reported.set(node, exceeded);
+      const fields = { node, secondsAhead: Math.round(offset * 10) / 10 };
+      if (exceeded === clockTolerance) logger.warn("clock of a node differs", fields);
+      else
+        logger.error("clock of a node differs by more than 10 minutes: /federate omits its samples", fields);
     }
-    for (const node of wrong) {
+    for (const node of reported.keys()) {
       if (Math.abs(offsets.get(node) ?? 0) > correctAgain) continue;
-      wrong.delete(node);
+      reported.delete(node);
       logger.info("clock of a node recovered, or the node is gone", { node });
     }
   };

@@ -53,6 +53,10 @@ describe("the reporter of clocks", () => {
     expect(reported(-5.1)).toEqual([]);
     expect(reported(-2.4)).toEqual([["info", { node: "n2" }]]);
     expect(reported(6)).toHaveLength(1);
+    // Another report when /federate starts to omit the node.
+    expect(reported(600.1)).toEqual([["error", { node: "n2", secondsAhead: 600.1 }]]);
+    expect(reported(7200)).toEqual([]);
+    expect(reported(1)).toEqual([["info", { node: "n2" }]]);
   });
 
   it("reports that a node with a wrong clock is gone", () => {

@@ -1,6 +1,6 @@
 import type { IRouter, Request, Response } from "express";
 import type { Clock } from "../../model/clock.js";
-import { clockOffsets, hasUsableClock } from "../../model/clock-offset.js";
+import { clockOffsets, clockTolerance, hasUsableClock } from "../../model/clock-offset.js";
 import { onePerInstance, type Scrape } from "../../model/scrape.js";
 import type { ServerContext } from "../context.js";
 import { explainMissing, firstUnknown } from "../responses/explain-missing.js";
@@ -14,10 +14,10 @@ const maxOriginsInHeader = 50;
 
 /**
  * `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the timestamp of its scrape. The
- * timestamp is taken from the origin's clock, so that all nodes send the same for the same scrape. Where that clock is
- * off by more than 5 s, the samples have no timestamp, and the header X-Clock-Offset lists the origin with the seconds
- * by which it is ahead: `n2=7200.0, n3=-31.4`. Damaged scrapes are
- * omitted, and those that take too long.
+ * timestamp is always taken from the origin's clock, so that all nodes send the same for the same scrape. If that clock
+ * is off by more than 5 s, the header X-Clock-Offset lists the origin with the seconds by which it is ahead: `n2=7200.0,
+ * n3=-31.4`. Scrapes of a clock that is off by more than 10 minutes are omitted, like damaged ones and those that take
+ * too long.
  */
 export function federateRoutes(router: IRouter, context: ServerContext): void {
   const { cache } = context;
@@ -68,22 +68,22 @@ async function send(
   scrapes: readonly Scrape[],
   name: string,
 ): Promise<void> {
-  const untimed = new Set(scrapes.filter((scrape) => !hasUsableClock(scrape, clock)));
-  const parts = scrapes.map((scrape) =>
-    untimed.has(scrape) ? { scrape } : { scrape, timestamp: scrape.scrapedAt },
-  );
+  const parts = scrapes
+    .filter((scrape) => hasUsableClock(scrape, clock))
+    .map((scrape) => ({ scrape, timestamp: scrape.scrapedAt }));
   const prepared = await responses.get({ name, kind: "federate", parts, client: signalOf(response) });
-  const offsets = untimed.size === 0 ? {} : { "X-Clock-Offset": formatOffsets(untimed, clock) };
   await sendExposition(response, prepared, {
     gzipped: acceptsGzip(request),
     bodies: responses.bodies,
-    headers: { Vary: "Accept-Encoding", ...offsets },
+    headers: { Vary: "Accept-Encoding", ...clockHeader(scrapes, clock) },
   });
 }
 
-function formatOffsets(scrapes: Iterable<Scrape>, clock: Clock): string {
-  return [...clockOffsets(scrapes, clock)]
+function clockHeader(scrapes: Iterable<Scrape>, clock: Clock): Record<string, string> {
+  const wrong = [...clockOffsets(scrapes, clock)].filter(([, offset]) => Math.abs(offset) > clockTolerance);
+  if (wrong.length === 0) return {};
+  const listed = wrong
     .slice(0, maxOriginsInHeader)
-    .map(([origin, offset]) => `${encodeURIComponent(origin)}=${offset.toFixed(1)}`)
-    .join(", ");
+    .map(([origin, offset]) => `${encodeURIComponent(origin)}=${offset.toFixed(1)}`);
+  return { "X-Clock-Offset": listed.join(", ") };
 }

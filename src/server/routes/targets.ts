@@ -1,7 +1,7 @@
 import type { IRouter } from "express";
 import type { KnownTarget } from "../../cache/cache.js";
 import { findNameClashes } from "../../cache/name-clashes.js";
-import { clockOffsets, clockTolerance } from "../../model/clock-offset.js";
+import { clockOffsets, maxClockOffset } from "../../model/clock-offset.js";
 import type { PublishedTarget } from "../../model/publication.js";
 import type { PeerStatus } from "../../model/replication-status.js";
 import { ageOf, type Scrape } from "../../model/scrape.js";
@@ -135,7 +135,7 @@ function replicationJson({ clock, replication }: ServerContext, others: readonly
 
 function clockJson(offset: number | undefined): object {
   if (offset === undefined) return {};
-  return { clockOffsetSeconds: roundSeconds(offset), timesUsed: Math.abs(offset) <= clockTolerance };
+  return { clockOffsetSeconds: roundSeconds(offset), timesUsed: Math.abs(offset) <= maxClockOffset };
 }
 
 function peerJson({ lastSuccess, lastDuration, ...rest }: PeerStatus): object {

@@ -4,8 +4,6 @@ import { describe, expect, it } from "vitest";
 import { setUpServer, statusOf } from "../../support/http-server.js";
 import { open } from "../../support/raw-client.js";
 
-const hours = 3_600_000;
-
 describe("/federate", () => {
   it("has every sample with its job, instance and the timestamp of its scrape", async () => {
     const { get, put, clock } = await setUpServer();
@@ -112,10 +110,29 @@ describe("/federate with origins whose clocks differ", () => {
   });
 
   it.each([
-    ["ahead", 2 * hours, "n2=7200.0"],
-    ["behind", -5.2 * 1000, "n2=-5.2"],
+    ["ahead", 599.9, "n2=599.9"],
+    ["behind", -5.2, "n2=-5.2"],
   ])(
-    "has no timestamp for an origin whose clock is far %s, and names it in a header",
+    "has its timestamp if the clock is up to 10 minutes %s, and names the origin",
+    async (_, offset, header) => {
+      const { get, put, clock } = await setUpServer();
+      const at = clock.now();
+      put({ text: "a 1\n" });
+      put({ id: "docker:2", replica: "2", origin: "n2", text: "a 2\n", scrapedAt: at + offset * 1000 });
+      for (const path of ["/federate", "/web/federate"]) {
+        const { headers, text } = await get(path);
+        expect(text).toContain(`a{job="shop_web",instance="shop_web.1"} 1 ${at}\n`);
+        expect(text).toContain(`a{job="shop_web",instance="shop_web.2"} 2 ${at + offset * 1000}\n`);
+        expect(headers["x-clock-offset"]).toBe(header);
+      }
+    },
+  );
+
+  it.each([
+    ["ahead", 7200, "n2=7200.0"],
+    ["behind", -600.1, "n2=-600.1"],
+  ])(
+    "omits its samples if the clock is more than 10 minutes %s, and names the origin",
     async (_, offset, header) => {
       const { get, put, clock } = await setUpServer();
       const at = clock.now();
@@ -126,14 +143,12 @@ describe("/federate with origins whose clocks differ", () => {
         origin: "n2",
         text: "a 2\nb 3 1700000000000\n",
         samples: 2,
-        scrapedAt: at + offset,
+        scrapedAt: at + offset * 1000,
       });
       for (const path of ["/federate", "/web/federate"]) {
         const { headers, text } = await get(path);
         expect(text).toContain(`a{job="shop_web",instance="shop_web.1"} 1 ${at}\n`);
-        expect(text).toContain('a{job="shop_web",instance="shop_web.2"} 2\n');
-        // Timestamps of the target itself are kept.
-        expect(text).toContain('b{job="shop_web",instance="shop_web.2"} 3 1700000000000\n');
+        expect(text).not.toContain("shop_web.2");
         expect(headers["x-clock-offset"]).toBe(header);
       }
     },

@@ -204,7 +204,7 @@ describe("/targets on peers and origins", () => {
           silentSeconds: 5,
           advertiseAddress: "n2.example.org:2137",
           clockOffsetSeconds: 7,
-          timesUsed: false,
+          timesUsed: true,
         },
       ],
     });
