@@ -38,6 +38,7 @@ const targetSchema = z.object({
   stack: plainText(300).optional(),
   labels: z.record(z.string().max(1000), z.string().max(65_536)),
   startedAt: moment,
+  firstSeen: moment.optional(),
   state: z.enum([...targetStates, "gone"]),
   reason: plainText(4000).optional(),
   since: moment,

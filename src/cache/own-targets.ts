@@ -69,7 +69,10 @@ export class OwnTargets {
   /** Updates the state of a target. @param now wall clock. @returns undefined if nothing changed. */
   update({ target, state, reason, url }: TargetStatus, now: number): PublishedTarget | undefined {
     const before = this.#targets.get(target.id);
-    const { id, title, image, names, job, replica, scope, stack, labels, startedAt } = target;
+    const { id, title, image, names, job, replica, scope, stack, labels } = target;
+    const known = before?.published.state === "gone" ? undefined : before?.published;
+    // After a restart of the proxy, the list of the engine has only the creation of a container that was restarted.
+    const startedAt = Math.max(target.startedAt, known?.startedAt ?? 0);
     const published: PublishedTarget = {
       id,
       title,
@@ -81,6 +84,7 @@ export class OwnTargets {
       ...(stack === undefined ? {} : { stack }),
       labels,
       startedAt,
+      ...(startedAt === 0 ? { firstSeen: known?.firstSeen ?? now } : {}),
       state,
       ...(reason === undefined ? {} : { reason: plainReason(reason) }),
       ...(url === undefined ? {} : { url }),

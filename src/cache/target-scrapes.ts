@@ -226,7 +226,7 @@ export class TargetScrapes {
     if (target === undefined || !("number" in outcome)) return undefined;
     const gzip = this.gzipOf(outcome.number);
     if (gzip === undefined) return undefined;
-    const { id, names, job, replica, scope, stack, startedAt, url = "" } = target;
+    const { id, names, job, replica, scope, stack, startedAt, firstSeen, url = "" } = target;
     return {
       id,
       origin: this.#origin,
@@ -244,6 +244,7 @@ export class TargetScrapes {
       scrapedAt,
       duration,
       startedAt,
+      ...(firstSeen === undefined ? {} : { firstSeen }),
       measuredAt: at,
     };
   }

@@ -63,6 +63,8 @@ export interface PublishedTarget extends Identity {
   readonly labels: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch, by the origin's clock; 0 if unknown. */
   readonly startedAt: number;
+  /** If the start is unknown: when its origin listed it first, in milliseconds since the epoch, by the origin's clock. */
+  readonly firstSeen?: number;
   /** `gone`: the target ended; its last scrapes can still be read. */
   readonly state: TargetState | "gone";
   /** Why it is not `up`, in one line. */

@@ -27,6 +27,8 @@ export interface Scrape extends Identity {
   readonly duration: number;
   /** Start of the target by the origin's wall clock, in milliseconds since the epoch; 0 if unknown. */
   readonly startedAt: number;
+  /** See `PublishedTarget`. */
+  readonly firstSeen?: number;
   /** Start of the scrape on this process's monotonic clock, in milliseconds. Ages are measured from it. */
   readonly measuredAt: number;
 }
@@ -45,35 +47,69 @@ export function clockOffsetOf(scrape: Pick<Scrape, "scrapedAt" | "measuredAt">, 
 }
 
 /**
- * Keeps one scrape per job and instance, because two would duplicate every sample: the scrape of the target that was
- * started last, or the youngest if both started at the same time. This drops the old container of a moved task.
+ * Keeps one scrape per job and instance, because two would duplicate every sample: see `servedOf`.
  *
  * @returns the kept scrapes, ordered by instance.
  */
 export function onePerInstance(scrapes: readonly Scrape[]): Scrape[] {
   if (scrapes.length < 2) return [...scrapes];
-  const winners = new Map<string, Scrape>();
+  const served = new Map<string, Scrape>();
+  const claims = new Map<string, Scrape[]>();
   for (const scrape of scrapes) {
     const instance = instanceKeyOf(scrape);
-    const other = winners.get(instance);
-    if (other === undefined || supersedes(scrape, other)) winners.set(instance, scrape);
+    const first = served.get(instance);
+    if (first === undefined) served.set(instance, scrape);
+    else if (!claims.get(instance)?.push(scrape)) claims.set(instance, [first, scrape]);
   }
-  return [...winners.entries()].sort(([a], [b]) => compareNaturally(a, b)).map(([, scrape]) => scrape);
-}
-
-function supersedes(scrape: Scrape, other: Scrape): boolean {
-  const sameClock = scrape.origin === other.origin;
-  const started = sameClock ? scrape.startedAt : startOf(scrape);
-  const otherStarted = sameClock ? other.startedAt : startOf(other);
-  return started === otherStarted ? scrape.measuredAt > other.measuredAt : started > otherStarted;
+  for (const [instance, all] of claims) served.set(instance, servedOf(all));
+  return [...served].sort(([a], [b]) => compareNaturally(a, b)).map(([, scrape]) => scrape);
 }
 
 /**
- * When the target was started, on this process's monotonic clock. The age of the target at the scrape is a difference
- * of two times of its origin's clock, so clock offsets cancel out. An unknown start counts as long ago.
+ * Which of several scrapes with one job and instance is served: that of the target that was started last, such as the
+ * new container of a moved task. Targets without start times, such as those of a file, come last; of them, the one that
+ * was seen first is served.
+ *
+ * Every node decides the same, and decides it again for every later scrape of the same targets. So the times that the
+ * origins published decide. Clocks are compared only to exclude targets that were started clearly earlier, because
+ * what a node measures of another clock varies with the delays of the network.
+ *
+ * @param claims at least one; their order does not matter.
  */
-function startOf({ startedAt, scrapedAt, measuredAt }: Scrape): number {
-  return startedAt === 0 ? Number.NEGATIVE_INFINITY : measuredAt - (scrapedAt - startedAt);
+export function servedOf(claims: readonly Scrape[]): Scrape {
+  if (claims.length === 1) return claims[0]!;
+  const startOf = startsOf(claims);
+  const latestStart = claims.reduce((latest, scrape) => Math.max(latest, startOf(scrape)), -Infinity);
+  return claims
+    .filter((scrape) => startOf(scrape) >= latestStart - startTolerance)
+    .reduce((served, scrape) => (precedes(scrape, served) ? scrape : served));
+}
+
+/** Milliseconds: twice the delay with which a publication may arrive. */
+const startTolerance = 5000;
+
+/**
+ * When targets were started, on this process's monotonic clock, in milliseconds. The latest scrape of an origin shows
+ * its clock, so differences between clocks cancel out. An unknown start counts as long ago.
+ */
+function startsOf(scrapes: readonly Scrape[]): (scrape: Scrape) => number {
+  const latest = new Map<string, Scrape>();
+  for (const scrape of scrapes) {
+    const other = latest.get(scrape.origin);
+    if (other === undefined || scrape.measuredAt > other.measuredAt) latest.set(scrape.origin, scrape);
+  }
+  return ({ origin, startedAt }) => {
+    const { scrapedAt, measuredAt } = latest.get(origin)!;
+    return startedAt === 0 ? -Infinity : measuredAt - scrapedAt + startedAt;
+  };
+}
+
+/** A total order of targets by what their origins published. */
+function precedes(a: Scrape, b: Scrape): boolean {
+  if (a.startedAt !== b.startedAt) return a.startedAt > b.startedAt;
+  const [seenA = 0, seenB = 0] = [a.firstSeen, b.firstSeen];
+  if (seenA !== seenB) return seenA < seenB;
+  return a.origin === b.origin ? a.id < b.id : a.origin < b.origin;
 }
 
 /** Orders `web.2` before `web.10`, independent of the system's locale. Faster than a collator: a name may have many replicas. */

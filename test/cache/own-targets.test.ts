@@ -21,7 +21,8 @@ describe("OwnTargets", () => {
     expect(targets.publishable()).toEqual([
       {
         ...{ id: "docker:1", title: "web.1", names: ["web", "shop_web"], job: "shop_web", replica: "1" },
-        ...{ scope: "replicated", labels: {}, startedAt: 0, state: "down", reason: "timeout", since: 7 },
+        ...{ scope: "replicated", labels: {}, startedAt: 0, firstSeen: 7, state: "down" },
+        ...{ reason: "timeout", since: 7 },
         url: "http://10.0.0.1/metrics",
       },
     ]);
@@ -33,6 +34,24 @@ describe("OwnTargets", () => {
     expect(targets.update(status(), 2)).toBeUndefined();
     expect(targets.update(status({ labels: { a: "b" } }), 3)).toMatchObject({ since: 1 });
     expect(targets.update(status({}, { state: "down" }), 4)).toMatchObject({ since: 4 });
+  });
+
+  it("keeps when it first saw a target without a start time, also of an earlier process, until the target ends", () => {
+    const { targets } = setUp();
+    expect(targets.update(status(), 1)).toMatchObject({ firstSeen: 1 });
+    expect(targets.update(status({}, { state: "down" }), 4)).toMatchObject({ firstSeen: 1 });
+    targets.adopt([publishedTarget({ id: "file:2", firstSeen: 3 })]);
+    expect(targets.update(status({ id: "file:2", title: "b" }), 5)).toMatchObject({ firstSeen: 3 });
+    expect(targets.update(status({ id: "docker:3", startedAt: 7 }), 8)).not.toHaveProperty("firstSeen");
+    targets.end("docker:1", 10);
+    expect(targets.update(status(), 20)).toMatchObject({ firstSeen: 20 });
+  });
+
+  it("keeps the start of a restarted container that an earlier process knew from an event", () => {
+    const { targets } = setUp();
+    targets.adopt([publishedTarget({ startedAt: 9000 })]);
+    expect(targets.update(status({ title: "new", startedAt: 1000 }), 1)).toMatchObject({ startedAt: 9000 });
+    expect(targets.update(status({ startedAt: 12_000 }), 2)).toMatchObject({ startedAt: 12_000 });
   });
 
   it("keeps an ended target as gone until it is removed", () => {

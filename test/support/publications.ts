@@ -192,6 +192,7 @@ export const anyTarget: fc.Arbitrary<PublishedTarget> = fc.record(
     stack: plain(100),
     labels: anyLabels,
     startedAt: anyTime,
+    firstSeen: anyTime,
     state: fc.constantFrom(...targetStates, "gone" as const),
     reason: plain(100),
     since: anyTime,
