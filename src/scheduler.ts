@@ -1,8 +1,13 @@
 import { AppError } from "./errors.js";
 import type { Steps } from "./exposition/steps.js";
 
-/** Milliseconds of work per pass of the event loop, for all tasks together. */
-const sliceMs = 5;
+/**
+ * Milliseconds of work per pass of the event loop, for all tasks together. Short, because libuv accepts only one
+ * connection per pass.
+ */
+const sliceMs = 1;
+/** Milliseconds after which a slice is due, even if connections arrive. */
+const maxDeferMs = 20;
 
 /** Work in steps of a few milliseconds at most. If a step yields a promise, the next step waits for it. */
 export type Work<T> = Generator<Promise<unknown> | undefined, T, unknown>;
@@ -58,12 +63,19 @@ interface Task {
 
 /**
  * Runs work that takes long, such as merging a hostile exposition, so that everything else can run in between: all
- * tasks share one slice of 5 ms per pass of the event loop, in turns.
+ * tasks share one slice of 1 ms per pass of the event loop, in turns.
  */
 export class Scheduler {
   /** The tasks that can continue. The first one is next. */
   readonly #ready: Task[] = [];
   #scheduled = false;
+  #deferred = false;
+  #lastSlice = 0;
+
+  /** Leaves out the next slice, so that further connections are accepted at once; but at most for 20 ms. */
+  defer(): void {
+    this.#deferred = true;
+  }
 
   /**
    * Runs work to its end.
@@ -102,12 +114,20 @@ export class Scheduler {
   /** Runs tasks until the slice is over. The one that is interrupted is the last of the next passes. */
   #pass(): void {
     this.#scheduled = false;
-    const end = performance.now() + sliceMs;
+    const now = performance.now();
+    const isDeferred = this.#deferred && now < this.#lastSlice + maxDeferMs;
+    this.#deferred = false;
+    if (!isDeferred) this.#runSlice(now);
+    this.#schedule();
+  }
+
+  #runSlice(now: number): void {
+    this.#lastSlice = now;
+    const end = now + sliceMs;
     for (let task = this.#ready.shift(); task !== undefined; task = this.#ready.shift()) {
       if (!task.done) this.#runUntil(end, task);
       if (performance.now() >= end) break;
     }
-    this.#schedule();
   }
 
   #runUntil(end: number, task: Task): void {

@@ -50,6 +50,24 @@ describe("while a hostile exposition", () => {
 });
 
 describe("Scheduler", () => {
+  it("does no work in a pass in which a connection arrived, but not for long", async () => {
+    const scheduler = new Scheduler();
+    let steps = 0;
+    const work = scheduler.run(spin(3, () => steps++));
+    await turn();
+    await turn();
+    expect(steps).toBeGreaterThan(0);
+    // More than one step, as soon as other work is no longer urgent.
+    const before = steps;
+    let deferredPasses = 0;
+    for (; steps === before; deferredPasses++) {
+      scheduler.defer();
+      await turn();
+    }
+    expect(deferredPasses).toBeGreaterThan(2);
+    await work;
+  });
+
   it("gives all tasks together one slice per pass of the event loop", async () => {
     const scheduler = new Scheduler();
     let done = false;

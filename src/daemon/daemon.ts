@@ -90,6 +90,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
     version,
     cache,
     responses,
+    scheduler,
     clock,
     logger,
     telemetry,

@@ -4,6 +4,7 @@ import type { Logger } from "../logging.js";
 import type { Clock } from "../model/clock.js";
 import type { ReplicationView } from "../model/replication-status.js";
 import type { ProviderStatus, TargetStatus } from "../model/target-status.js";
+import type { Scheduler } from "../scheduler.js";
 import type { Telemetry } from "../telemetry.js";
 import type { Relay } from "./relay/relay.js";
 import type { PreparedResponses } from "./responses/prepared-responses.js";
@@ -13,6 +14,8 @@ export interface ServerContext {
   readonly version: string;
   readonly cache: Cache;
   readonly responses: PreparedResponses;
+  /** Runs work that takes long. */
+  readonly scheduler: Scheduler;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly telemetry: Telemetry;

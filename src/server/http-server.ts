@@ -59,6 +59,7 @@ export async function startHttpServer(address: ListenAddress, context: ServerCon
   const sockets = new Set<Socket>();
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
+    context.scheduler.defer();
     socket.once("close", () => sockets.delete(socket));
   });
   server.maxConnections = 10_000;

@@ -125,6 +125,7 @@ class Pair {
         version: "0",
         cache,
         responses,
+        scheduler: new Scheduler(),
         clock: systemClock,
         logger: silentLogger,
         telemetry: createTelemetry("0"),

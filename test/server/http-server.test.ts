@@ -1,6 +1,7 @@
 import { createConnection } from "node:net";
 import { describe, expect, it } from "vitest";
 import { silentLogger } from "../../src/logging.js";
+import { Scheduler } from "../../src/scheduler.js";
 import { startHttpServer } from "../../src/server/http-server.js";
 import { createTelemetry } from "../../src/telemetry.js";
 import { freePort } from "../support/free-port.js";
@@ -21,7 +22,11 @@ describe("the server", () => {
 
   it("reports which address is not available, and why", async () => {
     const { port } = await setUpServer();
-    const context = { telemetry: createTelemetry("0"), logger: silentLogger } as never;
+    const context = {
+      telemetry: createTelemetry("0"),
+      logger: silentLogger,
+      scheduler: new Scheduler(),
+    } as never;
     const again = startHttpServer({ host: "127.0.0.1", port }, context).catch(
       (error: Error) => error.message,
     );
@@ -32,7 +37,11 @@ describe("the server", () => {
 
   it("stops while a client keeps its connection open, and frees the port", async () => {
     const port = await freePort();
-    const context = { telemetry: createTelemetry("0"), logger: silentLogger } as never;
+    const context = {
+      telemetry: createTelemetry("0"),
+      logger: silentLogger,
+      scheduler: new Scheduler(),
+    } as never;
     const server = await startHttpServer({ host: "127.0.0.1", port }, context);
     const socket = createConnection(port, "127.0.0.1");
     await new Promise((resolve) => socket.once("connect", resolve));

@@ -43,10 +43,11 @@ export async function setUpServer(
   const budget = new MemoryBudget(64 * 1024 * 1024);
   const parts = { clock, budget, logger: silentLogger, history };
   const cache = new Cache({ ...parts, staleAfter: 30 });
+  const scheduler = new Scheduler();
   const responses = new PreparedResponses(
     cache,
     new MemoryBudget(responseBytes),
-    new Scheduler(),
+    scheduler,
     silentLogger,
     cpuLimits,
   );
@@ -67,6 +68,7 @@ export async function setUpServer(
       version: "1.2.3",
       cache,
       responses,
+      scheduler,
       clock,
       logger: silentLogger,
       telemetry,
