@@ -1,7 +1,8 @@
 import leven from "leven";
 import type { KnownTarget } from "../../cache/cache.js";
-import { ageOf } from "../../model/scrape.js";
-import type { TargetStatus } from "../../model/target-status.js";
+import { ageOf, type Scrape } from "../../model/scrape.js";
+import { instanceKeyOf } from "../../model/target.js";
+import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 
 /** The maximum number of reasons in one response, which is a single line. */
@@ -41,6 +42,37 @@ export function explainMissing(
   const similar = similarNames(name, known);
   const hint = similar.length === 0 ? "see /targets for known names" : `similar names: ${similar.join(", ")}`;
   return [404, `unknown name: ${quote(name, undefined)}; ${hint}`];
+}
+
+/**
+ * Why this node has nothing of its own to serve: 503 if one of its replicas has no fresh metrics, 404 for an unknown
+ * name. Undefined if there is nothing to scrape here, because only other nodes have replicas.
+ *
+ * @param named the fresh scrapes of other nodes. The old container of a replica that moved there is not missing.
+ */
+export function explainMissingOwn(
+  context: ServerContext,
+  named: readonly Scrape[],
+  name: string,
+  replica: string | undefined,
+): [status: number, text: string] | undefined {
+  const notReady = context.notReady();
+  if (notReady.length > 0) return [503, `not ready: ${notReady.join("; ")}`];
+  const moved = new Set(named.map(instanceKeyOf));
+  const missing = context
+    .targets()
+    .filter(
+      ({ target, state }) => target.names.includes(name) && (state === "pending" || hasMetrics({ state })),
+    )
+    .filter(({ target }) => replica === undefined || target.replica === replica)
+    .filter(({ target }) => !moved.has(instanceKeyOf(target)));
+  if (missing.length > 0) {
+    const reasons = missing.slice(0, maxReasons).map((status) => explainTarget(status, context.clock.now()));
+    return [503, `no fresh metrics for ${quote(name, replica)}: ${[...new Set(reasons)].join("; ")}`];
+  }
+  if (named.length > 0) return undefined;
+  const [status, text] = explainMissing(context, name, replica);
+  return status === 404 ? [status, text] : undefined;
 }
 
 /** The first of these names, none of which has fresh metrics, that is not known at all. */

@@ -23,15 +23,19 @@ export function acceptReader(): (header: string | undefined) => FormatWeights {
 }
 
 /**
- * The weights of both formats in an Accept header. Without the header, or if it lists neither, both are accepted: a
- * client that requests HTML or JSON is a person or a tool that explores.
+ * The weights of both formats in an Accept header. OpenMetrics is accepted only if the header names it: other clients,
+ * such as curl or a browser, may pass the response to a parser of the text format. Without the header, or if it lists
+ * neither, text is accepted: a client that requests HTML or JSON is a person or a tool that explores.
  *
  * A range with an unsupported version (such as text/plain;version=1.0.0) is ignored.
  */
 export function readAccept(header: string | undefined): FormatWeights {
   const ranges = header === undefined ? [] : header.slice(0, maxAcceptLength).split(",").map(readRange);
-  const weights = { text: weightOf("text", ranges), openmetrics: weightOf("openmetrics", ranges) };
-  return weights.text === 0 && weights.openmetrics === 0 ? { text: 1, openmetrics: 1 } : weights;
+  const weights = {
+    text: exactWeight("text", ranges) ?? wildcardWeight(ranges),
+    openmetrics: exactWeight("openmetrics", ranges) ?? 0,
+  };
+  return weights.text === 0 && weights.openmetrics === 0 ? { text: 1, openmetrics: 0 } : weights;
 }
 
 /**
@@ -59,17 +63,19 @@ function readRange(text: string): Range {
   return { type, version: parameter("version"), weight: weight >= 0 && weight <= 1 ? weight : 0 };
 }
 
-/** The weight of the most specific range that matches the format; the highest one of several versions. */
-function weightOf(format: Format, ranges: readonly Range[]): number {
+/** The weight of the ranges that name a format: the highest one of several versions. */
+function exactWeight(format: Format, ranges: readonly Range[]): number | undefined {
   const { type, versions } = mediaTypes[format];
-  const exact = ranges.filter(
-    (range) => range.type === type && (range.version === undefined || versions.includes(range.version)),
-  );
-  if (exact.length > 0) return Math.max(...exact.map(({ weight }) => weight));
-  const group = `${type.split("/")[0]}/*`;
-  for (const wildcard of [group, "*/*"]) {
-    const range = ranges.find((candidate) => candidate.type === wildcard);
-    if (range !== undefined) return range.weight;
-  }
-  return 0;
+  const weights = ranges
+    .filter(
+      (range) => range.type === type && (range.version === undefined || versions.includes(range.version)),
+    )
+    .map(({ weight }) => weight);
+  return weights.length === 0 ? undefined : Math.max(...weights);
+}
+
+/** The weight of the most specific wildcard that matches text. */
+function wildcardWeight(ranges: readonly Range[]): number {
+  const range = ranges.find(({ type }) => type === "text/*") ?? ranges.find(({ type }) => type === "*/*");
+  return range?.weight ?? 0;
 }

@@ -21,6 +21,8 @@ export interface Part {
 export interface Preparation {
   readonly kind: Format | "federate";
   readonly parts: readonly Part[];
+  /** Whether every sample has `job` and `instance`. By default it has `instance` if there are several scrapes. */
+  readonly identified?: boolean;
 }
 
 /** A response made of scrapes. */
@@ -79,7 +81,7 @@ export function* prepare(
     const made =
       preparation.kind === "federate"
         ? yield* federate(preparing, preparation.parts, collector, cpu)
-        : yield* mergeAll(preparing, preparation.parts, preparation.kind, collector, cpu);
+        : yield* mergeAll(preparing, preparation, preparation.kind, collector, cpu);
     return { ...made, gzip: yield* collector.end(), size: collector.size };
   } finally {
     collector.close();
@@ -91,7 +93,7 @@ type Made = Omit<PreparedResponse, "gzip" | "size">;
 /** Merges several scrapes, or converts one. Damaged ones are omitted. */
 function* mergeAll(
   { reader, limits }: Preparing,
-  parts: readonly Part[],
+  { parts, identified = false }: Preparation,
   into: Format,
   collector: GzipCollector,
   cpu: CpuTime,
@@ -103,12 +105,14 @@ function* mergeAll(
     yield;
     if (bytes === undefined) continue;
     scrapes.push(scrape);
-    sources.push({ bytes, format: formatOf(scrape), labels: [["instance", instanceOf(scrape)]] });
+    const instance = ["instance", instanceOf(scrape)] as const;
+    const labels = identified ? [["job", scrape.job] as const, instance] : [instance];
+    sources.push({ bytes, format: formatOf(scrape), labels });
   }
   const made = { contentType: contentTypes[into], sources: sources.length, omissions: [] };
   if (sources.length === 0) return made;
   try {
-    if (parts.length === 1) {
+    if (parts.length === 1 && !identified) {
       yield* collector.add(yield* limitCpu(toText(sources[0]!.bytes), cpu, limits.merge));
       return made;
     }

@@ -101,7 +101,11 @@ export class PreparedResponses {
   async get(request: ResponseRequest): Promise<PreparedResponse> {
     const { kind, client } = request;
     const parts = kind === "federate" ? this.#withoutTooLarge(request.parts) : request.parts;
-    const key = [kind, ...parts.map(({ scrape: { origin, id } }) => `${origin} ${id}`)].join("\n");
+    const key = [
+      kind,
+      request.identified,
+      ...parts.map(({ scrape: { origin, id } }) => `${origin} ${id}`),
+    ].join("\n");
     const kept = this.#kept.get(key);
     if (kept !== undefined && areSame(kept.parts, parts)) {
       this.#kept.delete(key);

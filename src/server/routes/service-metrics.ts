@@ -1,15 +1,31 @@
 import type { IRouter, Request, Response } from "express";
+import { contentTypes } from "../../exposition/format.js";
 import { withSlashes } from "../../model/metrics-path.js";
 import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ServerContext } from "../context.js";
-import { explainMissing } from "../responses/explain-missing.js";
+import { explainMissing, explainMissingOwn } from "../responses/explain-missing.js";
 import { acceptReader, chooseFormat } from "../responses/negotiate.js";
 import { formatOf } from "../responses/scrape-reader.js";
-import { acceptsGzip, type Exposition, sendExposition, sendText, signalOf } from "../responses/send.js";
+import {
+  acceptsGzip,
+  type Exposition,
+  queryValues,
+  sendExposition,
+  sendText,
+  signalOf,
+} from "../responses/send.js";
 
 /** The maximum number of replicas that a 503 lists. */
 const maxListed = 100;
+
+/** The parameters of a request. */
+interface Query {
+  /** `own=1`: only what this node scrapes itself, so that Prometheus can scrape all nodes and gets each replica once. */
+  readonly own: boolean;
+  /** `instance=always`: every sample has `job` and `instance`, however many replicas there are. */
+  readonly identified: boolean;
+}
 
 /** `/<name>/metrics` and `/<name>/<replica>/metrics`: the metrics of a service, from the cache. */
 export function serviceMetricsRoutes(router: IRouter, context: ServerContext): void {
@@ -21,6 +37,7 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     request: Request,
     response: Response,
     scrapes: readonly Scrape[],
+    identified: boolean,
   ): Promise<void> | undefined => {
     const formats = scrapes.map(formatOf);
     const format = chooseFormat(readAccept(request.headers.accept), formats);
@@ -33,7 +50,8 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
         headers: { Age: String(Math.floor(age)), Vary: "Accept, Accept-Encoding" },
       });
     const [only] = scrapes;
-    const single = scrapes.length === 1 && formats[0] === format ? only : undefined;
+    const isUnchanged = scrapes.length === 1 && formats[0] === format && !identified;
+    const single = isUnchanged ? only : undefined;
     if (single === undefined || !responses.reader.isChecked(single)) return prepare();
     return sendNow(single);
 
@@ -48,6 +66,7 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
         name,
         kind: format,
         parts: scrapes.map((scrape) => ({ scrape })),
+        identified,
         client,
       });
       if (prepared.sources === 0) return sendDamaged();
@@ -69,24 +88,54 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
   const respond = (
     request: Request,
     response: Response,
+    query: Query,
     name: string,
     replica?: string,
   ): Promise<void> | undefined => {
-    const named = cache.named(name);
-    const scrapes = replica === undefined ? named : named.filter((scrape) => scrape.replica === replica);
-    if (scrapes.length > 0) return send(request, response, scrapes);
+    const all = cache.named(name);
+    const named = replica === undefined ? all : all.filter((scrape) => scrape.replica === replica);
+    const scrapes = query.own ? named.filter((scrape) => cache.isOwn(scrape)) : named;
+    if (scrapes.length > 0) return send(request, response, scrapes, query.identified);
     const [slashedName, slashedReplica] = [withSlashes(name), replica && withSlashes(replica)];
     if (slashedName !== name || slashedReplica !== replica)
-      return respond(request, response, slashedName, slashedReplica);
-    sendText(response, ...explainMissing(context, name, replica));
+      return respond(request, response, query, slashedName, slashedReplica);
+    const explained = query.own
+      ? explainMissingOwn(context, named, name, replica)
+      : explainMissing(context, name, replica);
+    if (explained === undefined) sendEmpty(response);
+    else sendText(response, ...explained);
     return undefined;
   };
 
-  router.get("/:name/metrics", (request, response) => respond(request, response, request.params.name));
+  const route = (request: Request, response: Response, name: string, replica?: string) => {
+    const query = readQuery(request.url);
+    if (typeof query !== "string") return respond(request, response, query, name, replica);
+    sendText(response, 400, query);
+    return undefined;
+  };
+
+  router.get("/:name/metrics", (request, response) => route(request, response, request.params.name));
 
   router.get("/:name/:replica/metrics", (request, response) =>
-    respond(request, response, request.params.name, request.params.replica),
+    route(request, response, request.params.name, request.params.replica),
   );
+}
+
+/** The parameters in a URL, or what is wrong with them. */
+function readQuery(url: string): Query | string {
+  const own = queryValues(url, "own");
+  const instance = queryValues(url, "instance");
+  if (own.length > 1 || (own[0] ?? "1") !== "1") return "parameter own: must be 1, once";
+  if (instance.length > 1 || (instance[0] ?? "always") !== "always")
+    return "parameter instance: must be always, once";
+  return { own: own.length > 0, identified: instance.length > 0 };
+}
+
+/** An exposition without samples: the scrape succeeds. */
+function sendEmpty(response: Response): void {
+  response.statusCode = 200;
+  response.setHeader("Content-Type", contentTypes.text);
+  response.end();
 }
 
 function ageOfOldest(scrapes: readonly Scrape[], monotonic: number): number {

@@ -13,10 +13,7 @@ describe("the format of a response", () => {
   it.each([
     ["Prometheus 2", prometheus2],
     ["Prometheus 3", prometheus3],
-    ["curl", "*/*"],
-    ["a browser", chromium],
-    ["a client without Accept", undefined],
-    ["a tool that wants JSON", "application/json"],
+    ["one that names it before anything", "application/openmetrics-text, */*"],
     ["one that accepts only OpenMetrics", "application/openmetrics-text"],
     ["one with a quoted version", 'application/openmetrics-text; version="1.0.0"'],
   ])("for %s is OpenMetrics if all sources are", (_who, accept) => {
@@ -33,6 +30,12 @@ describe("the format of a response", () => {
     ["requests a future OpenMetrics version", "application/openmetrics-text;version=2.0.0, text/plain;q=0.5"],
     ["requests any text", "text/*"],
     ["prefers protobuf, then text", protobufFirst],
+    ["sends no Accept", undefined],
+    ["is curl or wget", "*/*"],
+    ["is a browser", chromium],
+    ["accepts any application format", "application/*"],
+    ["requests JSON", "application/json"],
+    ["names nothing", ""],
   ])("for a client that %s is text, whatever the sources are", (_who, accept) => {
     expect(chooseFormat(readAccept(accept), ["openmetrics"])).toBe("text");
   });

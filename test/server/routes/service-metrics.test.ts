@@ -57,9 +57,9 @@ describe("/<name>/metrics", () => {
 
   it("keeps the content type of the target", async () => {
     const { get, put } = await setUpServer();
-    const contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    const contentType = "application/openmetrics-text;version=0.0.1";
     put({ contentType });
-    expect((await get("/web/metrics")).headers["content-type"]).toBe(contentType);
+    expect((await get("/web/metrics", { accept: openMetrics })).headers["content-type"]).toBe(contentType);
   });
 
   it("is 503 with the reason if a known target has no fresh metrics", async () => {
@@ -182,7 +182,7 @@ describe("/<name>/metrics with several sources", () => {
     const text = '# TYPE hits counter\nhits_total 1 # {trace="x"} 1\n# EOF\n';
     put({ contentType: openMetrics, text });
     put({ id: "docker:2", replica: "2", contentType: openMetrics, text });
-    const both = await get("/web/metrics");
+    const both = await get("/web/metrics", { accept: openMetrics });
     expect(both.headers["content-type"]).toBe(openMetrics);
     expect(both.text).toMatch(
       /^# TYPE hits counter\nhits_total\{instance="shop_web.1"\} 1 # \{trace="x"\} 1\n/,
@@ -193,7 +193,7 @@ describe("/<name>/metrics with several sources", () => {
       '# TYPE hits_total counter\nhits_total{instance="shop_web.1"} 1\nhits_total{instance="shop_web.2"} 1\n',
     );
     put({ id: "docker:3", replica: "3", text: "other 1\n" });
-    expect((await get("/web/metrics")).headers["content-type"]).toBe(
+    expect((await get("/web/metrics", { accept: openMetrics })).headers["content-type"]).toBe(
       "text/plain; version=0.0.4; charset=utf-8",
     );
   });
@@ -254,10 +254,128 @@ describe("one source in a format that the client does not accept", () => {
   it("is converted, and otherwise sent unchanged", async () => {
     const { get, put } = await setUpServer();
     put({ contentType: openMetrics, text: "# TYPE a gauge\n# UNIT a\na 1\n# EOF\n" });
-    expect((await get("/web/1/metrics")).text).toBe("# TYPE a gauge\n# UNIT a\na 1\n# EOF\n");
-    const { headers, text } = await get("/web/1/metrics", { accept: "text/plain" });
-    expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
-    expect(text).toBe("# TYPE a gauge\na 1\n");
+    const unchanged = await get("/web/1/metrics", { accept: openMetrics });
+    expect(unchanged.text).toBe("# TYPE a gauge\n# UNIT a\na 1\n# EOF\n");
+    for (const accept of ["text/plain", "*/*", ""]) {
+      const { headers, text } = await get("/web/1/metrics", accept === "" ? {} : { accept });
+      expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+      expect(text).toBe("# TYPE a gauge\na 1\n");
+    }
+  });
+});
+
+describe("/<name>/metrics?own=1", () => {
+  const down = { state: "down", reason: "connection refused" } as const;
+  const web = { names: ["web", "shop_web"], job: "shop_web" };
+
+  it("serves only what this node scrapes", async () => {
+    const { get, put, node } = await setUpServer();
+    put({ text: "own 1\n" });
+    node("n2").put({ id: "docker:2", replica: "2", text: "other 1\n" });
+    expect((await get("/web/metrics?own=1")).text).toBe("own 1\n");
+    expect((await get("/web/1/metrics?own=1")).text).toBe("own 1\n");
+    expect((await get("/web/2/metrics")).text).toBe("other 1\n");
+  });
+
+  it("is empty if only other nodes have replicas, fresh or not, so that this node does not look down", async () => {
+    const { get, node, clock } = await setUpServer();
+    node("n2").put({ id: "docker:2", replica: "2" });
+    node("n2").list({ id: "docker:3", names: ["db"], job: "db", state: "down" });
+    for (const path of ["/web/metrics", "/web/2/metrics", "/db/metrics"]) {
+      const { status, headers, text } = await get(`${path}?own=1`, { accept: openMetrics });
+      expect([status, headers["content-type"], text]).toEqual([
+        200,
+        "text/plain; version=0.0.4; charset=utf-8",
+        "",
+      ]);
+    }
+    clock.advance(31);
+    expect((await get("/web/metrics?own=1")).status).toBe(200);
+    // The node is forgotten, its names are not.
+    clock.advance(120);
+    expect((await get("/web/metrics?own=1")).status).toBe(200);
+  });
+
+  it("is empty for a replica that has moved to another node, and for targets that are not scraped", async () => {
+    const { get, put, node, clock } = await setUpServer({
+      targets: [
+        statusOf(down, { ...web, id: "docker:1" }),
+        statusOf({ state: "disabled" }, { id: "test:2", names: ["off"], job: "off" }),
+        statusOf({ state: "no metrics" }, { id: "test:3", names: ["off"], job: "off" }),
+      ],
+    });
+    put({ text: "old 1\n", startedAt: clock.now() - 10_000 });
+    node("n2").put({ startedAt: clock.now() - 1000 });
+    expect(await get("/web/metrics?own=1")).toMatchObject({ status: 200, text: "" });
+    expect(await get("/web/1/metrics?own=1")).toMatchObject({ status: 200, text: "" });
+    expect(await get("/off/metrics?own=1")).toMatchObject({ status: 200, text: "" });
+  });
+
+  it("is 503 with the reason if a replica of this node has no fresh metrics", async () => {
+    const { get, node } = await setUpServer({ targets: [statusOf(down, web)] });
+    node("n2").put({ id: "docker:2", replica: "2" });
+    expect(await get("/web/metrics?own=1")).toMatchObject({
+      status: 503,
+      text: 'no fresh metrics for "web": down: connection refused\n',
+    });
+    expect((await get("/web/1/metrics?own=1")).status).toBe(503);
+    expect((await get("/web/2/metrics?own=1")).status).toBe(200);
+    const pending = await setUpServer({ targets: [statusOf({ state: "pending" }, web)] });
+    expect((await pending.get("/web/metrics?own=1")).status).toBe(503);
+  });
+
+  it("is 503 until the first scan has finished, and 404 for an unknown name", async () => {
+    const { get } = await setUpServer({ notReady: ["the first scan is not done yet"] });
+    expect(await get("/web/metrics?own=1")).toMatchObject({
+      status: 503,
+      text: "not ready: the first scan is not done yet\n",
+    });
+    expect((await (await setUpServer()).get("/web/metrics?own=1")).status).toBe(404);
+  });
+});
+
+describe("/<name>/metrics?instance=always", () => {
+  it("adds job and instance to every sample, also of one replica", async () => {
+    const { get, put } = await setUpServer();
+    put({ text: 'up{instance="a",job="b"} 1\nplain 1\n' });
+    const text =
+      'up{job="shop_web",instance="shop_web.1",exported_instance="a",exported_job="b"} 1\n' +
+      'plain{job="shop_web",instance="shop_web.1"} 1\n';
+    expect((await get("/web/metrics?instance=always")).text).toBe(text);
+    expect((await get("/web/1/metrics?instance=always&own=1")).text).toBe(text);
+    expect((await get("/web/metrics")).text).toBe('up{instance="a",job="b"} 1\nplain 1\n');
+    put({ id: "docker:2", replica: "2", text: "plain 2\n" });
+    expect((await get("/web/metrics?instance=always")).text).toBe(
+      text + 'plain{job="shop_web",instance="shop_web.2"} 2\n',
+    );
+    expect((await get("/web/metrics")).text).toContain('plain{instance="shop_web.2"} 2');
+  });
+
+  it("keeps OpenMetrics for clients that accept it", async () => {
+    const { get, put } = await setUpServer();
+    put({ contentType: openMetrics, text: "# TYPE a gauge\na 1\n# EOF\n" });
+    const { headers, text } = await get("/web/metrics?instance=always", { accept: openMetrics });
+    expect(headers["content-type"]).toBe(openMetrics);
+    expect(text).toBe('# TYPE a gauge\na{job="shop_web",instance="shop_web.1"} 1\n# EOF\n');
+  });
+});
+
+describe("/<name>/metrics with invalid parameters", () => {
+  it.each(["own=0", "own=", "own", "own=1&own=1", "instance=never", "instance=always&instance=always"])(
+    "?%s is 400 with what is allowed",
+    async (query) => {
+      const { get, put } = await setUpServer();
+      put();
+      const { status, text } = await get(`/web/metrics?${query}`);
+      expect(status).toBe(400);
+      expect(text).toMatch(/^parameter (own: must be 1|instance: must be always), once\n$/);
+    },
+  );
+
+  it("ignores others", async () => {
+    const { get, put } = await setUpServer();
+    put();
+    expect((await get("/web/metrics?match=1")).text).toBe("up 1\n");
   });
 });
 
