@@ -1,6 +1,6 @@
 import { ByteReader } from "../../archive/byte-reader.js";
 import { PeerError } from "../peer-error.js";
-import { maxJsonBytes, maxPublicationBytes } from "./messages.js";
+import { maxCompressedBytes, maxJsonBytes } from "./messages.js";
 
 /** A message on the wire: the lengths of its JSON and its body, 32 bits each, big endian; then both. */
 export interface Frame {
@@ -9,7 +9,7 @@ export interface Frame {
 }
 
 /** The largest JSON and body, in bytes. */
-const frameLimits = { json: maxJsonBytes, body: maxPublicationBytes };
+const frameLimits = { json: maxJsonBytes, body: maxCompressedBytes };
 
 const headerBytes = 8;
 

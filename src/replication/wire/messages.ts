@@ -9,7 +9,7 @@ export const protocolVersion = 2;
 /** Maximum number of origins in a node's cache. */
 export const maxOrigins = 2000;
 /** The largest publication, in bytes of compressed JSON. */
-export const maxPublicationBytes = 4 * 1024 * 1024;
+export const maxCompressedBytes = 4 * 1024 * 1024;
 /** The most scrapes that one message requests. */
 export const maxFetched = 1000;
 
