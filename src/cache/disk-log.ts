@@ -37,6 +37,8 @@ export class DiskLog {
   #queue: Promise<void> = Promise.resolve();
   #queued = 0;
   #queuedBytes = 0;
+  /** Whether publications are not written until the queue is empty. Otherwise, a flood would fill it again at once. */
+  #isBehind = false;
   #failing = false;
   /** Whether the log has exceeded its limit, which is reported once. */
   #exceeded = false;
@@ -77,7 +79,9 @@ export class DiskLog {
 
   /** Appends a publication, and its scrapes that are not in the log yet, in the background. */
   append(held: HeldPublication): void {
-    if (this.#queued >= maxQueued || this.#queuedBytes > this.#options.budget.maxBytes / 4) {
+    const isFull = this.#queued >= maxQueued || this.#queuedBytes > this.#options.budget.maxBytes / 4;
+    if (this.#isBehind || isFull) {
+      this.#isBehind = true;
       this.#failed(new Error("too many publications wait for the disk"));
       return;
     }
@@ -92,6 +96,7 @@ export class DiskLog {
       .finally(() => {
         this.#queued--;
         this.#queuedBytes -= held.size;
+        if (this.#queued === 0) this.#isBehind = false;
       });
   }
 
@@ -246,7 +251,7 @@ export class DiskLog {
   }
 
   #recovered(): void {
-    if (!this.#failing) return;
+    if (!this.#failing || this.#isBehind) return;
     this.#failing = false;
     this.#options.logger.info("cache written to disk again", { folder: this.#options.folder });
   }

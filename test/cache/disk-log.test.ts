@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -441,6 +442,27 @@ describe("DiskLog", () => {
     expect(parts.log.failing).toBe(false);
     const again = await startLoaded(parts.folder, clockAt(parts.clock.now()));
     expect(again.cache.feed("node1")?.highest).toBe(40);
+  });
+
+  it("reports a flood of publications once, and writes all documents once it is over", async () => {
+    const parts = await startLoaded(tempFolder(), undefined, 20_000_000);
+    let number = 1;
+    for (let round = 0; round < 10; round++) {
+      for (; number % 200 !== 0; number++) {
+        const origin = `node${number % 10}`;
+        parts.add(targetsDocument(number, [publishedTarget({ title: "x".repeat(50_000) })], { origin }));
+      }
+      number++;
+      await setImmediate();
+    }
+    expect(errorsOf(parts)).toHaveLength(1);
+    await parts.log.written();
+    parts.add(targetsDocument(number, [publishedTarget()]));
+    await parts.log.close();
+    expect(parts.log.failing).toBe(false);
+    expect(errorsOf(parts)).toHaveLength(1);
+    const again = await startLoaded(parts.folder, clockAt(parts.clock.now()));
+    for (const feed of again.cache.feeds()) expect(feed.held).toBe(parts.cache.feed(feed.origin)!.held);
   });
 
   it("loads as much as fits into memory", async () => {
