@@ -1,5 +1,6 @@
 import type { Cache } from "../cache/cache.js";
 import { findNameClashes, type NameClash } from "../cache/name-clashes.js";
+import { limitLines } from "../logging/limit-lines.js";
 import type { Logger } from "../logging.js";
 import { systemClock as clock } from "../model/clock.js";
 import { clockOffsets, clockTolerance, maxClockOffset } from "../model/clock-offset.js";
@@ -101,7 +102,7 @@ function observeOrigins(metrics: Metrics, cache: Cache): void {
 
 /** Reports name conflicts and clock offsets, each once while it lasts. */
 export function createReporter(logger: Logger, cache: Cache): () => void {
-  const reportClashes = clashReporter(logger);
+  const reportClashes = clashReporter(limitLines(logger, () => clock.monotonic()));
   const reportClocks = clockReporter(logger);
   return () => {
     reportClashes(findNameClashes(cache.fresh()));
@@ -111,24 +112,42 @@ export function createReporter(logger: Logger, cache: Cache): () => void {
 
 /** Seconds below which a clock counts as correct again; the difference avoids repeated reports. */
 const correctAgain = clockTolerance / 2;
+/** A line names so many nodes, because a peer can publish as any number of nodes. */
+const maxNames = 5;
 
 export function clockReporter(logger: Logger): (offsets: ReadonlyMap<string, number>) => void {
   /** The limit that was reported as exceeded, by node. */
   const reported = new Map<string, number>();
   return (offsets) => {
+    const found = new Map<number, [node: string, secondsAhead: number][]>();
     for (const [node, offset] of offsets) {
       const exceeded = [maxClockOffset, clockTolerance].find((limit) => Math.abs(offset) > limit) ?? 0;
       if (exceeded <= (reported.get(node) ?? 0)) continue;
       reported.set(node, exceeded);
-      const fields = { node, secondsAhead: Math.round(offset * 10) / 10 };
-      if (exceeded === clockTolerance) logger.warn("clock of a node differs", fields);
-      else
-        logger.error("clock of a node differs by more than 10 minutes: /federate omits its samples", fields);
+      const others = found.get(exceeded) ?? [];
+      others.push([node, Math.round(offset * 10) / 10]);
+      found.set(exceeded, others);
     }
-    for (const node of reported.keys()) {
-      if (Math.abs(offsets.get(node) ?? 0) > correctAgain) continue;
-      reported.delete(node);
-      logger.info("clock of a node recovered, or the node is gone", { node });
+    const fieldsOf = (nodes: readonly [node: string, secondsAhead: number][]) => ({
+      nodes: nodes.length,
+      secondsAhead: Object.fromEntries(nodes.slice(0, maxNames)),
+    });
+    const differing = found.get(clockTolerance);
+    if (differing !== undefined) logger.warn("clock of a node differs", fieldsOf(differing));
+    const excluded = found.get(maxClockOffset);
+    if (excluded !== undefined) {
+      const message = "clock of a node differs by more than 10 minutes: /federate omits its samples";
+      logger.error(message, fieldsOf(excluded));
+    }
+    const recovered = [...reported.keys()].filter(
+      (node) => Math.abs(offsets.get(node) ?? 0) <= correctAgain,
+    );
+    for (const node of recovered) reported.delete(node);
+    if (recovered.length > 0) {
+      logger.info("clock of a node recovered, or the node is gone", {
+        nodes: recovered.length,
+        names: recovered.slice(0, maxNames),
+      });
     }
   };
 }

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { addressBlock } from "../address/ip.js";
 import type { ListenAddress } from "../config/readers.js";
 import { describeError } from "../errors.js";
+import { limitLines } from "../logging/limit-lines.js";
 import type { ReplicationStatus } from "../model/replication-status.js";
 import { printableJson } from "../printable.js";
 import type { Telemetry } from "../telemetry.js";
@@ -67,10 +68,13 @@ const defaultTickMs = 1000;
  * @throws ListenError if it cannot listen on SSH_LISTEN_ADDRESS.
  */
 export async function startReplication(options: ReplicationOptions): Promise<Replication> {
-  const { clock, logger, telemetry, secret, source, budget, cache } = options;
+  const { clock, telemetry, secret, source, budget, cache } = options;
+  // Peers can cause any number of failures.
+  const logger = limitLines(options.logger, () => clock.monotonic());
   const keys = options.keys ?? (await deriveKeys(secret));
   const context: SyncContext = {
     ...options,
+    logger,
     timeouts: { ...defaultTimeouts, ...options.timeouts },
     ...(source.task === undefined ? {} : { task: source.task }),
     onScrapes: (direction, count) => telemetry.replicatedEntries.inc({ direction }, count),

@@ -46,17 +46,30 @@ describe("the reporter of clocks", () => {
       return lines.map(({ level, fields }) => [level, fields]);
     };
     expect(reported(4.9)).toEqual([]);
-    expect(reported(-7.26)).toEqual([["warn", { node: "n2", secondsAhead: -7.3 }]]);
+    expect(reported(-7.26)).toEqual([["warn", { nodes: 1, secondsAhead: { n2: -7.3 } }]]);
     expect(reported(-8)).toEqual([]);
     // Near the limit it neither recovers nor is it reported again.
     expect(reported(-4.9)).toEqual([]);
     expect(reported(-5.1)).toEqual([]);
-    expect(reported(-2.4)).toEqual([["info", { node: "n2" }]]);
+    expect(reported(-2.4)).toEqual([["info", { nodes: 1, names: ["n2"] }]]);
     expect(reported(6)).toHaveLength(1);
     // Another report when /federate starts to omit the node.
     expect(reported(600.1)).toEqual([["error", { node: "n2", secondsAhead: 600.1 }]]);
     expect(reported(7200)).toEqual([]);
     expect(reported(1)).toEqual([["info", { node: "n2" }]]);
+  });
+
+  it("reports any number of nodes in one line, with a few names", () => {
+    const { logger, lines } = recordingLogger();
+    const report = clockReporter(logger);
+    report(new Map(Array.from({ length: 2000 }, (_, index) => [`n${index}`, 60])));
+    report(new Map());
+    expect(lines.map(({ level }) => level)).toEqual(["warn", "info"]);
+    expect(lines[0]!.fields).toEqual({
+      nodes: 2000,
+      secondsAhead: { n0: 60, n1: 60, n2: 60, n3: 60, n4: 60 },
+    });
+    expect(lines[1]!.fields).toEqual({ nodes: 2000, names: ["n0", "n1", "n2", "n3", "n4"] });
   });
 
   it("reports that a node with a wrong clock is gone", () => {
@@ -79,7 +92,7 @@ it("name conflicts and clocks are those of the scrapes in the cache", () => {
   report();
   expect(lines.map(({ fields }) => fields)).toEqual([
     { name: "web", jobs: ["blog_web", "shop_web"] },
-    { node: "n3", secondsAhead: -3600 },
+    { nodes: 1, secondsAhead: { n3: -3600 } },
   ]);
 });
 
