@@ -8,9 +8,10 @@ export const responsesShare = 1 / 4;
  * Frees memory on request.
  *
  * @param bytesNeeded how many bytes to free, if there are as many.
+ * @param origin the node whose data needs the memory; undefined for this node.
  * @returns the bytes freed, which may be more or fewer. The budget subtracts them: do not call `give` for them.
  */
-export type Evict = (bytesNeeded: number) => number;
+export type Evict = (bytesNeeded: number, origin?: string) => number;
 
 /**
  * One limit for memory that several parts of the program share. Each part calls `take` before it allocates and `give`
@@ -37,13 +38,14 @@ export class MemoryBudget {
    *
    * @returns false if it still does not fit; then nothing is reserved. More than `maxBytes` never fits and evicts
    * nothing.
+   * @param origin see `Evict`.
    */
-  take(bytes: number): boolean {
+  take(bytes: number, origin?: string): boolean {
     if (bytes > this.maxBytes) return false;
     for (const evict of this.#evictors) {
       const bytesNeeded = this.#used + bytes - this.maxBytes;
       if (bytesNeeded <= 0) break;
-      this.give(evict(bytesNeeded));
+      this.give(evict(bytesNeeded, origin));
     }
     if (this.#used + bytes > this.maxBytes) return false;
     this.#used += bytes;

@@ -3,6 +3,7 @@ import type { MemoryBudget } from "../memory-budget.js";
 import type { Clock } from "../model/clock.js";
 import { type PublishedTarget, type SwarmDocument, withScrapesUpTo } from "../model/publication.js";
 import { ageOf, onePerInstance, type Scrape } from "../model/scrape.js";
+import { evict } from "./eviction.js";
 import { type ExpiredTarget, ExpiredTargets } from "./expired-targets.js";
 import { Feed, type FeedListener, type HeldPublication } from "./feed.js";
 import { NameIndex } from "./name-index.js";
@@ -104,9 +105,10 @@ export class Cache {
       this.#feeds.get(origin)?.skip(number);
       return [];
     }
-    if (!this.#options.budget.take(held.size)) {
+    if (!this.#options.budget.take(held.size, origin)) {
       this.#reportEviction(origin);
-      this.#feeds.get(origin)?.skip(number);
+      // A document of another node is requested again later: it may not be published again for a long time.
+      if (kind === "batch" || origin === this.#own) this.#feeds.get(origin)?.skip(number);
       return [];
     }
     const missing = this.#feedOf(origin).add(held);
@@ -218,19 +220,18 @@ export class Cache {
     return { scrapes: this.all().length, gzipBytes };
   }
 
-  /** Evicts the oldest scrapes of the origins that hold the most bytes: an evictor of the memory budget. */
-  evict(bytesNeeded: number): number {
-    let freed = 0;
-    while (freed < bytesNeeded) {
-      let largest: Feed | undefined;
-      for (const feed of this.#feeds.values()) {
-        if (feed.scrapes.bytes > (largest?.scrapes.bytes ?? 0)) largest = feed;
-      }
-      if (largest === undefined) break;
-      freed += largest.scrapes.evictOldest();
-      this.#reportEviction(largest.origin);
-    }
-    return freed;
+  /** Frees memory for data of an origin: an evictor of the memory budget. For what is evicted, see `eviction.ts`. */
+  evict(bytesNeeded: number, origin = this.#own): number {
+    const { budget } = this.#options;
+    const enough = budget.used - bytesNeeded;
+    const [own, others] = [this.feed(this.#own ?? ""), [...this.#feeds.values()]];
+    return evict({
+      feeds: own === undefined ? others : [own, ...others.filter((feed) => feed !== own)],
+      origin,
+      isEnough: (evicted) => budget.used - evicted <= enough,
+      forget: (feed) => this.#forget(feed),
+      onEvicted: (feed) => this.#reportEviction(feed.origin),
+    });
   }
 
   get #historyStart(): number {

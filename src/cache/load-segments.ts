@@ -162,7 +162,7 @@ async function loadScrape(
   { cache, budget }: DiskLogOptions,
 ): Promise<void> {
   const gzip = await stored?.reader.body(stored.member);
-  if (stored === undefined || gzip === undefined || !budget.take(gzip.length))
+  if (stored === undefined || gzip === undefined || !budget.take(gzip.length, origin))
     cache.feed(origin)?.giveUp(number);
   else if (cache.addScrape(origin, number, gzip)) {
     stored.segment.scrapes.set(scrapeKey(origin, number), { origin, number });

@@ -7,6 +7,7 @@ import {
   succeeded,
 } from "../model/publication.js";
 import type { Scrape } from "../model/scrape.js";
+import { EvictionOrder } from "./eviction-order.js";
 
 /** An attempt with its times on this node's clocks. */
 export interface TimedAttempt extends Pick<Attempt, "target" | "duration" | "outcome"> {
@@ -37,7 +38,7 @@ export interface TargetScrapesListener {
   onNewest(before: Scrape | undefined, now: Scrape | undefined): void;
   /** A target is no longer listed, or has ended. */
   onRemoved(target: PublishedTarget): void;
-  /** Memory was freed, except by `evictOldest`. */
+  /** Memory was freed, except by `evict`. */
   onFreed(bytes: number): void;
 }
 
@@ -48,6 +49,7 @@ export class TargetScrapes {
   readonly #targets = new Map<number, TargetRecord>();
   /** In the order in which attempts first named them: oldest first. */
   readonly #scrapes = new Map<number, StoredScrape>();
+  readonly #order = new EvictionOrder();
   #bytes = 0;
 
   constructor(origin: string, listener: TargetScrapesListener) {
@@ -153,21 +155,31 @@ export class TargetScrapes {
     if (stored === undefined || stored.gzip !== undefined) return false;
     stored.gzip = gzip;
     this.#bytes += gzip.length;
+    this.#order.add(number, gzip.length);
     for (const record of stored.targets) this.#refresh(record);
     return true;
   }
 
-  /** Removes the bytes of the scrape that was named first. @returns their number; 0 if there is none. */
-  evictOldest(): number {
-    for (const stored of this.#scrapes.values()) {
-      if (stored.gzip === undefined) continue;
-      const { length } = stored.gzip;
-      stored.gzip = undefined;
-      this.#bytes -= length;
-      for (const record of stored.targets) this.#refresh(record);
-      return length;
-    }
-    return 0;
+  /** The bytes of scrapes that no target is served with. */
+  get olderBytes(): number {
+    return this.#order.olderBytes;
+  }
+
+  /**
+   * Removes the bytes of the oldest scrape that no target is served with, or, with `served`, of one that is.
+   *
+   * @returns their number; 0 if there is none.
+   */
+  evict(served: boolean): number {
+    const number = served ? this.#order.oldestServed : this.#order.oldest;
+    const stored = number === undefined ? undefined : this.#scrapes.get(number);
+    if (number === undefined || stored?.gzip === undefined) return 0;
+    const { length } = stored.gzip;
+    stored.gzip = undefined;
+    this.#bytes -= length;
+    this.#order.delete(number);
+    for (const record of stored.targets) this.#refresh(record);
+    return length;
   }
 
   /**
@@ -193,6 +205,7 @@ export class TargetScrapes {
     const stored = this.#scrapes.get(number);
     if (stored === undefined || --stored.named > 0) return;
     this.#scrapes.delete(number);
+    this.#order.delete(number);
     this.#free(stored.gzip?.length ?? 0);
   }
 
@@ -218,6 +231,7 @@ export class TargetScrapes {
         record.newest = this.#join(published, attempts[index]!);
       }
     }
+    this.#order.replace(before, record.newest);
     if (before !== undefined || record.newest !== undefined) this.#listener.onNewest(before, record.newest);
   }
 

@@ -61,7 +61,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   const { cache, budget, scanner, scheduler, scraper, publisher, telemetry, node } = scanning;
   const forResponses = new MemoryBudget(config.memoryMaxBytes * responsesShare);
   const responses = new PreparedResponses(cache, forResponses, scheduler, logger);
-  budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
+  budget.addEvictor((bytesNeeded, origin) => cache.evict(bytesNeeded, origin));
   const log = new DiskLog({
     folder: config.cacheDir,
     cache,

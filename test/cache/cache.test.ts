@@ -24,7 +24,7 @@ function setUp(maxBytes = 1_000_000, options: { readonly scrapeMaxBytes?: number
   const logger = keepingLogger();
   const budget = new MemoryBudget(maxBytes);
   const cache = new Cache({ clock, logger, budget, staleAfter: 30, history, ...options });
-  budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
+  budget.addEvictor((bytesNeeded, origin) => cache.evict(bytesNeeded, origin));
   const add = (publication: Publication, age = 0) => cache.add(held(publication, clock.monotonic() - age));
   const addScrape = (origin: string, number: number, gzip = gzipOf(`${origin} ${number}`)) =>
     budget.take(gzip.length) && cache.addScrape(origin, number, gzip);
@@ -371,7 +371,13 @@ describe("memory", () => {
     const used = budget.used;
     expect(add(targetsDocument(2, [publishedTarget({ labels: { a: "x".repeat(2000) } })]))).toEqual([]);
     expect(budget.used).toBe(used);
-    expect(cache.feed("node1")!.held).toBe(2);
+    // A document is requested again; a batch is soon followed by the next one.
+    expect(cache.feed("node1")!.held).toBe(1);
+    expect(add(batch(3, [failure("docker:1", "x".repeat(2000))]))).toEqual([]);
+    expect(cache.feed("node1")!.held).toBe(3);
+    cache.ownFeed("node1");
+    expect(add(targetsDocument(4, [publishedTarget({ labels: { a: "x".repeat(2000) } })]))).toEqual([]);
+    expect(cache.feed("node1")!.held).toBe(4);
     expect(logger.lines).toHaveLength(1);
   });
 

@@ -41,7 +41,7 @@ function start(folder: string, clock: ManualClock = clockAt(), maxBytes = 100_00
   const logger = keepingLogger();
   const budget = new MemoryBudget(maxBytes);
   const cache = new Cache({ clock, logger, budget, staleAfter: 30, history });
-  budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
+  budget.addEvictor((bytesNeeded, origin) => cache.evict(bytesNeeded, origin));
   const log = new DiskLog({ folder, cache, clock, logger, budget, history, maxScrapeBytes: 1_000_000 });
   const listen = () => void cache.addListener({ onComplete: (one) => log.append(one) });
   const add = (publication: Publication, age = 0) => {

@@ -43,7 +43,7 @@ function setUp({ maxBytes = 100_000_000, instance = "i1", clock = clockAt() }: O
   const logger = keepingLogger();
   const budget = new MemoryBudget(maxBytes);
   const cache = cacheFor(clock, budget);
-  budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
+  budget.addEvictor((bytesNeeded, origin) => cache.evict(bytesNeeded, origin));
   const completed: HeldPublication[] = [];
   cache.addListener({ onComplete: (one) => void completed.push(one) });
   let origin = "node1";

@@ -158,7 +158,7 @@ describe("TargetScrapes", () => {
     ]);
   });
 
-  it("evicts the bytes that were named first, and accepts them again", () => {
+  it("evicts scrapes that are not served first, and accepts them again", () => {
     const { scrapes, freed } = setUp();
     const [one, two] = [gzipOf("1"), gzipOf("22")];
     scrapes.list([publishedTarget()]);
@@ -166,10 +166,13 @@ describe("TargetScrapes", () => {
     scrapes.add(attempt(web, 2, 200));
     scrapes.store(2, two);
     scrapes.store(1, one);
-    expect(scrapes.evictOldest()).toBe(one.length);
+    expect(scrapes.olderBytes).toBe(one.length);
+    expect(scrapes.evict(false)).toBe(one.length);
+    expect(scrapes.evict(false)).toBe(0);
+    expect(scrapes.olderBytes).toBe(0);
     expect(scrapes.newestOf("docker:1")?.number).toBe(2);
-    expect(scrapes.evictOldest()).toBe(two.length);
-    expect(scrapes.evictOldest()).toBe(0);
+    expect(scrapes.evict(true)).toBe(two.length);
+    expect(scrapes.evict(true)).toBe(0);
     expect(scrapes.newestOf("docker:1")).toBeUndefined();
     expect(scrapes.bytes).toBe(0);
     expect(freed()).toBe(0);

@@ -100,7 +100,7 @@ export async function startProxy(origin: string, options: TestProxyOptions = {})
   } = options;
   const budget = new MemoryBudget(options.memoryBytes ?? 256 * mebibyte);
   const cache = new Cache({ clock, staleAfter, history, budget, logger });
-  budget.addEvictor((bytesNeeded) => cache.evict(bytesNeeded));
+  budget.addEvictor((bytesNeeded, origin) => cache.evict(bytesNeeded, origin));
   const publisher = new Publisher({
     cache,
     clock,

@@ -67,6 +67,8 @@ export interface LinkEnd {
   readonly peer: MessageOf<"hello"> | undefined;
   /** Whether the peer may receive publications of a kind of an origin. */
   permits(origin: string, kind: "batch" | "targets" | "swarm"): boolean;
+  /** Follows an origin on another link, or on this one after a minute: memory does not suffice for a document. */
+  postpone(origin: string): void;
   /** Whether this node follows an origin on this link. */
   isFollowed(origin: string): boolean;
   /** The state of each origin on the peer, as of its last `have`. */

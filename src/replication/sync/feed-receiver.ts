@@ -79,7 +79,12 @@ export class FeedReceiver {
     // The first publication may be an old document, although the origin still publishes.
     if (isNew) cache.feed(origin)?.publishedAt(this.#link.have.get(origin)?.newestAt ?? held.at);
     cache.feed(origin)?.abandonBefore(number, (scrape) => this.#isRequested(origin, scrape));
-    if (publication.kind !== "batch") return;
+    if (publication.kind !== "batch") {
+      const feed = cache.feed(origin);
+      const document = publication.kind === "targets" ? feed?.targetsDocument : feed?.swarmDocument;
+      if ((document?.publication.number ?? 0) < number) this.#link.postpone(origin);
+      return;
+    }
     this.#want(publication, missing);
     this.#request();
   }

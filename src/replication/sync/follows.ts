@@ -49,7 +49,7 @@ export class Follows {
     }
   }
 
-  /** A peer refused: it has enough followers. */
+  /** A peer refused, because it has enough followers, or this node has no memory for what it sends. */
   refused(link: Link, origin: string): void {
     const follow = this.#follows.get(origin);
     if (follow?.link !== link) return;

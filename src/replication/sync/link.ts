@@ -205,6 +205,12 @@ export class Link implements LinkEnd {
     this.send({ kind: "have", origins, ...(namesake === undefined ? {} : { namesake }) });
   }
 
+  postpone(origin: string): void {
+    if (!this.isFollowed(origin)) return;
+    this.send({ kind: "unfollow", origin });
+    this.#links.follows.refused(this, origin);
+  }
+
   isFollowed(origin: string): boolean {
     return this.#links.follows.isFollowed(this, origin);
   }

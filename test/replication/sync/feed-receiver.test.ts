@@ -159,3 +159,31 @@ it("ignores a publication that it does not follow on the link", async () => {
   expect(node.running.cache.feed("other")).toBeUndefined();
   expect(peer.error).toBeUndefined();
 });
+
+it("a document for which there is no memory is requested again after a minute", async () => {
+  const { budget, cache } = node.running;
+  const taken = budget.maxBytes - budget.used;
+  budget.take(taken);
+  const header = { origin: "o", number: base + 1, instance: "i-o", time: 1_700_000_000_000 };
+  const { bytes } = encodePublication({ kind: "targets", ...header, targets: [] });
+  const send = async () => {
+    await peer.channels.send({ kind: "publication", origin: "o", number: base + 1, age: 0 }, bytes);
+    await simulation.deliver();
+  };
+  const follows = () => peer.received.filter(({ message }) => message.kind === "follow").length;
+  const announce = async () => {
+    await peer.channels.send({ kind: "have", origins: [["o", base + 1, 0]] });
+    await simulation.deliver();
+  };
+  const before = follows();
+  await send();
+  expect(cache.feed("o")?.targetsDocument).toBeUndefined();
+  expect(peer.received.some(({ message }) => message.kind === "unfollow")).toBe(true);
+  await wait(50, announce);
+  expect(follows()).toBe(before);
+  await wait(15, announce);
+  expect(follows()).toBe(before + 1);
+  budget.give(taken);
+  await send();
+  expect(cache.feed("o")?.held).toBe(base + 1);
+});

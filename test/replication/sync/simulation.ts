@@ -103,7 +103,7 @@ export class SimNode {
       void errors.push(`${message} ${JSON.stringify(fields ?? {})}`);
     const logger: Logger = { error: report, warn: report, info: () => undefined, debug: () => undefined };
     const cache = new Cache({ clock, staleAfter, history, budget, logger });
-    budget.addEvictor((bytes) => cache.evict(bytes));
+    budget.addEvictor((bytes, origin) => cache.evict(bytes, origin));
     const instance = this.options.instances?.[this.#instances] ?? `${simulation.random()}`.slice(2);
     this.#instances++;
     const publisher = new Publisher({
