@@ -139,9 +139,7 @@ export function clockReporter(logger: Logger): (offsets: ReadonlyMap<string, num
       const message = "clock of a node differs by more than 10 minutes: /federate omits its samples";
       logger.error(message, fieldsOf(excluded));
     }
-    const recovered = [...reported.keys()].filter(
-      (node) => Math.abs(offsets.get(node) ?? 0) <= correctAgain,
-    );
+    const recovered = [...reported.keys()].filter((node) => Math.abs(offsets.get(node) ?? 0) <= correctAgain);
     for (const node of recovered) reported.delete(node);
     if (recovered.length > 0) {
       logger.info("clock of a node recovered, or the node is gone", {

@@ -54,7 +54,7 @@ describe("the reporter of clocks", () => {
     expect(reported(-2.4)).toEqual([["info", { nodes: 1, names: ["n2"] }]]);
     expect(reported(6)).toHaveLength(1);
     // Another report when /federate starts to omit the node.
-    expect(reported(600.1)).toEqual([["error", { node: "n2", secondsAhead: 600.1 }]]);
+    expect(reported(600.1)).toEqual([["error", { nodes: 1, secondsAhead: { n2: 600.1 } }]]);
     expect(reported(7200)).toEqual([]);
     expect(reported(1)).toEqual([["info", { node: "n2" }]]);
   });
