@@ -56,7 +56,7 @@ describe("the reporter of clocks", () => {
     // Another report when /federate starts to omit the node.
     expect(reported(600.1)).toEqual([["error", { nodes: 1, secondsAhead: { n2: 600.1 } }]]);
     expect(reported(7200)).toEqual([]);
-    expect(reported(1)).toEqual([["info", { node: "n2" }]]);
+    expect(reported(1)).toEqual([["info", { nodes: 1, names: ["n2"] }]]);
   });
 
   it("reports any number of nodes in one line, with a few names", () => {
