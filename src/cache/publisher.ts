@@ -13,10 +13,12 @@ import type { AttemptResult, PublisherOptions } from "./publisher-options.js";
 
 /** Milliseconds between two publications, except at the end of a cycle. */
 const pauseMs = 500;
+/** Milliseconds after which an attempt that changed nothing is published: it need not await the slowest of its cycle. */
+const unchangedMs = 1000;
 
 /**
  * Publishes this node's attempts in its own feed of the cache: the first change at once, later ones at most twice a
- * second, and all of them at the end of a cycle.
+ * second, attempts without changes within a second, and all of them at the end of a cycle.
  */
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -31,6 +33,7 @@ export class Publisher {
   #offset: number;
   #lastPublication = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  #publishAt = Number.POSITIVE_INFINITY;
   #suspended = false;
   #first = Number.POSITIVE_INFINITY;
 
@@ -107,9 +110,9 @@ export class Publisher {
     };
     this.#pending.push(pending);
     feed.scrapes.add(pending);
-    if (result.added === undefined) return;
-    this.#options.cache.addScrape(feed.origin, result.added.number, result.added.gzip);
-    this.#schedule();
+    const { added } = result;
+    if (added !== undefined) this.#options.cache.addScrape(feed.origin, added.number, added.gzip);
+    this.#schedule(added === undefined ? unchangedMs : 0);
   }
 
   /** Publishes this manager's view of the swarm if it changed. */
@@ -179,9 +182,12 @@ export class Publisher {
     this.#schedule();
   }
 
-  #schedule(): void {
-    if (this.#timer !== undefined) return;
-    const wait = this.#lastPublication + pauseMs - this.#options.clock.monotonic();
+  #schedule(delayMs = 0): void {
+    const now = this.#options.clock.monotonic();
+    const at = Math.max(now + delayMs, this.#lastPublication + pauseMs);
+    if (at >= this.#publishAt) return;
+    clearTimeout(this.#timer);
+    this.#publishAt = at;
     const publish = () => {
       try {
         this.#publish(false);
@@ -189,7 +195,7 @@ export class Publisher {
         this.#options.logger.error("publishing failed", { error: describeError(error) });
       }
     };
-    this.#timer = setTimeout(publish, Math.max(0, wait)).unref();
+    this.#timer = setTimeout(publish, at - now).unref();
   }
 
   #nextNumber(): number {
@@ -203,7 +209,7 @@ export class Publisher {
   /** @param always whether to publish a batch without attempts. */
   #publish(always: boolean): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#publishAt = Number.POSITIVE_INFINITY;
     const feed = this.#ownFeed();
     const at = Math.round(this.#options.clock.monotonic());
     this.#lastPublication = at;

@@ -148,9 +148,37 @@ describe("Publisher", () => {
     const before = batches().length;
     attempt("docker:1", "x 1\n");
     attempt("docker:2", { reason: "timeout" });
-    wait(5000);
+    wait(900);
     expect(batches()).toHaveLength(before);
     publisher.endCycle();
+    expect(batches()).toHaveLength(before + 1);
+    expect(batches().at(-1)!.attempts).toHaveLength(2);
+    wait(5000);
+    expect(batches()).toHaveLength(before + 1);
+  });
+
+  it("publishes failures and unchanged responses within a second while the cycle awaits a slow target", () => {
+    const { publisher, attempt, wait, batches } = setUp();
+    publisher.listed("docker", [statusOf({ id: "docker:1" }), statusOf({ id: "docker:2" }, "down")]);
+    attempt("docker:1", "x 1\n");
+    wait(5000);
+    const before = batches().length;
+    attempt("docker:1", "x 1\n");
+    attempt("docker:2", { reason: "timeout" });
+    wait(1000);
+    expect(batches()).toHaveLength(before + 1);
+    expect(batches().at(-1)!.attempts).toMatchObject([{ ago: 1000 }, { ago: 1000 }]);
+  });
+
+  it("publishes a change at once although an attempt without changes was not urgent", () => {
+    const { publisher, attempt, wait, batches } = setUp();
+    publisher.listed("docker", [statusOf({ id: "docker:1" })]);
+    attempt("docker:1", "x 1\n");
+    wait(5000);
+    const before = batches().length;
+    attempt("docker:1", "x 1\n");
+    attempt("docker:1", "x 2\n");
+    wait(1);
     expect(batches()).toHaveLength(before + 1);
     expect(batches().at(-1)!.attempts).toHaveLength(2);
   });
