@@ -103,17 +103,14 @@ export interface ConfigDefaults {
 export function readConfig(raw: RawEnvironment, defaults: ConfigDefaults = {}): Config {
   const env = new EnvironmentReader(raw);
   const scrapeInterval = env.read("SCRAPE_INTERVAL", wholeNumber(1, 3600, "seconds"), 10);
-  const scrapeTimeout = env.read(
-    "SCRAPE_TIMEOUT",
-    positiveNumber(3600, "seconds"),
-    Math.min(5, scrapeInterval),
-  );
-  if (scrapeTimeout > scrapeInterval) {
-    env.problem("SCRAPE_TIMEOUT", `at most SCRAPE_INTERVAL (${scrapeInterval} s)`);
-  }
-  const staleAfter = env.read("STALE_AFTER", positiveNumber(week, "seconds"), 3 * scrapeInterval);
-  if (staleAfter < scrapeInterval) {
-    env.problem("STALE_AFTER", `at least SCRAPE_INTERVAL (${scrapeInterval} s)`);
+  // Prometheus' own default, but a target that times out is scraped again in the next cycle.
+  const defaultTimeout = Math.min(10, (scrapeInterval * 4) / 5);
+  const scrapeTimeout = env.read("SCRAPE_TIMEOUT", positiveNumber(3600, "seconds"), defaultTimeout);
+  // A scrape has the time of its start: while the next one is in progress, it becomes twice as old as a scrape takes.
+  const longest = Math.max(scrapeInterval, scrapeTimeout);
+  const staleAfter = env.read("STALE_AFTER", positiveNumber(week, "seconds"), 3 * longest);
+  if (staleAfter < longest) {
+    env.problem("STALE_AFTER", `at least SCRAPE_INTERVAL and SCRAPE_TIMEOUT (${longest} s)`);
   }
   const history = env.read("HISTORY", positiveNumber(week, "seconds"), staleAfter);
   if (history < staleAfter) {

@@ -23,7 +23,7 @@ describe("the configuration", () => {
       scrapeInterval: 10,
       metricsPath: "/metrics",
       ports: [80, 8080, 9100],
-      scrapeTimeout: 5,
+      scrapeTimeout: 8,
       scrapeConcurrency: 64,
       scrapeMaxBytes: 67_108_864,
       staleAfter: 30,
@@ -36,9 +36,23 @@ describe("the configuration", () => {
     expect(config.sshPass).toBeUndefined();
   });
 
-  it("derives timeout and staleness from the interval", () => {
-    expect(readConfig({ SCRAPE_INTERVAL: "2" })).toMatchObject({ scrapeTimeout: 2, staleAfter: 6 });
-    expect(readConfig({ SCRAPE_INTERVAL: "60" })).toMatchObject({ scrapeTimeout: 5, staleAfter: 180 });
+  it.each([
+    ["1", "0.8", 3],
+    ["3", "2.4", 9],
+    ["7", "5.6", 21],
+    ["12", "9.6", 36],
+    ["60", "10", 180],
+  ])("derives timeout and staleness from an interval of %s s", (interval, timeout, staleAfter) => {
+    const config = readConfig({ SCRAPE_INTERVAL: interval });
+    expect(config).toMatchObject({ scrapeTimeout: Number(timeout), staleAfter });
+    expect(config.variables).toMatchObject({ SCRAPE_TIMEOUT: timeout });
+  });
+
+  it("allows a timeout above the interval, and derives staleness from it", () => {
+    expect(readConfig({ SCRAPE_TIMEOUT: "25" })).toMatchObject({ scrapeInterval: 10, staleAfter: 75 });
+    expect(() => readConfig({ SCRAPE_TIMEOUT: "25", STALE_AFTER: "24" })).toThrow(
+      'STALE_AFTER="24" is invalid: must be at least SCRAPE_INTERVAL and SCRAPE_TIMEOUT (25 s)',
+    );
   });
 
   it("derives HISTORY from STALE_AFTER", () => {
@@ -117,7 +131,7 @@ describe("invalid values", () => {
     ["SCRAPE_INTERVAL", "1e3"],
     ["SCRAPE_TIMEOUT", "0"],
     ["SCRAPE_TIMEOUT", "-1"],
-    ["SCRAPE_TIMEOUT", "11"],
+    ["SCRAPE_TIMEOUT", "3601"],
     ["SCRAPE_CONCURRENCY", "0"],
     ["SCRAPE_MAX_BYTES", "64M"],
     ["STALE_AFTER", "0"],
