@@ -47,13 +47,13 @@ function createScanMetrics(metrics: Metrics) {
     scrapes: metrics.counter("scrapes_total", "Scrapes of targets by outcome.", "outcome"),
     scanDuration: metrics.histogram(
       "scan_duration_seconds",
-      "Duration of a scan cycle: listing the targets and scraping those that are due.",
+      "Duration of a scan cycle: listing the targets and scraping those that are due; at most SCRAPE_INTERVAL.",
       [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
     ),
     lastScan: metrics.gauge("last_scan_timestamp_seconds", "Start time of the last scan cycle."),
-    scansSkipped: metrics.counter(
-      "scans_skipped_total",
-      "Scan cycles skipped because the previous one was still running.",
+    scrapesSkipped: metrics.counter(
+      "scrapes_skipped_total",
+      "Scrapes that a scan cycle did not start because the previous one of the target was still in progress.",
     ),
     discoveryFailures: metrics.counter(
       "discovery_failures_total",

@@ -128,10 +128,6 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
       report();
       replicating.afterScan();
     },
-    onSkip: () => {
-      telemetry.scansSkipped.inc();
-      logger.debug("scan skipped: the previous one is still running");
-    },
   });
 
   // Last, so that the cache is served even if the engine hangs.

@@ -98,6 +98,13 @@ export async function createScanning({ config, logger, version }: Environment, s
     signal,
   });
   let isFirst = true;
+  let observing: Promise<void> | undefined;
+  const observe = () => {
+    observing ??= swarm.observe(publisher, signal).finally(() => {
+      observing = undefined;
+    });
+    return observing;
+  };
   return {
     cache,
     budget,
@@ -116,15 +123,17 @@ export async function createScanning({ config, logger, version }: Environment, s
     replicate: (which: typeof travels) => {
       travels = which;
     },
-    /** One scan. */
+    /** One scan. Only the first one waits for the engine before it scrapes. */
     async cycle() {
-      await learnNodeName().catch((error) => {
+      const named = learnNodeName().catch((error) => {
         logger.debug("node name unknown", { error: describeError(error) });
       });
-      const observed = swarm.observe(publisher, signal);
-      if (isFirst) await Promise.race([observed, sleep(firstSwarmMs, undefined, { ref: false })]);
+      const first = isFirst;
       isFirst = false;
-      await Promise.all([observed, scanner.cycle()]);
+      if (first) await named;
+      const observed = observe();
+      if (first) await Promise.race([observed, sleep(firstSwarmMs, undefined, { ref: false })]);
+      await Promise.all([named, observed, scanner.cycle()]);
     },
   };
 }
@@ -148,7 +157,7 @@ function scrapeTimes({ scrapeInterval, scrapeTimeout }: Config) {
 /** The Docker engine; undefined with a targets file and no sign of an engine. */
 function createEngine({ targetsFile, docker, scrapeInterval }: Config): EngineApi | undefined {
   if (targetsFile !== undefined && docker.host === undefined && !existsSync(defaultSocket)) return undefined;
-  // If the engine hangs, time for scrapes must remain in the cycle.
+  // A request to an engine that hangs fails, and is reported, before the next cycle.
   const timeoutMs = Math.min(Math.max(scrapeInterval / 2, 2), 10) * 1000;
   return new EngineApi(createDockerClient(docker), timeoutMs);
 }

@@ -5,42 +5,34 @@ export interface CronOptions {
   /** Whole seconds between two runs. */
   readonly interval: number;
   readonly clock: Clock;
-  /** Must not reject. */
+  /** Called although earlier runs may still be in progress. Must not reject. */
   readonly run: () => Promise<void>;
-  /** Called instead of a run while the previous one is still running. */
-  readonly onSkip: () => void;
 }
 
 /** Milliseconds after which a run is overdue. */
 const overdueMs = 1500;
 
 /**
- * Runs a job at once and then at every multiple of the interval, never twice at the same time.
+ * Starts a job at once and then at every multiple of the interval, however long it runs.
  *
  * Each cron schedule has only one date, the next run: no pattern means every 25 seconds (a step of 25 runs at 0, 25, 50
  * and again at 0), and if the wall clock is set ahead by a day, cron takes minutes to compute the missed runs of a
  * pattern. If the clock is set back, cron waits for the date again; the timer, on the monotonic clock, does not.
  *
- * @returns a function that stops the schedule. A run in progress continues.
+ * @returns a function that stops the schedule. Runs in progress continue.
  */
-export function startCron({ interval, clock, run, onSkip }: CronOptions): () => Promise<void> {
-  let running = false;
+export function startCron({ interval, clock, run }: CronOptions): () => Promise<void> {
   let disarm = async (): Promise<void> => undefined;
-  const start = async () => {
-    running = true;
-    try {
-      await run();
-    } finally {
-      running = false;
-    }
-  };
   const arm = () => {
     const moment = nextCycle(clock.now(), interval);
+    let isOver = false;
     const onTime = () => {
+      // If the clock was set ahead, cron reports a missed run several times.
+      if (isOver) return;
+      isOver = true;
       void disarm();
       arm();
-      if (running) onSkip();
-      else void start();
+      void run();
     };
     const task = schedule(cronPattern(moment), onTime, { timezone: "UTC", suppressMissedWarning: true });
     task.on("execution:missed", onTime);
@@ -51,7 +43,7 @@ export function startCron({ interval, clock, run, onSkip }: CronOptions): () => 
     };
   };
   arm();
-  void start();
+  void run();
   return () => disarm();
 }
 

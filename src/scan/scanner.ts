@@ -1,5 +1,6 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Publisher } from "../cache/publisher.js";
+import { DeadlineError, withDeadline } from "../deadline.js";
 import type { TargetChange, TargetProvider } from "../discovery/provider.js";
 import { describeError } from "../errors.js";
 import { ScrapeError } from "../fetch/scrape-error.js";
@@ -40,7 +41,7 @@ export class Scanner {
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Names of the providers that are about to list their targets. */
   readonly #soon = new Set<string>();
-  /** The last list that was requested because of a change, by provider. */
+  /** The list in progress, by provider: a slow engine never handles two at once. */
   readonly #listing = new Map<string, Promise<TargetRecord[]>>();
 
   constructor(options: ScannerOptions) {
@@ -51,18 +52,26 @@ export class Scanner {
   }
 
   /**
-   * Runs one cycle: scrapes the known targets that are due while the providers list theirs, then the new ones. Never
-   * rejects: failures are recorded with the target or the provider, and logged when they begin and end.
+   * Runs one cycle: scrapes the known targets that are due while the providers list theirs, then the new ones. It ends
+   * when these scrapes have ended, after one interval at the latest; what is in progress then continues, and later cycles
+   * neither repeat nor await it. Never rejects: failures are recorded with the target or the provider, and logged when
+   * they begin and end.
    */
   async cycle(): Promise<void> {
-    const { clock, telemetry, publisher } = this.#options;
+    const { clock, telemetry, publisher, providers, interval, signal } = this.#options;
     const begun = clock.monotonic();
     telemetry.lastScan.set(clock.now() / 1000);
-    await Promise.all([
-      this.#scrapeAll(this.#book.all()),
-      ...this.#options.providers.map(async (provider) => this.#scrapeAll(await this.#list(provider))),
+    const known = this.#book.all();
+    telemetry.scrapesSkipped.inc(known.filter(({ busy }) => busy).length);
+    const idle = providers.filter(({ name }) => !this.#listing.has(name));
+    const scrapes = Promise.all([
+      this.#scrapeAll(known),
+      ...idle.map(async (provider) => this.#scrapeAll(await this.#list(provider))),
     ]);
-    publisher.endOtherProviders(this.#options.providers.map(({ name }) => name));
+    await withDeadline(interval * 1000, signal, () => scrapes).catch((error) => {
+      if (!(error instanceof DeadlineError) && !signal.aborted) throw error;
+    });
+    publisher.endOtherProviders(providers.map(({ name }) => name));
     publisher.endCycle();
     telemetry.scanDuration.observe((clock.monotonic() - begun) / 1000);
   }
@@ -87,7 +96,13 @@ export class Scanner {
   }
 
   /** Updates the targets of a provider. @returns the new ones; none if listing failed, which keeps the known ones. */
-  async #list(provider: TargetProvider): Promise<TargetRecord[]> {
+  #list(provider: TargetProvider): Promise<TargetRecord[]> {
+    const list = this.#listNow(provider).finally(() => this.#listing.delete(provider.name));
+    this.#listing.set(provider.name, list);
+    return list;
+  }
+
+  async #listNow(provider: TargetProvider): Promise<TargetRecord[]> {
     const { clock, logger, telemetry, signal } = this.#options;
     const begun = clock.monotonic();
     try {
@@ -131,18 +146,19 @@ export class Scanner {
   }
 
   /**
-   * Lists once for events that arrive together, as when a stack is deployed. Events that arrive during that list cause
-   * one more afterwards, so that a slow engine never handles two at once.
+   * Lists once for events that arrive together, as when a stack is deployed. Events that arrive during a list cause one
+   * more afterwards.
    */
   #listSoon(provider: TargetProvider): void {
     if (this.#soon.has(provider.name)) return;
     this.#soon.add(provider.name);
     this.#later(0.05, async () => {
-      await this.#listing.get(provider.name);
+      for (let list = this.#listing.get(provider.name); list !== undefined; ) {
+        await list;
+        list = this.#listing.get(provider.name);
+      }
       this.#soon.delete(provider.name);
-      const list = this.#list(provider);
-      this.#listing.set(provider.name, list);
-      await this.#scrapeAll(await list);
+      await this.#scrapeAll(await this.#list(provider));
     });
   }
 
@@ -159,14 +175,33 @@ export class Scanner {
 
   async #scrapeAll(records: readonly TargetRecord[]): Promise<void> {
     const now = this.#options.clock.monotonic();
-    await Promise.all(records.filter((record) => record.isDue(now)).map((record) => this.#scrape(record)));
+    const slotMs = this.#slotMs();
+    const isSlow = ({ lastDuration = 0 }: TargetRecord) => lastDuration * 1000 >= slotMs;
+    const due = records
+      .filter((record) => record.isDue(now))
+      .sort((a, b) => Number(isSlow(a)) - Number(isSlow(b)));
+    await Promise.all(due.map((record) => this.#scrape(record)));
+  }
+
+  /**
+   * Milliseconds for which a scrape counts against the limit. All targets are scraped within a fifth of the interval, even
+   * if none responds, unless there are more than 20 times as many as the limit.
+   */
+  #slotMs(): number {
+    const { interval, concurrency } = this.#options;
+    const rounds = Math.ceil(this.#book.size / concurrency);
+    return Math.min(Math.max((interval * 200) / rounds, interval * 10), 1000);
   }
 
   async #scrape(record: TargetRecord): Promise<void> {
     if (record.busy || record.urls.length === 0) return;
     record.busy = true;
+    const { signal } = this.#options;
+    let scrape: Promise<void> | undefined;
+    const start = () => (scrape = this.#scrapeNow(record));
     try {
-      await this.#limit(() => this.#scrapeNow(record));
+      await this.#limit(() => withDeadline(this.#slotMs(), signal, start).catch(() => undefined));
+      await scrape;
     } finally {
       record.busy = false;
     }

@@ -14,8 +14,6 @@ export class TargetBook {
   readonly #records = new Map<string, TargetRecord>();
   /** The time of the last stop event, by target id, until a start event. */
   readonly #stopped = new Map<string, number>();
-  /** When the last list was requested, by provider. */
-  readonly #listed = new Map<string, number>();
 
   /** @param interval seconds between cycles. */
   constructor(
@@ -23,6 +21,10 @@ export class TargetBook {
     private readonly logger: Logger,
     private readonly interval: number,
   ) {}
+
+  get size(): number {
+    return this.#records.size;
+  }
 
   all(): TargetRecord[] {
     return [...this.#records.values()];
@@ -33,15 +35,12 @@ export class TargetBook {
   }
 
   /**
-   * Replaces the targets of a provider, unless the list was requested before the current one: a slow response may arrive
-   * late.
+   * Replaces the targets of a provider.
    *
    * @param begun when the list was requested, on the monotonic clock.
    * @returns the new records.
    */
   takeList(provider: string, targets: readonly Target[], begun: number): TargetRecord[] {
-    if (begun < (this.#listed.get(provider) ?? begun)) return [];
-    this.#listed.set(provider, begun);
     for (const [id, at] of this.#stopped) if (at < begun - stopHolds) this.#stopped.delete(id);
     const added: TargetRecord[] = [];
     const listed = new Set<string>();

@@ -85,6 +85,11 @@ export class TargetRecord {
     return this.#hadMetrics && this.#failures === 0 && this.#lastScrape !== undefined;
   }
 
+  /** Duration of the last scrape in seconds. */
+  get lastDuration(): number | undefined {
+    return this.#lastDuration;
+  }
+
   succeeded(scraped: Probed, at: number, duration: number): void {
     this.winner = scraped.url;
     this.#hadMetrics = true;

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { createServer, type Socket } from "node:net";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
@@ -38,4 +39,35 @@ describe("scrapes before the start of replication", () => {
   it("stay on this node without SSHPASS", async () => {
     expect(await attemptsForPeers({})).toBe(0);
   });
+});
+
+it("scrapes known targets at once although the engine hangs", async () => {
+  const folder = tempFolder();
+  const sockets: Socket[] = [];
+  const engine = createServer((socket) => void sockets.push(socket)).listen(join(folder, "engine.sock"));
+  const target = await startTarget(answerWith("up 1\n"));
+  const file = join(folder, "targets.json");
+  writeFileSync(file, JSON.stringify([{ targets: [`127.0.0.1:${target.port}`] }]));
+  const config = readConfig({
+    TARGETS_FILE: file,
+    DOCKER_HOST: `unix://${join(folder, "engine.sock")}`,
+    SCRAPE_INTERVAL: "1",
+  });
+  const stopping = new AbortController();
+  const scanning = await createScanning({ config, logger: silentLogger, version: "0" }, stopping.signal);
+  onTestFinished(async () => {
+    stopping.abort();
+    scanning.publisher.stop();
+    await scanning.scraper.close();
+    for (const socket of sockets) socket.destroy();
+    engine.close();
+  });
+  await scanning.cycle();
+  expect(target.requests).toHaveLength(1);
+  const before = sockets.length;
+  const second = scanning.cycle();
+  await expect.poll(() => target.requests.length).toBe(2);
+  // The engine has the requests of the second cycle and has not failed them yet.
+  expect(sockets.slice(before).some(({ destroyed }) => !destroyed)).toBe(true);
+  await second;
 });

@@ -19,7 +19,7 @@ describe("schedule", () => {
 describe("startCron()", () => {
   it("runs at once, then at each interval, until it is stopped", async () => {
     const run = vi.fn(async () => undefined);
-    const stop = startCron({ interval: 1, clock: systemClock, run, onSkip: () => undefined });
+    const stop = startCron({ interval: 1, clock: systemClock, run });
     expect(run).toHaveBeenCalledTimes(1);
     await vi.waitFor(() => expect(run.mock.calls.length).toBeGreaterThanOrEqual(3), { timeout: 5000 });
     await stop();
@@ -28,19 +28,18 @@ describe("startCron()", () => {
     expect(run).toHaveBeenCalledTimes(runs);
   });
 
-  it("skips and reports runs while one is in progress", async () => {
-    let running = 0;
-    let most = 0;
-    const skipped = vi.fn();
-    const run = async () => {
-      most = Math.max(most, ++running);
-      await new Promise((resolve) => setTimeout(resolve, 2500));
-      running--;
+  it("starts a run at each interval although earlier ones never end", async () => {
+    vi.useFakeTimers({ now: Date.UTC(2026, 0, 1, 0, 0, 3) });
+    onTestFinished(() => void vi.useRealTimers());
+    const starts: number[] = [];
+    const run = () => {
+      starts.push(new Date().getUTCSeconds());
+      return new Promise<void>(() => undefined);
     };
-    const stop = startCron({ interval: 1, clock: systemClock, run, onSkip: skipped });
-    await vi.waitFor(() => expect(skipped).toHaveBeenCalled(), { timeout: 5000 });
-    await stop();
-    expect(most).toBe(1);
+    const stop = startCron({ interval: 10, clock: systemClock, run });
+    onTestFinished(stop);
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(starts).toEqual([3, 10, 20, 30]);
   });
 
   it.each([
@@ -51,7 +50,7 @@ describe("startCron()", () => {
     vi.useFakeTimers({ now: Date.UTC(2026, 1, 28, 23, 59, 50) });
     onTestFinished(() => void vi.useRealTimers());
     const run = vi.fn(async () => undefined);
-    const stop = startCron({ interval: 5, clock: systemClock, run, onSkip: () => undefined });
+    const stop = startCron({ interval: 5, clock: systemClock, run });
     onTestFinished(stop);
     await vi.advanceTimersByTimeAsync(22_000);
     expect(run).toHaveBeenCalledTimes(5);

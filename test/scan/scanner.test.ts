@@ -448,21 +448,24 @@ describe("between two cycles", () => {
     expect(text()).toEqual(["up 1\n"]);
   });
 
-  it("a list that arrives after a newer one is ignored", async () => {
+  it("cycles and changes never request a list while another is in progress", async () => {
     const target = await startTarget(metrics);
-    const { scanner, provider, clock, text } = setUp();
+    const { scanner, provider, text } = setUp();
+    void scanner.watch();
     const { list } = provider;
-    let answer: (targets: Target[]) => void = () => undefined;
-    provider.list = () => new Promise((resolve) => (answer = resolve));
+    const answer: ((targets: Target[]) => void)[] = [];
+    provider.list = () => new Promise((resolve) => answer.push(resolve));
     const slow = scanner.cycle();
-    clock.advance(1);
+    await scanner.cycle();
+    provider.tell({ kind: "changed" });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(answer).toHaveLength(1);
     provider.list = list;
     provider.targets = [targetAt(target.url)];
-    await scanner.cycle();
-    expect(text()).toEqual(["up 1\n"]);
-    answer([]);
+    answer[0]!([]);
     await slow;
-    expect(text()).toEqual(["up 1\n"]);
+    await vi.waitFor(() => expect(text()).toEqual(["up 1\n"]), { timeout: 1000 });
+    expect(provider.lists).toBe(1);
   });
 
   it("many changes at once cause one list request", async () => {
