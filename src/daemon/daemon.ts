@@ -58,7 +58,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
   const access = await loadAccess(config, accessFiles, signal);
 
   const scanning = await createScanning(environment, signal);
-  const { cache, budget, scanner, scheduler, scraper, publisher, telemetry, node } = scanning;
+  const { cache, budget, scanner, scheduler, scraper, publisher, telemetry, node, swarm } = scanning;
   const forResponses = new MemoryBudget(config.memoryMaxBytes * responsesShare);
   const responses = new PreparedResponses(cache, forResponses, scheduler, logger);
   budget.addEvictor((bytesNeeded, origin) => cache.evict(bytesNeeded, origin));
@@ -79,6 +79,7 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
     telemetry,
     cache,
     targets: () => scanner.statuses(),
+    desiredReplicas: () => swarm.desiredReplicas(),
     diskFailing: () => log.failing,
     mergeConflicts: () => responses.omissions().length,
   });

@@ -8,18 +8,18 @@ import type { Scrape } from "../model/scrape.js";
 import { hasMetrics, type TargetStatus, targetStates } from "../model/target-status.js";
 import { type Metrics, toSeconds } from "../telemetry/metrics.js";
 import type { Telemetry } from "../telemetry.js";
+import { type ObservedServices, observeServices } from "./observe-services.js";
 
-export interface ObservedParts {
+export interface ObservedParts extends Omit<ObservedServices, "metrics"> {
   readonly telemetry: Telemetry;
-  readonly cache: Cache;
-  readonly targets: () => readonly TargetStatus[];
   readonly diskFailing: () => boolean;
   /** The number of conflicting metric families and damaged scrapes that current responses omit. */
   readonly mergeConflicts: () => number;
 }
 
 /** Adds the metrics that are read on every scrape of the proxy. */
-export function observe({ telemetry, cache, targets, diskFailing, mergeConflicts }: ObservedParts): void {
+export function observe(parts: ObservedParts): void {
+  const { telemetry, cache, targets, diskFailing, mergeConflicts } = parts;
   const { metrics } = telemetry;
   observeTargets(metrics, targets);
   metrics.observe("cache_entries", "Scrapes in the cache.", () => cache.totals.scrapes);
@@ -36,6 +36,7 @@ export function observe({ telemetry, cache, targets, diskFailing, mergeConflicts
   metrics.observeSeries("service_replicas", "Replicas of a service with fresh metrics.", ["name"], () =>
     replicasByService(cache.fresh()),
   );
+  observeServices({ ...parts, metrics });
   metrics.observe(
     "name_clashes",
     "Short names that several services share.",

@@ -4,6 +4,7 @@ import type { EngineApi } from "../discovery/docker/engine-api.js";
 import type { OwnTask } from "../discovery/docker/own-container.js";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
+import { readLabelSettings } from "../model/label-settings.js";
 import type { SwarmDocument } from "../model/publication.js";
 import { type ServiceLabels, serviceLabelsOf } from "../model/service-labels.js";
 
@@ -56,6 +57,21 @@ export class SwarmObserver {
   /** `deploy.labels` by service. */
   serviceLabels(): ServiceLabels {
     return serviceLabelsOf(this.document?.services ?? []);
+  }
+
+  /**
+   * Desired replicas by the full name under which a service is served, without the service of the proxy, which is no
+   * target. Empty except on managers.
+   */
+  desiredReplicas(): ReadonlyMap<string, number> {
+    const desired = new Map<string, number>();
+    if (!this.manager) return desired;
+    for (const { id, name, labels, replicas } of this.document?.services ?? []) {
+      if (replicas === undefined || id === this.task?.serviceId) continue;
+      const job = readLabelSettings(labels).name ?? name;
+      desired.set(job, (desired.get(job) ?? 0) + replicas);
+    }
+    return desired;
   }
 }
 

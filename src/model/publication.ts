@@ -89,7 +89,7 @@ export interface SwarmService {
   readonly name: string;
   /** Its `deploy.labels` for metrics; see `metricsLabels`. */
   readonly labels: Readonly<Record<string, string>>;
-  /** Desired replicas; absent for a global service. */
+  /** Desired replicas; of a global service, the number of eligible nodes. Absent for jobs, and if unknown. */
   readonly replicas?: number;
 }
 

@@ -45,6 +45,32 @@ export class Metrics {
     });
   }
 
+  /**
+   * Adds gauges with the same series, which are read together on every scrape of the proxy.
+   *
+   * @param columns name and help text of each gauge.
+   * @param read the labels of each series with its values, one per gauge.
+   */
+  observeTable(
+    columns: readonly (readonly [name: string, help: string])[],
+    labelNames: string[],
+    read: () => Iterable<readonly [labels: Labels, values: readonly number[]]>,
+  ): void {
+    const collect = () => {
+      for (const gauge of gauges) gauge.reset();
+      for (const [labels, values] of read())
+        for (const [index, gauge] of gauges.entries()) gauge.set(labels, values[index]!);
+    };
+    // The registry collects in the order in which metrics were added.
+    const gauges = columns.map(
+      ([name, help], index) =>
+        new Gauge({
+          ...{ name: prefix + name, help, labelNames, registers: this.#registers },
+          ...(index === 0 ? { collect } : {}),
+        }),
+    );
+  }
+
   /** Adds a gauge that counts items by state. States without items have a series, too. */
   observeStates<S extends string>(
     name: string,

@@ -111,6 +111,26 @@ describe("deploy.labels of a service on a manager without replication", () => {
     await expect.poll(state, { timeout: 5000 }).toEqual(disabled);
   });
 
+  it("are exported as metrics: desired, running and scraped replicas", async () => {
+    const { get, engine } = await setUp({ "metrics.name": "front" });
+    const replicas = async () =>
+      (await get("/metrics")).text
+        .split("\n")
+        .filter((line) => line.includes("_replicas_") && line[0] !== "#");
+    const prefix = "app_metrics_proxy_service_replicas";
+    await expect
+      .poll(replicas, { timeout: 5000 })
+      .toEqual([
+        `${prefix}_desired{name="front"} 1`,
+        `${prefix}_running{name="front"} 1`,
+        `${prefix}_scraped{name="front"} 0`,
+        `${prefix}_stale{name="front"} 1`,
+      ]);
+    engine.stop("web.1.x");
+    await expect.poll(replicas, { timeout: 5000 }).toContain(`${prefix}_running{name="front"} 0`);
+    expect(await replicas()).toContain(`${prefix}_desired{name="front"} 1`);
+  });
+
   it("apply after a restart although the engine no longer lists services", async () => {
     const folder = tempFolder();
     const engine = await FakeEngine.start();

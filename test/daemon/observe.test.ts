@@ -111,6 +111,7 @@ it("metrics state targets, scrapes, services and origins", async () => {
       statusOf({ lastSuccess: 1000, lastDuration: 0.25 }, { job: "db", replica: "1" }),
       statusOf({ state: "no metrics" }, { id: "test:2", job: "tool" }),
     ],
+    desiredReplicas: () => new Map(),
     diskFailing: () => true,
     mergeConflicts: () => 3,
   });

@@ -69,9 +69,9 @@ export class EngineApi {
     return this.#request("listTasks", "list the tasks of this service", proxyTasks, signal, { filters });
   }
 
-  /** All services of the swarm (GET /services, on managers only). */
+  /** All services of the swarm with their numbers of tasks (GET /services, on managers only). */
   services(signal: AbortSignal): Promise<readonly SwarmService[]> {
-    return this.#request("listServices", "list its services", swarmServices, signal);
+    return this.#request("listServices", "list its services", swarmServices, signal, { status: true });
   }
 
   /** Calls a method of dockerode. @param what completes "the engine did not". */

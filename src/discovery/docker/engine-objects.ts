@@ -116,7 +116,7 @@ export const proxyTasks = z
       }),
   );
 
-/** The services of the swarm, with their labels for metrics. */
+/** The services of the swarm, with their labels for metrics and desired replicas. */
 export const swarmServices = z.array(
   z
     .object({
@@ -126,12 +126,21 @@ export const swarmServices = z.array(
           Name: optionalText,
           Labels: z.record(z.string(), z.string()).nullish(),
           // One of Replicated, Global, ReplicatedJob and GlobalJob.
-          Mode: z.object({ Replicated: z.object({ Replicas: z.number().nullish() }).nullish() }).nullish(),
+          Mode: z
+            .object({
+              Replicated: z.object({ Replicas: z.number().nullish() }).nullish(),
+              Global: z.object({}).nullish(),
+            })
+            .nullish(),
         })
         .nullish(),
+      // Since version 1.41 of the API.
+      ServiceStatus: z.object({ DesiredTasks: z.number().nullish() }).nullish(),
     })
-    .transform(({ ID, Spec }): SwarmService => {
-      const replicas = Spec?.Mode?.Replicated?.Replicas ?? undefined;
+    .transform(({ ID, Spec, ServiceStatus }): SwarmService => {
+      const { Replicated, Global } = Spec?.Mode ?? {};
+      const replicas =
+        Replicated?.Replicas ?? (Global ? ServiceStatus?.DesiredTasks : undefined) ?? undefined;
       return {
         id: ID,
         name: Spec?.Name ?? ID,

@@ -28,6 +28,17 @@ describe("services", () => {
     ]);
   });
 
+  it("desire a task on each eligible node if they are global, as the engine reports it", async () => {
+    const status = { RunningTasks: 1, DesiredTasks: 3, CompletedTasks: 0 };
+    const global = { ...service("agent", {}, { Global: {} }), ServiceStatus: status };
+    // While the engine creates the tasks of a replicated service, it counts fewer.
+    const replicated = { ...service("web", {}, { Replicated: { Replicas: 5 } }), ServiceStatus: status };
+    const job = { ...service("backup", {}, { GlobalJob: {} }), ServiceStatus: status };
+    engine.swarm = { services: [global, replicated, job], tasks: [] };
+    expect((await api.services(signal)).map(({ replicas }) => replicas)).toEqual([3, 5, undefined]);
+    expect(engine.requests.at(-1)).toMatch(/\/services\?status=true$/);
+  });
+
   it.each(["Global", "ReplicatedJob", "GlobalJob"])("have no desired number in the mode %s", async (mode) => {
     const jobs = mode === "ReplicatedJob" ? { MaxConcurrent: 1, TotalCompletions: 5 } : {};
     engine.swarm = { services: [service("backup", {}, { [mode]: jobs })], tasks: [] };
