@@ -1,12 +1,12 @@
 import type { Logger } from "../logging.js";
 import type { MemoryBudget } from "../memory-budget.js";
 import type { Clock } from "../model/clock.js";
-import { type PublishedTarget, type SwarmDocument, withScrapesUpTo } from "../model/publication.js";
-import { ageOf, onePerInstance, type Scrape } from "../model/scrape.js";
+import { type SwarmDocument, withScrapesUpTo } from "../model/publication.js";
+import { clockOffsetOf, inOrder, type Scrape } from "../model/scrape.js";
 import { evict } from "./eviction.js";
 import { type ExpiredTarget, ExpiredTargets } from "./expired-targets.js";
 import { Feed, type FeedListener, type HeldPublication } from "./feed.js";
-import { NameIndex } from "./name-index.js";
+import { type KnownTarget, NameIndex } from "./name-index.js";
 
 export interface CacheOptions {
   readonly clock: Clock;
@@ -21,13 +21,6 @@ export interface CacheOptions {
   readonly logger: Logger;
 }
 
-/** A target of any origin, and its scrape to serve. */
-export interface KnownTarget {
-  readonly origin: string;
-  readonly target: PublishedTarget;
-  readonly scrape: Scrape | undefined;
-}
-
 /** Another part that is notified of changes in the cache. */
 export interface CacheListener {
   /** A publication is complete: its scrapes have arrived, or were given up. */
@@ -38,15 +31,18 @@ export interface CacheListener {
 
 /** Milliseconds without an eviction after which the memory budget is no longer reported as exceeded. */
 const evictionEndMs = 60_000;
+/** More scrapes of one name are not sorted: they are too many for one response. */
+const maxSorted = 10_000;
 
 /**
  * Everything that this node has of all origins, including itself. Scanning, replication and serving meet here.
  * Decides freshness, names and conflicts.
  */
 export class Cache {
+  /** The targets that have not ended. */
+  readonly index = new NameIndex();
   readonly #options: CacheOptions;
   readonly #feeds = new Map<string, Feed>();
-  readonly #index = new NameIndex();
   readonly #expired: ExpiredTargets;
   readonly #listeners = new Set<CacheListener>();
   /** Bytes that this process scraped and checked itself. */
@@ -169,43 +165,54 @@ export class Cache {
     return this.#feeds.get(origin)?.scrapes.newestOf(id)?.gzip === gzip;
   }
 
-  /** The fresh scrapes under a name, one per instance, in a stable order. */
-  named(name: string): Scrape[] {
-    return onePerInstance([...this.#index.named(name)].filter((scrape) => this.isFresh(scrape)));
+  /** The fresh scrapes under a name, or those of one replica: one per instance, in a stable order up to 10,000. */
+  named(name: string, replica?: string): Scrape[] {
+    const scrapes = [...this.index.fresh(name, this.#freshStart, replica)].flatMap((scrape) => scrape ?? []);
+    return scrapes.length > maxSorted ? scrapes : inOrder(scrapes);
   }
 
   /** All fresh scrapes, one per instance, in a stable order. */
   fresh(): Scrape[] {
-    return onePerInstance(this.all().filter((scrape) => this.isFresh(scrape)));
+    const scrapes: Scrape[] = [];
+    for (const [name, all] of this.services())
+      for (const one of all) if (one?.job === name) scrapes.push(one);
+    return inOrder(scrapes);
   }
 
-  isFresh(scrape: Scrape): boolean {
-    return ageOf(scrape, this.#options.clock.monotonic()) <= this.#options.staleAfter;
+  /**
+   * The fresh scrapes under each name, one per instance. The full name of a service is one of them. For work in steps:
+   * `undefined` stands for a replica without any.
+   */
+  *services(): Generator<readonly [name: string, scrapes: Iterable<Scrape | undefined>]> {
+    for (const name of this.index.names()) yield [name, this.index.fresh(name, this.#freshStart)] as const;
+  }
+
+  isFresh({ measuredAt }: Pick<Scrape, "measuredAt">): boolean {
+    return measuredAt >= this.#freshStart;
   }
 
   isOwn({ origin }: { readonly origin: string }): boolean {
     return origin === this.#own;
   }
 
-  /** Every name of a scrape, fresh or not. */
-  names(): string[] {
-    return this.#index.names();
-  }
-
   /** The youngest scrape of every target of every origin, fresh or not. */
   all(): Scrape[] {
-    return this.#index.all();
-  }
-
-  /** The scrapes of other nodes. */
-  others(): Scrape[] {
-    return this.all().filter((scrape) => !this.isOwn(scrape));
+    return [...this.targets()].flatMap(({ scrape }) => scrape ?? []);
   }
 
   /** All targets of all origins, served or not. */
   *targets(): Generator<KnownTarget> {
-    for (const { origin, scrapes } of this.#feeds.values())
-      for (const { target, scrape } of scrapes.listed()) yield { origin, target, scrape };
+    for (const { scrapes } of this.#feeds.values()) yield* scrapes.listed();
+  }
+
+  /** How far the clock of each other node with a scrape is ahead of this node's, in seconds, at its latest scrape. */
+  clockOffsets(): Map<string, number> {
+    const offsets = new Map<string, number>();
+    for (const { origin, scrapes } of this.#feeds.values()) {
+      if (scrapes.latest === undefined || origin === this.#own) continue;
+      offsets.set(origin, clockOffsetOf(scrapes.latest, this.#options.clock));
+    }
+    return offsets;
   }
 
   /** The targets of origins that no longer publish. */
@@ -215,9 +222,12 @@ export class Cache {
 
   /** The number of scrapes to serve, fresh or not, and the gzip bytes of all scrapes in the cache. */
   get totals(): { readonly scrapes: number; readonly gzipBytes: number } {
-    let gzipBytes = 0;
-    for (const { scrapes } of this.#feeds.values()) gzipBytes += scrapes.bytes;
-    return { scrapes: this.all().length, gzipBytes };
+    let [count, gzipBytes] = [0, 0];
+    for (const { scrapes } of this.#feeds.values()) {
+      count += scrapes.served;
+      gzipBytes += scrapes.bytes;
+    }
+    return { scrapes: count, gzipBytes };
   }
 
   /** Frees memory for data of an origin: an evictor of the memory budget. For what is evicted, see `eviction.ts`. */
@@ -238,15 +248,19 @@ export class Cache {
     return this.#options.clock.monotonic() - this.#options.history * 1000;
   }
 
+  get #freshStart(): number {
+    return this.#options.clock.monotonic() - this.#options.staleAfter * 1000;
+  }
+
   #feedOf(origin: string): Feed {
     const known = this.#feeds.get(origin);
     if (known !== undefined) return known;
     const listener: FeedListener = {
-      onNewest: (before, now) => {
-        this.#index.replace(before, now);
-        if (now !== undefined) this.#expired.remove(now);
+      onListed: (known) => {
+        this.index.add(known);
+        this.#expired.remove(known.target);
       },
-      onRemoved: (target) => this.#expired.remove(target),
+      onRemoved: (known) => this.index.delete(known),
       onFreed: (bytes) => this.#options.budget.give(bytes),
       onComplete: (held) => {
         for (const other of this.#listeners) other.onComplete(held);
@@ -266,7 +280,8 @@ export class Cache {
     this.#feeds.delete(origin);
     feed.clear();
     for (const { names, job, replica, state } of targets) {
-      if (state !== "gone") this.#expired.add({ names, job, replica, origin, lastPublished: newestAt });
+      if (state === "gone" || this.index.has(job, replica)) continue;
+      this.#expired.add({ names, job, replica, origin, lastPublished: newestAt });
     }
     for (const listener of this.#listeners) listener.onForgotten?.(origin);
   }

@@ -9,6 +9,10 @@ export interface ExpiredTarget extends Pick<Identity, "names" | "job" | "replica
   readonly lastPublished: number;
 }
 
+interface Remembered extends ExpiredTarget {
+  readonly until: number;
+}
+
 const rememberedMs = 3_600_000;
 const maxTargets = 10_000;
 
@@ -18,7 +22,9 @@ const maxTargets = 10_000;
  */
 export class ExpiredTargets {
   readonly #clock: Clock;
-  readonly #byInstance = new BoundedMap<string, ExpiredTarget & { readonly until: number }>(maxTargets);
+  readonly #byInstance = new BoundedMap<string, Remembered>(maxTargets);
+  /** Built when it is needed; undefined after a change. */
+  #byName: Map<string, Remembered[]> | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -26,15 +32,29 @@ export class ExpiredTargets {
 
   add(target: ExpiredTarget): void {
     this.#byInstance.set(instanceKeyOf(target), { ...target, until: this.#clock.monotonic() + rememberedMs });
+    this.#byName = undefined;
   }
 
   /** Removes an instance that another origin lists, or that was removed. */
   remove(identity: Pick<Identity, "job" | "replica">): void {
-    this.#byInstance.delete(instanceKeyOf(identity));
+    if (this.#byInstance.delete(instanceKeyOf(identity))) this.#byName = undefined;
   }
 
   named(name: string): ExpiredTarget[] {
     const now = this.#clock.monotonic();
-    return [...this.#byInstance.values()].filter(({ names, until }) => until > now && names.includes(name));
+    this.#byName ??= byName(this.#byInstance.values());
+    return this.#byName.get(name)?.filter(({ until }) => until > now) ?? [];
   }
+}
+
+function byName(targets: Iterable<Remembered>): Map<string, Remembered[]> {
+  const found = new Map<string, Remembered[]>();
+  for (const target of targets) {
+    for (const name of new Set(target.names)) {
+      const others = found.get(name);
+      if (others === undefined) found.set(name, [target]);
+      else others.push(target);
+    }
+  }
+  return found;
 }

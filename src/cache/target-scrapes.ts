@@ -8,6 +8,7 @@ import {
 } from "../model/publication.js";
 import type { Scrape } from "../model/scrape.js";
 import { EvictionOrder } from "./eviction-order.js";
+import { haveSameNames, type KnownTarget, mayBeServed } from "./name-index.js";
 
 /** An attempt with its times on this node's clocks. */
 export interface TimedAttempt extends Pick<Attempt, "target" | "duration" | "outcome"> {
@@ -20,11 +21,16 @@ export interface TimedAttempt extends Pick<Attempt, "target" | "duration" | "out
 }
 
 interface TargetRecord {
-  published: PublishedTarget | undefined;
+  readonly key: number;
+  readonly origin: string;
+  /** Undefined if the target is not listed. */
+  target: PublishedTarget | undefined;
   /** In the order of their times. */
   attempts: TimedAttempt[];
-  newest: Scrape | undefined;
+  scrape: Scrape | undefined;
 }
+
+type ListedRecord = TargetRecord & KnownTarget;
 
 interface StoredScrape {
   gzip: Buffer | undefined;
@@ -34,10 +40,10 @@ interface StoredScrape {
 }
 
 export interface TargetScrapesListener {
-  /** The scrape to serve of a target changed. */
-  onNewest(before: Scrape | undefined, now: Scrape | undefined): void;
-  /** A target is no longer listed, or has ended. */
-  onRemoved(target: PublishedTarget): void;
+  /** A target that has not ended is listed, or has new names. */
+  onListed(known: KnownTarget): void;
+  /** Such a target ends, is no longer listed, or gets new names. Called before that. */
+  onRemoved(known: KnownTarget): void;
   /** Memory was freed, except by `evict`. */
   onFreed(bytes: number): void;
 }
@@ -47,10 +53,14 @@ export class TargetScrapes {
   readonly #origin: string;
   readonly #listener: TargetScrapesListener;
   readonly #targets = new Map<number, TargetRecord>();
+  /** The listed targets, so that their ids need not be hashed. */
+  readonly #listed = new Map<string, ListedRecord>();
   /** In the order in which attempts first named them: oldest first. */
   readonly #scrapes = new Map<number, StoredScrape>();
   readonly #order = new EvictionOrder();
   #bytes = 0;
+  #served = 0;
+  #latest: Pick<Scrape, "scrapedAt" | "measuredAt"> | undefined;
 
   constructor(origin: string, listener: TargetScrapesListener) {
     this.#origin = origin;
@@ -60,6 +70,16 @@ export class TargetScrapes {
   /** Gzip bytes of all scrapes. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** How many targets have a scrape to serve, fresh or not. */
+  get served(): number {
+    return this.#served;
+  }
+
+  /** The times of the latest scrape; undefined if no target has one. */
+  get latest(): Pick<Scrape, "scrapedAt" | "measuredAt"> | undefined {
+    return this.#served === 0 ? undefined : this.#latest;
   }
 
   /** The numbers of the scrapes whose bytes are in memory. */
@@ -79,37 +99,31 @@ export class TargetScrapes {
 
   /** The identity of the target whose attempts name a scrape. */
   identityOf(number: number): Pick<PublishedTarget, "job" | "replica"> | undefined {
-    for (const { published } of this.#scrapes.get(number)?.targets ?? [])
-      if (published !== undefined) return published;
+    for (const { target } of this.#scrapes.get(number)?.targets ?? [])
+      if (target !== undefined) return target;
     return undefined;
   }
 
-  /** The youngest scrape of each target that is listed and has not ended, fresh or not. */
-  *newest(): Generator<Scrape> {
-    for (const { newest } of this.#targets.values()) if (newest !== undefined) yield newest;
-  }
-
-  /** The listed targets, including ended ones, each with its youngest scrape. */
-  *listed(): Generator<{ readonly target: PublishedTarget; readonly scrape: Scrape | undefined }> {
-    for (const { published, newest } of this.#targets.values())
-      if (published !== undefined) yield { target: published, scrape: newest };
+  /** The listed targets, including ended ones. */
+  listed(): Iterable<KnownTarget> {
+    return this.#listed.values();
   }
 
   newestOf(id: string): Scrape | undefined {
-    return this.#targets.get(targetKeyOf(id))?.newest;
+    return this.#listed.get(id)?.scrape;
   }
 
   /** The attempts for a target, oldest first. */
   attemptsOf(id: string): readonly TimedAttempt[] {
-    return this.#targets.get(targetKeyOf(id))?.attempts ?? [];
+    return (this.#listed.get(id) ?? this.#targets.get(targetKeyOf(id)))?.attempts ?? [];
   }
 
   /** Every scrape of the listed targets, including ended ones: each once, with the times of its last attempt. */
   *all(): Generator<Scrape> {
-    for (const { published, attempts } of this.#targets.values()) {
+    for (const { target, attempts } of this.#listed.values()) {
       const seen = new Set<number>();
       for (const attempt of attempts.toReversed()) {
-        const scrape = this.#join(published, attempt);
+        const scrape = this.#join(target, attempt);
         if (scrape === undefined || seen.has(scrape.number)) continue;
         seen.add(scrape.number);
         yield scrape;
@@ -119,18 +133,20 @@ export class TargetScrapes {
 
   /** Replaces the list of targets. */
   list(targets: readonly PublishedTarget[]): void {
-    const listed = new Map(targets.map((target) => [targetKeyOf(target.id), target]));
-    for (const [key, record] of this.#targets) {
-      if (listed.has(key)) continue;
-      this.#publish(record, undefined);
-      if (record.attempts.length === 0) this.#targets.delete(key);
+    const listed = new Set<KnownTarget>();
+    for (const target of targets) listed.add(this.listOne(target));
+    for (const record of this.#listed.values()) {
+      if (listed.has(record)) continue;
+      this.#setTarget(record, undefined);
+      this.#deleteUnused(record);
     }
-    for (const [key, target] of listed) this.#publish(this.#recordOf(key), target);
   }
 
   /** Replaces one target, or adds it to the list. */
-  listOne(target: PublishedTarget): void {
-    this.#publish(this.#recordOf(targetKeyOf(target.id)), target);
+  listOne(target: PublishedTarget): KnownTarget {
+    const record = this.#listed.get(target.id) ?? this.#recordOf(targetKeyOf(target.id));
+    this.#setTarget(record, target);
+    return record as ListedRecord;
   }
 
   /** Adds an attempt for a target, listed or not. */
@@ -145,6 +161,8 @@ export class TargetScrapes {
       this.#scrapes.set(number, stored);
       stored.named++;
       stored.targets.add(record);
+      if (attempt.at >= (this.#latest?.measuredAt ?? attempt.at))
+        this.#latest = { scrapedAt: attempt.scrapedAt, measuredAt: attempt.at };
     }
     this.#refresh(record);
   }
@@ -197,8 +215,12 @@ export class TargetScrapes {
       record.attempts = record.attempts.filter((attempt) => attempt.batch !== batch);
       for (const attempt of removed) if (succeeded(attempt)) this.#release(attempt.outcome.number);
       this.#refresh(record);
-      if (record.attempts.length === 0 && record.published === undefined) this.#targets.delete(key);
+      this.#deleteUnused(record);
     }
+  }
+
+  #deleteUnused({ key, target, attempts }: TargetRecord): void {
+    if (attempts.length === 0 && target === undefined) this.#targets.delete(key);
   }
 
   #release(number: number): void {
@@ -214,25 +236,29 @@ export class TargetScrapes {
     if (bytes > 0) this.#listener.onFreed(bytes);
   }
 
-  #publish(record: TargetRecord, target: PublishedTarget | undefined): void {
-    const before = record.published;
-    record.published = target;
+  #setTarget(record: TargetRecord, target: PublishedTarget | undefined): void {
+    const before = record.target;
+    const [wasServed, isServed] = [mayBeServed(before), mayBeServed(target)];
+    const isSame = wasServed && isServed && haveSameNames(before!, target!);
+    if (wasServed && !isSame) this.#listener.onRemoved(record as ListedRecord);
+    if (before !== undefined && before.id !== target?.id) this.#listed.delete(before.id);
+    record.target = target;
     this.#refresh(record);
-    const isServed = target !== undefined && target.state !== "gone";
-    if (!isServed && before !== undefined && before.state !== "gone") this.#listener.onRemoved(before);
+    if (target !== undefined) this.#listed.set(target.id, record as ListedRecord);
+    if (isServed && !isSame) this.#listener.onListed(record as ListedRecord);
   }
 
   /** Updates the scrape to serve of a target. */
   #refresh(record: TargetRecord): void {
-    const { published, attempts, newest: before } = record;
-    record.newest = undefined;
-    if (published !== undefined && published.state !== "gone") {
-      for (let index = attempts.length - 1; index >= 0 && record.newest === undefined; index--) {
-        record.newest = this.#join(published, attempts[index]!);
+    const { target, attempts, scrape: before } = record;
+    record.scrape = undefined;
+    if (mayBeServed(target)) {
+      for (let index = attempts.length - 1; index >= 0 && record.scrape === undefined; index--) {
+        record.scrape = this.#join(target, attempts[index]!);
       }
     }
-    this.#order.replace(before, record.newest);
-    if (before !== undefined || record.newest !== undefined) this.#listener.onNewest(before, record.newest);
+    this.#order.replace(before, record.scrape);
+    this.#served += Number(record.scrape !== undefined) - Number(before !== undefined);
   }
 
   #join(target: PublishedTarget | undefined, attempt: TimedAttempt): Scrape | undefined {
@@ -264,7 +290,9 @@ export class TargetScrapes {
   }
 
   #recordOf(key: number): TargetRecord {
-    const record = this.#targets.get(key) ?? { published: undefined, attempts: [], newest: undefined };
+    const known = this.#targets.get(key);
+    if (known !== undefined) return known;
+    const record = { key, origin: this.#origin, target: undefined, attempts: [], scrape: undefined };
     this.#targets.set(key, record);
     return record;
   }

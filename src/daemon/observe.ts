@@ -3,7 +3,7 @@ import { findNameClashes, type NameClash } from "../cache/name-clashes.js";
 import { limitLines } from "../logging/limit-lines.js";
 import type { Logger } from "../logging.js";
 import { systemClock as clock } from "../model/clock.js";
-import { clockOffsets, clockTolerance, maxClockOffset } from "../model/clock-offset.js";
+import { clockTolerance, maxClockOffset } from "../model/clock-offset.js";
 import type { Scrape } from "../model/scrape.js";
 import { hasMetrics, type TargetStatus, targetStates } from "../model/target-status.js";
 import { type Metrics, toSeconds } from "../telemetry/metrics.js";
@@ -82,7 +82,7 @@ function replicasByService(scrapes: readonly Scrape[]): [labels: { name: string 
 
 function observeOrigins(metrics: Metrics, cache: Cache): void {
   metrics.observeSeries("origin_entries", "Scrapes in the cache by origin.", ["origin"], () =>
-    [...cache.feeds()].map(({ origin, scrapes }) => [{ origin }, [...scrapes.newest()].length]),
+    [...cache.feeds()].map(({ origin, scrapes }) => [{ origin }, scrapes.served]),
   );
   metrics.observeSeries(
     "origin_silence_seconds",
@@ -97,7 +97,7 @@ function observeOrigins(metrics: Metrics, cache: Cache): void {
     "origin_clock_offset_seconds",
     "How far the clock of another node is ahead of this node's; beyond 600 s /federate omits its samples.",
     ["origin"],
-    () => [...clockOffsets(cache.others(), clock)].map(([origin, offset]) => [{ origin }, offset]),
+    () => [...cache.clockOffsets()].map(([origin, offset]) => [{ origin }, offset]),
   );
 }
 
@@ -107,7 +107,7 @@ export function createReporter(logger: Logger, cache: Cache): () => void {
   const reportClocks = clockReporter(logger);
   return () => {
     reportClashes(findNameClashes(cache.fresh()));
-    reportClocks(clockOffsets(cache.others(), clock));
+    reportClocks(cache.clockOffsets());
   };
 }
 

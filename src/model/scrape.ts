@@ -62,7 +62,14 @@ export function onePerInstance(scrapes: readonly Scrape[]): Scrape[] {
     else if (!claims.get(instance)?.push(scrape)) claims.set(instance, [first, scrape]);
   }
   for (const [instance, all] of claims) served.set(instance, servedOf(all));
-  return [...served].sort(([a], [b]) => compareNaturally(a, b)).map(([, scrape]) => scrape);
+  return inOrder([...served.values()]);
+}
+
+/** The scrapes ordered by instance, `web.2` before `web.10`. */
+export function inOrder(scrapes: readonly Scrape[]): Scrape[] {
+  return [...scrapes].sort(
+    (a, b) => compareNaturally(a.job, b.job) || compareNaturally(a.replica, b.replica),
+  );
 }
 
 /**
@@ -112,8 +119,9 @@ function precedes(a: Scrape, b: Scrape): boolean {
   return a.origin === b.origin ? a.id < b.id : a.origin < b.origin;
 }
 
-/** Orders `web.2` before `web.10`, independent of the system's locale. Faster than a collator: a name may have many replicas. */
-function compareNaturally(a: string, b: string): number {
+/** Compares numbers in texts by value, independent of the system's locale. Faster than a collator: a name may have many replicas. */
+export function compareNaturally(a: string, b: string): number {
+  if (a === b) return 0;
   let pos = 0;
   while (pos < a.length && a.charCodeAt(pos) === b.charCodeAt(pos)) pos++;
   while (pos > 0 && isDigit(a, pos - 1)) pos--;

@@ -133,7 +133,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
       const advertise = targetsDocument?.publication.advertise;
       return {
         origin,
-        entries: [...scrapes.newest()].length,
+        entries: scrapes.served,
         silentFor: Math.max(0, Math.round((clock.monotonic() - newestAt) / 1000)),
         ...(advertise === undefined ? {} : { advertise }),
       };

@@ -51,7 +51,7 @@ describe("Cache", () => {
     expect(cache.named("web")).toEqual(cache.named("shop_web"));
     expect(cache.named("web")).toMatchObject([{ origin: "node1", number: 7 }]);
     expect(cache.named("shop")).toEqual([]);
-    expect(cache.names()).toEqual(["web", "shop_web"]);
+    expect([...cache.index.names()]).toEqual(["web", "shop_web"]);
   });
 
   it("does not wait for scrapes of other nodes above SCRAPE_MAX_BYTES", () => {
@@ -127,6 +127,31 @@ describe("Cache", () => {
     expect(cache.all()).toHaveLength(2);
   });
 
+  it("finds one replica under a name", () => {
+    const { cache, add, addScrape } = setUp();
+    add(targetsDocument(1, [publishedTarget(), publishedTarget({ id: "docker:2", replica: "2" })]));
+    add(batch(2, [success("docker:1", 7), success("docker:2", 8)]));
+    addScrape("node1", 7);
+    addScrape("node1", 8);
+    expect(cache.named("web", "2").map(({ id }) => id)).toEqual(["docker:2"]);
+    expect(cache.named("web", "3")).toEqual([]);
+  });
+
+  it("knows the clock offset of each other node, by its latest scrape", () => {
+    const { cache, clock, add, addScrape } = setUp();
+    cache.ownFeed("node1");
+    for (const origin of ["node1", "node2", "node3"]) {
+      add(targetsDocument(1, [publishedTarget()], { origin }));
+      add(batch(2, [success("docker:1", 7)], { origin, time: clock.now() + 7000 }));
+    }
+    addScrape("node1", 7);
+    addScrape("node2", 7);
+    expect([...cache.clockOffsets()]).toEqual([["node2", 7]]);
+    clock.advance(1000);
+    add(batch(3, [success("docker:1", 7)], { origin: "node2", time: clock.now() - 3000 }));
+    expect([...cache.clockOffsets()]).toEqual([["node2", -3]]);
+  });
+
   it("orders replicas naturally", () => {
     const { cache, add, addScrape } = setUp();
     const replicas = ["10", "2", "1"];
@@ -157,7 +182,7 @@ describe("Cache", () => {
     expect(cache.all()).toHaveLength(2);
     add(targetsDocument(3, [publishedTarget({ state: "gone" })]));
     expect(cache.all()).toEqual([]);
-    expect(cache.names()).toEqual([]);
+    expect([...cache.index.names()]).toEqual([]);
     expect([...cache.feed("node1")!.scrapes.all()].map(({ number }) => number)).toEqual([7]);
     expect([...cache.targets()]).toMatchObject([
       { origin: "node1", target: { state: "gone" }, scrape: undefined },
@@ -217,7 +242,6 @@ describe("Cache", () => {
       addScrape(origin, 7);
     }
     expect(cache.own).toBe("node1");
-    expect(cache.others().map(({ origin }) => origin)).toEqual(["node2"]);
     expect(cache.all().filter((scrape) => cache.isOwn(scrape))).toHaveLength(1);
   });
 });
@@ -323,6 +347,17 @@ describe("retention", () => {
     add(targetsDocument(1, [publishedTarget()], { origin: "node2" }));
     add(batch(2, [success("docker:1", 7)], { origin: "node2" }));
     addScrape("node2", 7);
+    expect(cache.expiredTargets("web")).toEqual([]);
+  });
+
+  it("does not remember a target that another origin lists already", () => {
+    const { cache, clock, add } = setUp();
+    add(targetsDocument(1, [publishedTarget()]));
+    clock.advance(history * 1000);
+    add(targetsDocument(1, [publishedTarget()], { origin: "node2" }));
+    clock.advance(history * 1000 + 1);
+    cache.expire();
+    expect([...cache.feeds()].map(({ origin }) => origin)).toEqual(["node2"]);
     expect(cache.expiredTargets("web")).toEqual([]);
   });
 

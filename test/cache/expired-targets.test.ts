@@ -42,4 +42,20 @@ describe("ExpiredTargets", () => {
     expect(replicas).toHaveLength(10_000);
     expect(replicas[0]).toBe("5");
   });
+
+  it("finds the targets of any number of names without examining all targets each time", () => {
+    const { expired } = setUp();
+    for (let replica = 0; replica < 10_000; replica++) expired.add({ ...web, replica: String(replica) });
+    let examined = 0;
+    expired.add({
+      ...web,
+      get names() {
+        examined++;
+        return web.names;
+      },
+    });
+    examined = 0;
+    for (let name = 0; name < 1000; name++) expect(expired.named(`web${name}`)).toEqual([]);
+    expect(examined).toBeLessThan(10);
+  });
 });

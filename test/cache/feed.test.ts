@@ -19,7 +19,7 @@ function setUp() {
   const completed: number[] = [];
   let freed = 0;
   const feed = new Feed("node1", {
-    onNewest: () => undefined,
+    onListed: () => undefined,
     onRemoved: () => undefined,
     onFreed: (bytes) => {
       freed += bytes;

@@ -1,28 +1,29 @@
 import { describe, expect, it } from "vitest";
 import { targetKeyOf } from "../../src/archive/target-key.js";
+import type { KnownTarget } from "../../src/cache/name-index.js";
 import { TargetScrapes, type TimedAttempt } from "../../src/cache/target-scrapes.js";
 import type { PublishedTarget } from "../../src/model/publication.js";
-import type { Scrape } from "../../src/model/scrape.js";
 import { gzipOf, publishedTarget, textType } from "../support/publications.js";
 
 const web = targetKeyOf("docker:1");
 const api = targetKeyOf("docker:2");
 
 function setUp() {
-  const served = new Set<Scrape>();
+  const index = new Set<KnownTarget>();
   const removed: PublishedTarget[] = [];
   let freed = 0;
   const scrapes = new TargetScrapes("node1", {
-    onNewest: (before, now) => {
-      if (before !== undefined) expect(served.delete(before)).toBe(true);
-      if (now !== undefined) served.add(now);
+    onListed: (known) => void index.add(known),
+    onRemoved: (known) => {
+      expect(index.delete(known)).toBe(true);
+      removed.push(known.target);
     },
-    onRemoved: (target) => void removed.push(target),
     onFreed: (bytes) => {
       freed += bytes;
     },
   });
-  return { scrapes, served, removed, freed: () => freed };
+  const served = () => [...index].flatMap(({ scrape }) => scrape ?? []);
+  return { scrapes, index, served, removed, freed: () => freed };
 }
 
 function attempt(target: number, number: number | string, at: number, batch = 1): TimedAttempt {
@@ -45,7 +46,7 @@ describe("TargetScrapes", () => {
       ...{ url: "http://10.0.0.1:8080/metrics", scrapedAt: 1_000_100, duration: 0.01, startedAt: 0 },
       measuredAt: 100,
     });
-    expect([...served]).toEqual([...scrapes.newest()]);
+    expect(served()).toEqual([scrapes.newestOf("docker:1")]);
   });
 
   it("serves the newest scrape whose bytes are here", () => {
@@ -112,9 +113,9 @@ describe("TargetScrapes", () => {
     const { scrapes, served } = setUp();
     scrapes.add(attempt(web, 1, 100));
     scrapes.store(1, gzipOf("1"));
-    expect([...served, ...scrapes.all()]).toEqual([]);
+    expect([...served(), ...scrapes.all()]).toEqual([]);
     scrapes.list([publishedTarget()]);
-    expect([...served].map(({ number }) => number)).toEqual([1]);
+    expect(served().map(({ number }) => number)).toEqual([1]);
   });
 
   it("does not serve a target that is gone, but lets its scrapes be read", () => {
@@ -125,7 +126,7 @@ describe("TargetScrapes", () => {
     const gone = publishedTarget({ state: "gone" });
     scrapes.listOne(gone);
     scrapes.listOne(gone);
-    expect(served.size).toBe(0);
+    expect(served()).toEqual([]);
     expect(removed).toHaveLength(1);
     expect([...scrapes.all()].map(({ number }) => number)).toEqual([1]);
     expect(scrapes.identityOf(1)).toMatchObject({ job: "shop_web", replica: "1" });
@@ -137,11 +138,11 @@ describe("TargetScrapes", () => {
     scrapes.add(attempt(web, 1, 100));
     scrapes.store(1, gzipOf("1"));
     scrapes.list([]);
-    expect([...served, ...scrapes.all()]).toEqual([]);
+    expect([...served(), ...scrapes.all()]).toEqual([]);
     expect(removed.map(({ id }) => id)).toEqual(["docker:1"]);
     expect(scrapes.identityOf(1)).toBeUndefined();
     scrapes.list([publishedTarget({ names: ["new"] })]);
-    expect([...served].map(({ names }) => names)).toEqual([["new"]]);
+    expect(served().map(({ names }) => names)).toEqual([["new"]]);
   });
 
   it("lists every scrape once, with the times of its last attempt", () => {
@@ -178,5 +179,30 @@ describe("TargetScrapes", () => {
     expect(freed()).toBe(0);
     expect(scrapes.store(2, two)).toBe(true);
     expect(scrapes.newestOf("docker:1")?.number).toBe(2);
+  });
+
+  it("reports a listed target once, and again if its names change", () => {
+    const { scrapes, index, removed } = setUp();
+    const api = publishedTarget({ id: "docker:2", replica: "2" });
+    scrapes.list([publishedTarget(), api]);
+    const [known] = index;
+    scrapes.list([publishedTarget({ state: "down", reason: "timeout" }), { ...api, names: ["api"] }]);
+    expect(removed).toEqual([api]);
+    expect([...index].map(({ target }) => target.names)).toEqual([["web", "shop_web"], ["api"]]);
+    expect([...index][0]).toBe(known);
+    expect(known?.target.state).toBe("down");
+  });
+
+  it("counts the targets with a scrape, and knows the times of the latest", () => {
+    const { scrapes } = setUp();
+    scrapes.list([publishedTarget(), publishedTarget({ id: "docker:2" })]);
+    scrapes.add(attempt(web, 1, 100, 1));
+    expect(scrapes).toMatchObject({ served: 0, latest: undefined });
+    scrapes.store(1, gzipOf("1"));
+    scrapes.add(attempt(api, 1, 300, 2));
+    scrapes.add(attempt(web, 1, 200, 3));
+    expect(scrapes).toMatchObject({ served: 2, latest: { measuredAt: 300, scrapedAt: 1_000_300 } });
+    scrapes.evict(true);
+    expect(scrapes).toMatchObject({ served: 0, latest: undefined });
   });
 });

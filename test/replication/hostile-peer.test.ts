@@ -284,7 +284,7 @@ describe("a peer with the secret that sends", () => {
     await expect.poll(() => proxy.publisher.highest, soon).toBeGreaterThan(number);
     expect(proxy.publisher.highest).toBeLessThan(number + 3600e6);
     expect(served(proxy)).toEqual({ "1": "mine 1\n" });
-    expect(proxy.cache.names()).toContain("web");
+    expect(proxy.cache.index.hasScrape("web")).toBe(true);
   });
 });
 

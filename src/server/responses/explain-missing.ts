@@ -1,14 +1,19 @@
 import leven from "leven";
-import type { KnownTarget } from "../../cache/cache.js";
-import { ageOf, type Scrape } from "../../model/scrape.js";
-import { instanceKeyOf } from "../../model/target.js";
+import type { KnownTarget } from "../../cache/name-index.js";
+import { ageOf, compareNaturally, type Scrape } from "../../model/scrape.js";
+import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 
 /** The maximum number of reasons in one response, which is a single line. */
 const maxReasons = 5;
+/** Further targets of a name, which may have many, are not examined: their reasons are usually the same. */
+const maxExamined = 1000;
+const maxListedReplicas = 100;
 const maxSimilarNames = 5;
 const maxNameLength = 256;
+/** Comparing two names takes as many operations as the product of their lengths: in total some milliseconds. */
+const maxComparisons = 1_000_000;
 
 /** Why there is nothing to serve: 503 with the reasons for a known name, else 404 with similar names. */
 export function explainMissing(
@@ -16,30 +21,16 @@ export function explainMissing(
   name: string,
   replica: string | undefined,
 ): [status: number, text: string] {
-  const { cache, clock } = context;
-  const isRequested = (target: Identity) => replica === undefined || target.replica === replica;
-  const own = context.targets().filter(({ target }) => target.names.includes(name));
-  const elsewhere = targetsElsewhere(context, name);
-  const expired = cache.expiredTargets(name);
-  const reasons = new Set([
-    ...own.filter(({ target }) => isRequested(target)).map((status) => explainTarget(status, clock.now())),
-    ...elsewhere.filter(({ target }) => isRequested(target)).map((known) => explainElsewhere(known, context)),
-    ...expired
-      .filter(isRequested)
-      .map(({ origin, lastPublished }) => silent(origin, clock.monotonic() - lastPublished)),
-  ]);
-  if (reasons.size > 0) {
-    const listed = [...reasons].slice(0, maxReasons).join("; ");
-    return [503, `no fresh metrics for ${quote(name, replica)}: ${listed}`];
+  const { cache } = context;
+  const reasons = firstDifferent(reasonsFor(context, name, replica), maxReasons);
+  if (reasons.length > 0) return [503, `no fresh metrics for ${quote(name, replica)}: ${reasons.join("; ")}`];
+  if (replica !== undefined) {
+    const replicas = firstDifferent(replicasOf(context, name), maxListedReplicas);
+    const list = replicas.sort(compareNaturally).join(", ");
+    if (list !== "") return [404, `unknown replica: ${quote(name, replica)}; known replicas: ${list}`];
   }
-  const identities = [...own, ...elsewhere].map(({ target }) => target);
-  const known = [...cache.names(), ...allTargets(context).flatMap(({ names }) => names)];
-  if (replica !== undefined && (known.includes(name) || expired.length > 0)) {
-    const replicas = [...cache.named(name), ...identities, ...expired];
-    const list = [...new Set(replicas.map((identity) => identity.replica))].join(", ");
-    return [404, `unknown replica: ${quote(name, replica)}; known replicas: ${list}`];
-  }
-  const similar = similarNames(name, known);
+  const own = context.targets().flatMap(({ target }) => target.names);
+  const similar = similarNames(name, concat(own, cache.index.names()));
   const hint = similar.length === 0 ? "see /targets for known names" : `similar names: ${similar.join(", ")}`;
   return [404, `unknown name: ${quote(name, undefined)}; ${hint}`];
 }
@@ -76,23 +67,49 @@ export function explainMissingOwn(
 }
 
 /** The first of these names, none of which has fresh metrics, that is not known at all. */
-export function firstUnknown(context: ServerContext, names: readonly string[]): string | undefined {
-  const known = new Set(allTargets(context).flatMap(({ names }) => names));
-  return names.find((name) => !known.has(name) && context.cache.expiredTargets(name).length === 0);
+export function firstUnknown(
+  { cache, targets }: ServerContext,
+  names: readonly string[],
+): string | undefined {
+  const own = new Set(targets().flatMap(({ target }) => target.names));
+  const isKnown = (name: string) =>
+    own.has(name) || cache.index.has(name) || cache.expiredTargets(name).length > 0;
+  return names.find((name) => !isKnown(name));
 }
 
-type Identity = Pick<KnownTarget["target"], "names" | "replica">;
-
-/** The targets of all nodes that have not ended. */
-function allTargets({ cache, targets }: ServerContext): Identity[] {
-  const published = [...cache.targets()].filter(({ target }) => target.state !== "gone");
-  return [...targets(), ...published].map(({ target }) => target);
+/** Why targets with this name have no fresh metrics: those of this node, of other nodes, and of nodes that are silent. */
+function* reasonsFor(context: ServerContext, name: string, replica: string | undefined): Generator<string> {
+  const { cache, clock } = context;
+  const isRequested = (target: Pick<Identity, "replica">) =>
+    replica === undefined || target.replica === replica;
+  for (const status of context.targets())
+    if (status.target.names.includes(name) && isRequested(status.target))
+      yield explainTarget(status, clock.now());
+  for (const targets of cache.index.replicas(name, replica))
+    for (const known of targets) if (!cache.isOwn(known)) yield explainElsewhere(known, context);
+  for (const expired of cache.expiredTargets(name))
+    if (isRequested(expired)) yield silent(expired.origin, clock.monotonic() - expired.lastPublished);
 }
 
-function targetsElsewhere({ cache }: ServerContext, name: string): KnownTarget[] {
-  return [...cache.targets()].filter(
-    (known) => !cache.isOwn(known) && known.target.state !== "gone" && known.target.names.includes(name),
-  );
+function* replicasOf({ cache, targets }: ServerContext, name: string): Generator<string> {
+  for (const { target } of targets()) if (target.names.includes(name)) yield target.replica;
+  for (const [known] of cache.index.replicas(name)) yield known!.target.replica;
+  for (const { replica } of cache.expiredTargets(name)) yield replica;
+}
+
+function* concat<T>(...lists: readonly Iterable<T>[]): Generator<T> {
+  for (const list of lists) yield* list;
+}
+
+/** The first different texts. */
+function firstDifferent(texts: Iterable<string>, count: number): string[] {
+  const found = new Set<string>();
+  let examined = 0;
+  for (const text of texts) {
+    found.add(text);
+    if (found.size >= count || ++examined >= maxExamined) break;
+  }
+  return [...found];
 }
 
 /** Why a target of this node has no fresh metrics. @param now milliseconds since the epoch. */
@@ -121,24 +138,28 @@ function silent(origin: string, milliseconds: number): string {
   return `nothing received from node ${origin} for ${Math.round(milliseconds / 1000)} s`;
 }
 
-/** Up to five of the known names that resemble `name`: one contains the other, or a few letters differ. */
+/**
+ * Up to five of the known names that resemble `name`: one contains the other, or a few letters differ. Compares some
+ * thousand names at most.
+ */
 export function similarNames(name: string, known: Iterable<string>): string[] {
   if (name.length > maxNameLength) return [];
   const requested = name.toLowerCase();
   const maxDistance = Math.max(2, Math.floor(requested.length / 3));
-  return [...new Set(known)]
-    .map((candidate) => {
-      const text = candidate.toLowerCase();
-      const contained = text.includes(requested) || (text.length > 2 && requested.includes(text));
-      return {
-        candidate,
-        distance: contained ? 0 : leven(requested, text, { maxDistance: maxDistance + 1 }),
-      };
-    })
-    .filter(({ distance }) => distance <= maxDistance)
-    .sort((a, b) => a.distance - b.distance || (a.candidate < b.candidate ? -1 : 1))
+  const distances = new Map<string, number>();
+  let comparisons = 0;
+  for (const candidate of known) {
+    comparisons += (requested.length + 1) * (candidate.length + 1);
+    if (comparisons > maxComparisons) break;
+    const text = candidate.toLowerCase();
+    const contained = text.includes(requested) || (text.length > 2 && requested.includes(text));
+    const distance = contained ? 0 : leven(requested, text, { maxDistance: maxDistance + 1 });
+    if (distance <= maxDistance) distances.set(candidate, distance);
+  }
+  return [...distances]
+    .sort(([a, distanceOfA], [b, distanceOfB]) => distanceOfA - distanceOfB || (a < b ? -1 : 1))
     .slice(0, maxSimilarNames)
-    .map(({ candidate }) => candidate);
+    .map(([candidate]) => candidate);
 }
 
 /** Quotes a requested name, on one line and cut to a limited length. */

@@ -1,5 +1,5 @@
 import type { IRouter } from "express";
-import { clockOffsets, clockTolerance } from "../../model/clock-offset.js";
+import { clockTolerance } from "../../model/clock-offset.js";
 import type { PeerStatus } from "../../model/replication-status.js";
 import { printable } from "../../printable.js";
 import type { ServerContext } from "../context.js";
@@ -8,7 +8,7 @@ import type { ServerContext } from "../context.js";
 export function indexPageRoute(router: IRouter, context: ServerContext): void {
   const { version, node, cache } = context;
   router.get("/", (_request, response) => {
-    const names = cache.names().sort();
+    const names = [...cache.index.names()].filter((name) => cache.index.hasScrape(name)).sort();
     const services = names.map((name) => {
       const path = `/${encodeURIComponent(name)}/metrics`;
       return `<li><a href="${escapeHtml(path)}">${escapeHtml(name)}</a></li>`;
@@ -37,11 +37,11 @@ ${otherNodes(context)}
 }
 
 /** The sections on peers and origins, with their problems. `/targets` has the details. */
-function otherNodes({ replication, cache, clock }: ServerContext): string {
+function otherNodes({ replication, cache }: ServerContext): string {
   const view = replication();
   if (view.status === undefined) return section("Other nodes", [`no replication: ${view.reason}`]);
   const { peers, origins, origin, listFailing, cutOff, sharedNames, manager } = view.status;
-  const offsets = clockOffsets(cache.others(), clock);
+  const offsets = cache.clockOffsets();
   const problems = [
     ...(listFailing === undefined ? [] : [`peer list: ${listFailing.reason}`]),
     ...sharedNames.map((name) => `several nodes share the hostname ${name}: each needs its own`),

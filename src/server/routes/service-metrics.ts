@@ -92,8 +92,7 @@ export function serviceMetricsRoutes(router: IRouter, context: ServerContext): v
     name: string,
     replica?: string,
   ): Promise<void> | undefined => {
-    const all = cache.named(name);
-    const named = replica === undefined ? all : all.filter((scrape) => scrape.replica === replica);
+    const named = cache.named(name, replica);
     const scrapes = query.own ? named.filter((scrape) => cache.isOwn(scrape)) : named;
     if (scrapes.length > 0) return send(request, response, scrapes, query.identified);
     const [slashedName, slashedReplica] = [withSlashes(name), replica && withSlashes(replica)];

@@ -1,7 +1,7 @@
 import type { IRouter } from "express";
-import type { KnownTarget } from "../../cache/cache.js";
 import { findNameClashes } from "../../cache/name-clashes.js";
-import { clockOffsets, maxClockOffset } from "../../model/clock-offset.js";
+import type { KnownTarget } from "../../cache/name-index.js";
+import { maxClockOffset } from "../../model/clock-offset.js";
 import type { PublishedTarget } from "../../model/publication.js";
 import type { PeerStatus } from "../../model/replication-status.js";
 import { ageOf, type Scrape } from "../../model/scrape.js";
@@ -15,7 +15,7 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
   const { cache, responses } = context;
   router.get("/targets", (_request, response) => {
     const fresh = cache.fresh();
-    const others = cache.others();
+    const others = cache.all().filter((scrape) => !cache.isOwn(scrape));
     sendJson(response, {
       node: context.node(),
       version: context.version,
@@ -29,7 +29,7 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
           .filter((known) => !cache.isOwn(known) || known.target.state === "gone")
           .map((known) => publishedTargetJson(context, known)),
       ],
-      ...replicationJson(context, others),
+      ...replicationJson(context),
       replicated: others.map((scrape) => replicatedJson(context, scrape)),
     });
   });
@@ -109,11 +109,11 @@ function entryJson({ cache, clock }: ServerContext, scrape: Scrape): object {
 }
 
 /** `replication`, or null and `whyNoReplication`. */
-function replicationJson({ clock, replication }: ServerContext, others: readonly Scrape[]): object {
+function replicationJson({ cache, replication }: ServerContext): object {
   const view = replication();
   if (view.status === undefined) return { replication: null, whyNoReplication: view.reason };
   const { origin, manager, listFailing, peers, cutOff, sharedNames, origins } = view.status;
-  const offsets = clockOffsets(others, clock);
+  const offsets = cache.clockOffsets();
   return {
     replication: {
       origin,

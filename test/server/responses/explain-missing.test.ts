@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { similarNames } from "../../../src/server/responses/explain-missing.js";
 import { setUpServer, statusOf } from "../../support/http-server.js";
 
 /** A server that has received one scrape from n2. */
@@ -141,5 +142,64 @@ describe("a name of targets on another node that publishes", () => {
     node("n2").list(...targets);
     const reasons = [0, 1, 2, 3, 4].map((index) => `on node n2: down: reason ${index}`);
     expect((await get("/web/metrics")).text).toBe(`no fresh metrics for "web": ${reasons.join("; ")}\n`);
+  });
+});
+
+describe("a node with very many targets", () => {
+  const many = Array.from({ length: 2000 }, (_, index) => ({ id: `docker:${index}`, replica: `${index}` }));
+
+  it("examines only some of them", async () => {
+    const { get, node, cache } = await setUpServer();
+    let examined = 0;
+    const targets = many.map((target) => ({ ...target, state: "down" as const }));
+    node("n2").list(...targets);
+    for (const { target } of cache.feed("n2")!.scrapes.listed()) {
+      Object.defineProperty(target, "reason", {
+        get: () => {
+          examined++;
+          return "timeout";
+        },
+      });
+    }
+    for (const path of ["/nosuch/metrics", "/we/metrics", "/web/nosuch/metrics", "/federate?name=nosuch"])
+      expect((await get(path)).status).toBe(404);
+    expect(examined).toBe(0);
+    expect((await get("/web/7/metrics")).text).toBe(
+      'no fresh metrics for "web", replica "7": on node n2: down: timeout\n',
+    );
+    expect(examined).toBe(1);
+    await get("/web/metrics");
+    expect(examined).toBeLessThanOrEqual(1001);
+  });
+
+  it("lists at most 100 known replicas", async () => {
+    const { get, node } = await setUpServer();
+    node("n2").list(...many);
+    const { text } = await get("/web/nosuch/metrics");
+    expect(text.slice(text.indexOf("replicas: ") + 10).split(", ")).toHaveLength(100);
+  });
+});
+
+describe("similarNames", () => {
+  it("finds names that contain the requested one, or differ in a few letters", () => {
+    const known = ["shop_web", "api", "wob", "database", "webmail"];
+    expect(similarNames("web", known)).toEqual(["shop_web", "webmail", "wob"]);
+  });
+
+  it("compares a limited number of names, fewer if they are long", () => {
+    const compared = (length: number) => {
+      let count = 0;
+      const names = (function* () {
+        for (;;) {
+          count++;
+          yield "x".repeat(length);
+        }
+      })();
+      similarNames("y".repeat(length), names);
+      return count;
+    };
+    expect(compared(10)).toBeGreaterThan(5000);
+    expect(compared(10)).toBeLessThan(10_000);
+    expect(compared(200)).toBeLessThan(50);
   });
 });

@@ -384,7 +384,8 @@ describe("a name with more replicas than can be merged", () => {
     const { get, put, cache } = await setUpServer();
     const scrape = put();
     const scrapes = Array.from({ length: 150_000 }, (_, index) => ({ ...scrape, replica: `${index}` }));
-    cache.named = () => scrapes;
+    cache.named = (_name, replica) =>
+      replica === undefined ? scrapes : scrapes.filter((scrape) => scrape.replica === replica);
     const { status, text } = await get("/web/metrics");
     expect(status).toBe(503);
     expect(text).toMatch(/^too large to merge; request a single replica:\n\/shop_web\/0\/metrics\n/);
@@ -395,7 +396,8 @@ describe("a name with more replicas than can be merged", () => {
     const { get, put, cache } = await setUpServer();
     const scrape = put();
     const scrapes = Array.from({ length: 150_000 }, (_, index) => ({ ...scrape, replica: `${index}` }));
-    cache.named = () => scrapes;
+    cache.named = (_name, replica) =>
+      replica === undefined ? scrapes : scrapes.filter((scrape) => scrape.replica === replica);
     expect(await get("/web/149999/metrics")).toMatchObject({ status: 200, text: "up 1\n" });
   });
 });
