@@ -290,12 +290,8 @@ export class Cache {
     const isFirst = this.#lastEviction === undefined;
     this.#lastEviction = this.#options.clock.monotonic();
     if (!isFirst) return;
-    this.#options.logger.error(
-      "memory budget exceeded: evicting the oldest scrapes; raise MEMORY_MAX_BYTES",
-      {
-        maxBytes: this.#options.budget.maxBytes,
-        origin,
-      },
-    );
+    const { logger, budget } = this.#options;
+    const message = "memory budget exceeded: evicting the oldest scrapes; raise MEMORY_MAX_BYTES";
+    logger.error(message, { maxBytes: budget.maxBytes, origin });
   }
 }
