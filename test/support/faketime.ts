@@ -2,9 +2,14 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 
 /** Environment variables that set the wall clock of a process two hours ahead, not its monotonic clock. */
-export async function twoHoursAhead(): Promise<Record<string, string>> {
+export function twoHoursAhead(): Promise<Record<string, string>> {
+  return clockAhead("+2h");
+}
+
+/** The same for any offset in the notation of faketime: `+8s`, `-5m`. */
+export async function clockAhead(offset: string): Promise<Record<string, string>> {
   const { stdout } = await promisify(execFile)("faketime", [
-    ...["-m", "--exclude-monotonic", "-f", "+2h"],
+    ...["-m", "--exclude-monotonic", "-f", offset],
     "env",
   ]);
   const lines = stdout.split("\n").filter((line) => /^(LD_PRELOAD|FAKETIME\w*|DONT_FAKE\w*)=/.test(line));

@@ -1,0 +1,57 @@
+import type { Row } from "./scenario.js";
+
+/** The largest error of sum(rate()). */
+const maxRateError = 0.02;
+
+/**
+ * Why a row does not meet the requirements, or an empty list. `/federate`: nothing lost, duplicated or wrong, and
+ * whatever a node could not serve is reported. http-sd and static: nothing duplicated. All: sum(rate()) within 2 %.
+ * Direct scraping is only the comparison.
+ */
+export function violations({ style, verdict, rates, leftOut }: Row): readonly string[] {
+  if (style === "direct") return [];
+  const found: string[] = [];
+  const none = style === "federate" ? (["lost", "duplicated", "wrong"] as const) : (["duplicated"] as const);
+  for (const kind of none) if (verdict[kind] > 0) found.push(`${verdict[kind]} ${kind}`);
+  if (verdict.expected === 0) found.push("nothing expected");
+  if (rates !== undefined && rates.compared === 0) found.push("no rates compared");
+  if (rates !== undefined && rates.sum > maxRateError) found.push(`sum(rate()) ${percent(rates.sum)} off`);
+  if (leftOut === false)
+    found.push("the samples of the node whose clock is off are not left out and reported");
+  return found;
+}
+
+const columns: readonly (readonly [title: string, cell: (row: Row) => string])[] = [
+  ["fault", ({ fault }) => fault],
+  ["style", ({ style }) => style],
+  ["server", ({ server }) => server],
+  ["expected", ({ verdict }) => String(verdict.expected)],
+  ["lost", ({ verdict }) => String(verdict.lost)],
+  ["dup", ({ verdict }) => String(verdict.duplicated)],
+  ["wrong", ({ verdict }) => String(verdict.wrong)],
+  ["late", ({ verdict }) => String(verdict.late)],
+  ["latest", ({ verdict }) => `${verdict.latest.toFixed(1)} s`],
+  ["identities", ({ verdict }) => String(verdict.identities)],
+  ["unscraped", ({ unscraped }) => String(unscraped)],
+  ["rate", ({ rates }) => (rates === undefined ? "" : percent(rates.single))],
+  ["sum(rate)", ({ rates }) => (rates === undefined ? "" : percent(rates.sum))],
+  ["", (row) => violations(row).join("; ")],
+];
+
+/** The rows as a table. */
+export function formatTable(rows: readonly Row[]): string {
+  const lines = [columns.map(([title]) => title), ...rows.map((row) => columns.map(([, cell]) => cell(row)))];
+  const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]!.length)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, index) => cell.padEnd(widths[index]!))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(share < 0.1 ? 2 : 0)} %`;
+}
