@@ -13,6 +13,7 @@ export const EQUALS = 0x3d;
 export const BACKSLASH = 0x5c;
 export const UNDERSCORE = 0x5f;
 export const LOWER_E = 0x65;
+export const LOWER_N = 0x6e;
 export const BRACE_OPEN = 0x7b;
 export const BRACE_CLOSE = 0x7d;
 /** This byte and all higher ones belong to non-ASCII characters. */
@@ -62,6 +63,11 @@ export function startsLabel(byte: number): boolean {
 
 export function isBlank(byte: number): boolean {
   return (classes[byte]! & BLANK) !== 0;
+}
+
+/** Whether every parser supports a backslash before this byte in a quoted string. */
+export function isEscapable(byte: number): boolean {
+  return byte === BACKSLASH || byte === QUOTE || byte === LOWER_N;
 }
 
 /*

@@ -2,9 +2,10 @@ import type { ByteSink } from "./byte-sink.js";
 import { BRACE_OPEN, HASH, isBlank, LINE_FEED, NUL, skipBlanks, viewOf } from "./bytes.js";
 import type { Format } from "./format.js";
 import { type MetadataLine, MetadataReader } from "./metadata.js";
-import { Followers, SampleShape } from "./sample-shape.js";
+import { bitsOf, Followers, offsetIn, placeIn, SampleShape } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
-import { type FoundSeries, type Label, readSeries, writeSeries } from "./series.js";
+import { SeriesReader } from "./series-reader.js";
+import { Shapes } from "./shapes.js";
 import { AddedLabels, type Source, toInsert } from "./source.js";
 import { concatInSteps, inSteps, type Steps } from "./steps.js";
 
@@ -12,17 +13,21 @@ const nothing: Buffer = Buffer.alloc(0);
 const space = toInsert(" ");
 /** Bytes of a source per step. They take some microseconds, or milliseconds if no two lines resemble each other. */
 const stepBytes = 4096;
-/** A limit for the labels of all shapes, so that a target cannot fill memory with invented label names. */
-const maxShapeLabels = 100_000;
 /** The largest timestamp of the text format. */
 const maxTimestamp = 2n ** 63n - 1n;
+
+/** The metric name of samples, as a byte string, and which labels of labelBits they have. */
+export type Entered = Pick<SampleShape, "name" | "bits">;
+
+/** How to add labels to a series. */
+type Spelling = Pick<SampleShape, "offset" | "pattern" | "place" | "renamed" | "renames">;
 
 /** Receives what a copier finds in a source. */
 export interface CopyListener {
   /** A HELP, TYPE or UNIT line. */
   metadata(line: MetadataLine): void;
-  /** The next samples have this shape. They will be written from the current end of the sink. */
-  enter(shape: SampleShape): void;
+  /** The next samples have this name and these labels. They will be written from the current end of the sink. */
+  enter(samples: Entered): void;
   /**
    * A sample has been written to the sink. Only called if hashes are enabled.
    *
@@ -44,14 +49,20 @@ export interface CopyListener {
  */
 export class SampleCopier {
   /** The shapes of all sources so far, because replicas have the same ones. */
-  private readonly shapes = new Map<string, SampleShape>();
-  /** Number of labels of these shapes. */
-  private shapeLabels = 0;
+  private shapes = new Shapes();
   /** The shapes of the current source. Their patterns refer to its bytes. */
   private used: SampleShape[] = [];
   private sources = 0;
   private readonly metadata = new MetadataReader();
+  private readonly series = new SeriesReader();
   private readonly tail = new SampleTail();
+  /** How a series without a shape is copied. */
+  private readonly spelling = { place: 0, offset: 0, renamed: 0, renames: [], pattern: undefined };
+  /** Bounds of the last sample and of its series in the sink. */
+  private line = 0;
+  private lineSeriesEnd = 0;
+  /** What the listener has received last. */
+  private entered: Entered | undefined;
   /** Prevents an attacker from choosing series whose hashes are equal. */
   private readonly salt = Math.floor(Math.random() * 2 ** 32);
   /** The position after the series that matched a shape last. */
@@ -109,10 +120,14 @@ export class SampleCopier {
     this.format = format;
     const added = new AddedLabels(labels, this.salt);
     // Shapes depend on the names of the added labels.
-    if (added.names.join() !== this.added.names.join()) this.firstShapes = new Followers();
+    if (added.names.join() !== this.added.names.join() || this.shapes.full) {
+      this.firstShapes = new Followers();
+      this.shapes = new Shapes();
+    }
     this.added = added;
     this.sources++;
     this.shape = undefined;
+    this.entered = undefined;
     this.followers = this.firstShapes;
     this.stamps = timestamp !== undefined;
     this.lineEnd = toInsert(timestamp === undefined ? "\n" : ` ${timestamp}\n`);
@@ -144,7 +159,7 @@ export class SampleCopier {
     if (this.matches(shape, start)) this.copyUnchanged(shape!, start, listener);
     else if (this.matches(followers.first, start)) this.copyUnchanged(followers.first!, start, listener);
     else if (this.matches(followers.second, start)) this.copyUnchanged(followers.second!, start, listener);
-    else this.rewrite(start, listener);
+    else this.copyOther(start, listener);
     return this.tail.lineEnd + 1;
   }
 
@@ -153,6 +168,7 @@ export class SampleCopier {
     this.followers.add(shape);
     this.followers = shape.followers;
     this.shape = shape;
+    this.entered = shape;
     if (shape.usedBy !== this.sources) {
       shape.usedBy = this.sources;
       this.used.push(shape);
@@ -173,28 +189,48 @@ export class SampleCopier {
 
   private copyUnchanged(shape: SampleShape, start: number, listener: CopyListener): void {
     this.turnTo(shape, listener);
-    const { added, sink, tail, view } = this;
-    const { renames } = shape;
+    this.copySeries(shape, this.view, start, this.seriesEnd, true);
+    if (this.hashes) this.report(shape.hash(this.added.hash), listener);
+  }
+
+  /**
+   * Copies a sample whose tail has been read, with added labels.
+   *
+   * @param start bounds of its series in `from`.
+   * @param inSource whether `from` is the source, so that the value can be copied together with the series.
+   */
+  private copySeries(
+    shape: Spelling,
+    from: DataView,
+    start: number,
+    seriesEnd: number,
+    inSource: boolean,
+  ): void {
+    const { added, sink, tail } = this;
     const insert = added.inserts[shape.place]!;
+    const together = inSource && tail.tidy;
     const keepsEnd = tail.tidy && this.keepsEnd();
-    const end = keepsEnd ? tail.lineEnd + 1 : tail.tidy ? tail.valueEnd : this.seriesEnd;
-    const line = sink.length;
+    const valueEnd = keepsEnd ? tail.lineEnd + 1 : tail.valueEnd;
+    const end = together ? valueEnd : seriesEnd;
+    this.line = sink.length;
+    this.lineSeriesEnd = this.line + seriesEnd - start + insert.length + shape.renamed;
     sink.reserve(end - start + insert.length + shape.renamed);
-    let from = start + shape.offset;
-    sink.copy(view, start, from);
+    let pos = start + shape.offset;
+    sink.copy(from, start, pos);
     sink.copy(insert.view, 0, insert.length);
-    for (const { prefix, after, offset } of renames) {
+    for (const { prefix, after, offset } of shape.renames) {
       const to = start + offset + (after < 0 ? 0 : shape.pattern!.endOf(after));
-      sink.copy(view, from, to);
+      sink.copy(from, pos, to);
       sink.copy(prefix.view, 0, prefix.length);
-      from = to;
+      pos = to;
     }
-    sink.copy(view, from, end);
-    if (!tail.tidy) this.writeValue();
+    sink.copy(from, pos, end);
+    if (!together) this.writeValue(valueEnd);
     if (!keepsEnd) this.writeEnd();
-    if (!this.hashes) return;
-    const seriesEnd = line + this.seriesEnd - start + insert.length + shape.renamed;
-    listener.sample(line, seriesEnd, shape.hash(added.hash), tail.hasExemplar);
+  }
+
+  private report(hash: number, listener: CopyListener): void {
+    listener.sample(this.line, this.lineSeriesEnd, hash, this.tail.hasExemplar);
   }
 
   /** Whether everything after the value is copied unchanged. */
@@ -204,11 +240,11 @@ export class SampleCopier {
     return !this.stamps || tail.timeEnd > 0;
   }
 
-  private writeValue(): void {
+  private writeValue(end: number): void {
     const { sink, tail } = this;
-    sink.reserve(1 + tail.valueEnd - tail.valueStart);
+    sink.reserve(1 + end - tail.valueStart);
     sink.copy(space.view, 0, 1);
-    sink.copy(this.view, tail.valueStart, tail.valueEnd);
+    sink.copy(this.view, tail.valueStart, end);
   }
 
   /** Writes the rest of the line after the value. */
@@ -223,56 +259,41 @@ export class SampleCopier {
     }
   }
 
-  /** Parses and writes a sample that has a new shape or that strict parsers would reject. */
-  private rewrite(start: number, listener: CopyListener): void {
-    const { added, bytes, sink, tail } = this;
-    const series = readSeries(bytes, start);
+  /** Reads and copies a sample that has another shape than expected, or that strict parsers would reject. */
+  private copyOther(start: number, listener: CopyListener): void {
+    const { added, bytes, salt, series, tail } = this;
+    series.read(bytes, this.view, start, this.format);
     tail.read(bytes, series.end);
-    const shape = this.shapeOf(series);
-    this.turnTo(shape, listener);
-    if (this.isCanonical(series, start)) shape.learn(this.view, start, series, this.hashes);
-
-    const labels = series.labels.map(([name, value], index): Label => [shape.prefixes[index] + name, value]);
-    const line = sink.length;
-    sink.write(writeSeries({ name: series.name, labels: [...added.labels, ...labels] }));
-    const seriesEnd = sink.length;
-    this.writeValue();
-    if (this.format === "openmetrics" && this.keepsEnd()) {
-      sink.write(bytes.toString("latin1", tail.valueEnd, tail.lineEnd + 1));
+    const { canonical } = series;
+    // A label that must be renamed needs a shape.
+    const renames = series.labels > 0 && added.spelledNames.some((name) => series.hasLabel(name));
+    const shape = canonical ? this.shapes.find(series, added, salt) : undefined;
+    const temporary = shape ?? (renames ? new SampleShape(series, added, salt) : undefined);
+    if (shape === undefined) this.enter(temporary ?? series, listener);
+    else this.turnTo(shape, listener);
+    if (temporary === undefined) {
+      this.spelling.offset = offsetIn(series);
+      this.spelling.place = placeIn(series);
     } else {
-      this.writeEnd();
+      temporary.learn(series, this.hashes);
     }
-    if (this.hashes) listener.sample(line, seriesEnd, shape.hashOf(series, added.hash), tail.hasExemplar);
+    this.copySeries(temporary ?? this.spelling, series.view, series.start, series.stop, canonical);
+    if (this.hashes)
+      this.report(temporary?.hash(added.hash) ?? (series.hash(salt) + added.hash) | 0, listener);
   }
 
-  private shapeOf(series: FoundSeries): SampleShape {
-    const { added, shapes } = this;
-    const key = JSON.stringify([series.name, series.labels.map(([name]) => name), added.names]);
-    const known = shapes.get(key);
-    if (known !== undefined) return known;
-    this.shapeLabels += 1 + series.labels.length;
-    if (this.shapeLabels > maxShapeLabels) this.forgetShapes();
-    const shape = new SampleShape(series, added, this.salt);
-    shapes.set(key, shape);
-    return shape;
-  }
-
-  private forgetShapes(): void {
-    this.shapes.clear();
-    this.shapeLabels = 0;
-    this.used = [];
-    // Each shape refers to those that followed it.
+  /** Announces samples without a known shape. */
+  private enter(series: SampleShape | SeriesReader, listener: CopyListener): void {
     this.shape = undefined;
-    this.firstShapes = new Followers();
-    this.followers = this.firstShapes;
-  }
-
-  /** Whether every parser accepts the spelling of a series. Parsers disagree on NUL. */
-  private isCanonical(series: FoundSeries, start: number): boolean {
-    const spelling = this.bytes.toString("latin1", start, series.end);
-    const canonical = writeSeries(series);
-    if (spelling.includes("\0")) return false;
-    return spelling === canonical || (this.format === "text" && spelling.replace(/,}$/, "}") === canonical);
+    const { entered } = this;
+    if (series instanceof SampleShape) {
+      this.entered = series;
+    } else {
+      const bits = bitsOf(series);
+      if (entered !== undefined && entered.bits === bits && series.isNamed(entered.name)) return;
+      this.entered = { name: series.name(), bits };
+    }
+    listener.enter(this.entered);
   }
 }
 

@@ -1,7 +1,8 @@
 import { hashText, isBlank, startsWith } from "./bytes.js";
 import { labelBits } from "./metric-type.js";
-import { escapeQuoted, type FoundSeries, needsQuotes, quote, type Series } from "./series.js";
+import { escapeQuoted, quote } from "./series.js";
 import { SeriesPattern } from "./series-pattern.js";
+import type { SeriesReader } from "./series-reader.js";
 import { type AddedLabels, exportedPrefixes, type Insert, places, toInsert } from "./source.js";
 
 /** A label that is renamed: which prefix to insert, and where. */
@@ -21,8 +22,10 @@ export class SampleShape {
   readonly name: string;
   /** Number of labels. */
   readonly labels: number;
+  /** The names of the labels, with escapes. */
+  private readonly labelNames: readonly string[];
   /** The prefix of each label name; mostly empty. */
-  readonly prefixes: readonly string[];
+  private readonly prefixes: readonly string[];
   /** Which labels of labelBits the samples have, after renaming. */
   readonly bits: number;
   /** Where labels are added, as in `places`. */
@@ -45,10 +48,12 @@ export class SampleShape {
   readonly followers = new Followers();
 
   /** @param salt of the hashes. */
-  constructor({ name, labels }: FoundSeries, added: AddedLabels, salt: number) {
-    const names = labels.map(([label]) => label);
+  constructor(series: SeriesReader, added: AddedLabels, salt: number) {
+    const name = series.name();
+    const names = series.labelNames();
     this.name = name;
-    this.labels = labels.length;
+    this.labels = names.length;
+    this.labelNames = names.map(escapeQuoted);
     this.prefixes = exportedPrefixes(names, added.names);
     this.renamed = this.prefixes.reduce((sum, prefix) => sum + prefix.length, 0);
     const final = names.map((label, index) => this.prefixes[index] + label);
@@ -56,12 +61,11 @@ export class SampleShape {
       (final.includes("le") ? labelBits.le : 0) |
       (final.includes("quantile") ? labelBits.quantile : 0) |
       (final.includes(name) ? labelBits.own : 0);
-    const quoted = needsQuotes(name);
-    this.literal = quoted ? `{${quote(name)}}` : name;
-    this.place = quoted ? places.next : labels.length > 0 ? places.first : places.braced;
-    this.offset = quoted ? this.literal.length - 1 : name.length + (labels.length > 0 ? 1 : 0);
-    this.nameHash = hashText(name, ~salt);
-    this.seeds = final.map((label) => hashText(label, salt));
+    this.literal = series.quoted ? `{${quote(name)}}` : name;
+    this.place = placeIn(series);
+    this.offset = offsetIn(series);
+    this.nameHash = hashText(escapeQuoted(name), ~salt);
+    this.seeds = final.map((label) => hashText(escapeQuoted(label), salt));
   }
 
   /** Whether the series at `start` has this shape and can be copied unchanged. Returns the position after it, or -1. */
@@ -79,23 +83,53 @@ export class SampleShape {
     return (this.nameHash + added + (this.pattern?.hash ?? 0)) | 0;
   }
 
-  /** The same hash of a parsed series. */
-  hashOf(series: Series, added: number): number {
-    const hashes = series.labels.map(([, value], index) => hashText(escapeQuoted(value), this.seeds[index]!));
-    return hashes.reduce((sum, hash) => sum + hash, this.nameHash + added) | 0;
+  /** Whether the series has this metric name and these label names. */
+  includes(series: SeriesReader): boolean {
+    const { bounds, bytes, start } = series;
+    return (
+      series.labels === this.labels &&
+      offsetIn(series) === this.offset &&
+      startsWith(bytes, start, this.literal.slice(0, this.offset)) &&
+      this.labelNames.every((name, label) => {
+        const from = bounds[4 * label]!;
+        return bounds[4 * label + 1]! - from === name.length && startsWith(bytes, from, name);
+      })
+    );
   }
 
   /** Takes a series of this shape as the pattern. It must be spelled as by writeSeries. */
-  learn(view: DataView, start: number, { end, bounds }: FoundSeries, hashes: boolean): void {
+  learn({ bounds, start, stop, view }: SeriesReader, hashes: boolean): void {
     if (this.labels === 0) return;
     this.pattern ??= new SeriesPattern(hashes ? this.seeds : undefined);
-    this.pattern.learn(view, start, end, bounds, this.labels);
+    this.pattern.learn(view, start, stop, bounds, this.labels);
+    if (this.renamed === 0) return;
     this.renames = this.prefixes.flatMap((prefix, index) => {
       if (prefix === "") return [];
       const from = index === 0 ? start : bounds[4 * index - 1]!;
       return [{ prefix: toInsert(prefix), after: index - 1, offset: bounds[4 * index]! - from }];
     });
   }
+}
+
+/** Which labels of labelBits a series has. */
+export function bitsOf(series: SeriesReader): number {
+  if (series.labels === 0) return 0;
+  return (
+    (series.hasLabel("le") ? labelBits.le : 0) |
+    (series.hasLabel("quantile") ? labelBits.quantile : 0) |
+    (series.hasOwnLabel() ? labelBits.own : 0)
+  );
+}
+
+/** Where labels are added to a series, as in `places`. */
+export function placeIn({ labels, quoted }: SeriesReader): number {
+  if (quoted) return places.next;
+  return labels > 0 ? places.first : places.braced;
+}
+
+/** The offset of that place from the start of the series in its canonical spelling. */
+export function offsetIn({ labels, nameEnd, quoted, start }: SeriesReader): number {
+  return nameEnd - start + (quoted || labels > 0 ? 1 : 0);
 }
 
 /** The last two shapes that followed a shape. They are likely to follow it again. */

@@ -1,6 +1,5 @@
-import { BACKSLASH, hashBytes, QUOTE, skipPlain, viewOf } from "./bytes.js";
+import { BACKSLASH, hashBytes, isEscapable, QUOTE, skipPlain, viewOf } from "./bytes.js";
 
-const LOWER_N = 0x6e;
 /** Shared by all patterns that have learned no series: allocating costs more than reading a short line. */
 const noNumbers = new Int32Array(0);
 const noBytes = new DataView(new ArrayBuffer(0));
@@ -159,8 +158,4 @@ function skipValue(bytes: Uint8Array, start: number, pos: number): number {
     if (bytes[at] !== BACKSLASH || !isEscapable(bytes[at + 1]!)) return -1;
     at += 2;
   }
-}
-
-function isEscapable(byte: number): boolean {
-  return byte === BACKSLASH || byte === QUOTE || byte === LOWER_N;
 }

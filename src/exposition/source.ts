@@ -26,6 +26,8 @@ export const places = { first: 0, next: 1, braced: 2 } as const;
 export class AddedLabels {
   readonly labels: readonly Label[];
   readonly names: readonly string[];
+  /** The names with escapes. */
+  readonly spelledNames: readonly string[];
   /** The labels as written at each of the places. */
   readonly inserts: readonly Insert[];
   /** Sum of the hashes of the labels. */
@@ -36,10 +38,11 @@ export class AddedLabels {
       .filter(([, value]) => value !== "")
       .map(([name, value]) => [toByteString(name), toByteString(value)]);
     this.names = this.labels.map(([name]) => name);
+    this.spelledNames = this.names.map(escapeQuoted);
     const list = writeLabels(this.labels);
     this.inserts = (list === "" ? ["", "", ""] : [`${list},`, `,${list}`, `{${list}}`]).map(toInsert);
     this.hash = this.labels.reduce(
-      (sum, [name, value]) => (sum + hashText(escapeQuoted(value), hashText(name, salt))) | 0,
+      (sum, [name, value]) => (sum + hashText(escapeQuoted(value), hashText(escapeQuoted(name), salt))) | 0,
       0,
     );
   }
