@@ -51,6 +51,7 @@ export class FamilyPlan {
   /** Finds the family for the samples with this name in the source with this index. */
   place(index: number, name: string): Place {
     const { format, types } = this;
+    if (types.size === 0) return { family: name, conflict: undefined };
     const ownTypes = this.sourceTypes[index]!;
     const ownFamily = ownerBySuffix(name, ownTypes, format)?.family ?? name;
     const ownType = ownTypes.get(ownFamily);

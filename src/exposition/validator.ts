@@ -89,10 +89,14 @@ class FormatValidator implements Validator {
       }
       const wanted = Math.max(this.nextScan - this.rest.length, 1);
       const newline = bytes.indexOf(LINE_FEED, pos + wanted - 1);
-      const next = newline < 0 ? bytes.length : newline + 1;
+      let next = newline < 0 ? bytes.length : newline + 1;
+      // The record may end earlier, within the limit.
+      const space = maxLineBytes - this.rest.length;
+      const last = next - pos > space ? bytes.subarray(pos, pos + space).lastIndexOf(LINE_FEED) : -1;
+      if (last >= 0) next = pos + last + 1;
       this.keep(bytes.subarray(pos, next));
       pos = next;
-      if (newline >= 0) this.scanRest();
+      if (newline >= 0 || last >= 0) this.scanRest();
     }
     return this.verdict === undefined;
   }

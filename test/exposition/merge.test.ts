@@ -394,6 +394,19 @@ describe("duplicate series", () => {
   });
 });
 
+describe("metric names", () => {
+  const names = (from: number, count: number) =>
+    Array.from({ length: count }, (_, index) => `m${from + index} 1\n`).join("");
+
+  it("are limited for a source and for all sources together", () => {
+    expect(merge([text(names(0, 100_000), "x"), text(names(0, 100_000), "y")], "text").samples).toBe(200_000);
+    expect(() => merge([text(names(0, 100_001))], "text")).toThrow("more than 100000 metric names");
+    expect(() => merge([text(names(0, 60_000), "x"), text(names(60_000, 60_000), "y")], "text")).toThrow(
+      "more than 100000 metric names",
+    );
+  });
+});
+
 describe("order", () => {
   it("is that of first appearance across all sources", () => {
     const first = text("c 1\n# TYPE a gauge\na 1\n", "x");

@@ -171,6 +171,14 @@ describe("a text in pieces", () => {
     );
   });
 
+  it("counts a multi-line quoted string up to its end, not those after it", () => {
+    const line = `a{b="${"\n".repeat(maxLineBytes - 1000)}"} 1\n`;
+    const validator = createValidator("text");
+    const bytes = Buffer.from(line.repeat(3));
+    for (let pos = 0; pos < bytes.length; pos += 65_536) validator.push(bytes.subarray(pos, pos + 65_536));
+    expect(validator.end()).toMatchObject({ ok: true, samples: 3 });
+  });
+
   it("is rejected in linear time if a multi-line quoted string exceeds the limit", () => {
     const validator = createValidator("text");
     validator.push(Buffer.from('a{b="'));

@@ -1,5 +1,6 @@
 import { Federation } from "../../exposition/federate.js";
 import { contentTypes, type Format } from "../../exposition/format.js";
+import { TooManyNamesError } from "../../exposition/labelled-source.js";
 import { merge, toText } from "../../exposition/merge.js";
 import type { Source } from "../../exposition/source.js";
 import type { Scrape } from "../../model/scrape.js";
@@ -125,7 +126,7 @@ function* mergeAll(
     }));
     return { ...made, omissions };
   } catch (error) {
-    if (!(error instanceof CpuLimitError)) throw error;
+    if (!(error instanceof CpuLimitError || error instanceof TooManyNamesError)) throw error;
     return { ...made, failure: error.message };
   }
 }
