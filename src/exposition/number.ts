@@ -11,6 +11,8 @@ import { DOT, LOWER_E, MINUS, PLUS, skipDigits, ZERO } from "./bytes.js";
 /** This many digits with a two-digit exponent are far below the largest float64 (about 1.8e308). */
 const safeDigits = 200;
 const safeExponentDigits = 2;
+/** The largest timestamp of the text format. */
+const maxTimestamp = 2n ** 63n - 1n;
 
 /** A sample value: a float, or `Inf`, `Infinity` (both with optional sign) or `NaN` in upper or lower case. */
 export function scanValue(bytes: Buffer, start: number): number {
@@ -67,4 +69,16 @@ function isWord(bytes: Buffer, start: number, word: string): boolean {
     if ((bytes[start + index]! | 0x20) !== word.charCodeAt(index)) return false;
   }
   return true;
+}
+
+/**
+ * Converts an OpenMetrics timestamp in seconds to milliseconds, truncated like in Prometheus. The text format has no
+ * times before 1970 or beyond 63 bits. They become its smallest and its largest timestamp, which a server rejects just
+ * like the original ones.
+ */
+export function toMilliseconds(seconds: string): string {
+  const milliseconds = Math.trunc(Number(seconds) * 1000);
+  if (!(milliseconds > 0)) return "0";
+  if (milliseconds >= Number(maxTimestamp)) return String(maxTimestamp);
+  return String(BigInt(milliseconds));
 }

@@ -2,6 +2,7 @@ import type { ByteSink } from "./byte-sink.js";
 import { BRACE_OPEN, HASH, isBlank, LINE_FEED, NUL, skipBlanks, viewOf } from "./bytes.js";
 import type { Format } from "./format.js";
 import { type MetadataLine, MetadataReader } from "./metadata.js";
+import { toMilliseconds } from "./number.js";
 import { bitsOf, Followers, offsetIn, placeIn, SampleShape } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
 import { SeriesReader } from "./series-reader.js";
@@ -13,8 +14,6 @@ const nothing: Buffer = Buffer.alloc(0);
 const space = toInsert(" ");
 /** Bytes of a source per step. They take some microseconds, or milliseconds if no two lines resemble each other. */
 const stepBytes = 4096;
-/** The largest timestamp of the text format. */
-const maxTimestamp = 2n ** 63n - 1n;
 
 /** The metric name of samples, as a byte string, and which labels of labelBits they have. */
 export type Entered = Pick<SampleShape, "name" | "bits">;
@@ -295,16 +294,4 @@ export class SampleCopier {
     }
     listener.enter(this.entered);
   }
-}
-
-/**
- * Converts an OpenMetrics timestamp in seconds to milliseconds, truncated like in Prometheus. The text format has no
- * times before 1970 or beyond 63 bits. They become its smallest and its largest timestamp, which a server rejects just
- * like the original ones.
- */
-function toMilliseconds(seconds: string): string {
-  const milliseconds = Math.trunc(Number(seconds) * 1000);
-  if (!(milliseconds > 0)) return "0";
-  if (milliseconds >= Number(maxTimestamp)) return String(maxTimestamp);
-  return String(BigInt(milliseconds));
 }

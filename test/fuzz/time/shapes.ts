@@ -1,6 +1,7 @@
 import { hashBytes, hashText, viewOf } from "../../../src/exposition/bytes.js";
 import type { Format } from "../../../src/exposition/format.js";
 import { maxLabels } from "../../../src/exposition/label-set.js";
+import { maxNames } from "../../../src/exposition/labelled-source.js";
 import { maxLineBytes } from "../../../src/exposition/validator.js";
 import type { Random } from "../random.js";
 
@@ -153,7 +154,7 @@ export const shapes: Readonly<Record<string, Shape>> = {
       () => `${index}`,
     ),
   ),
-  "many names": text((index) => `m${index} 1`),
+  "many names": text((index) => `m${index % maxNames} 1`),
   "many families": text((index) => `# HELP m${index} h\n# TYPE m${index} counter\nm${index} 1`),
   "many histograms": text(
     (index) =>
