@@ -92,7 +92,7 @@ class FormatValidator implements Validator {
       let next = newline < 0 ? bytes.length : newline + 1;
       // The record may end earlier, within the limit.
       const space = maxLineBytes - this.rest.length;
-      const last = next - pos > space ? bytes.subarray(pos, pos + space).lastIndexOf(LINE_FEED) : -1;
+      const last = next - pos >= space ? bytes.subarray(pos, pos + space).lastIndexOf(LINE_FEED) : -1;
       if (last >= 0) next = pos + last + 1;
       this.keep(bytes.subarray(pos, next));
       pos = next;

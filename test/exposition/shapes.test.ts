@@ -36,7 +36,7 @@ describe("Shapes", () => {
     const shapes = new Shapes();
     const wide = (index: number) =>
       `m${index}{${Array.from({ length: 900 }, (_, label) => `l${label}="v"`).join(",")}}`;
-    for (let index = 0; index < 110; index++) find(shapes, wide(index));
+    for (let index = 0; index < 111; index++) find(shapes, wide(index));
     expect(find(shapes, wide(0))).toBeDefined();
     expect(find(shapes, "another")).toBeUndefined();
     expect(shapes.full).toBe(true);
