@@ -1,4 +1,3 @@
-import { AppError } from "../errors.js";
 import type { ByteSink } from "./byte-sink.js";
 import { Declarations } from "./declarations.js";
 import type { DuplicateFinder } from "./duplicate-finder.js";
@@ -12,9 +11,10 @@ import { inSteps, type Steps } from "./steps.js";
 export const maxNames = 100_000;
 
 /** A source, or a merge, has more names than maxNames. */
-export class TooManyNamesError extends AppError {
+export class TooManyNamesError extends Error {
   constructor() {
     super(`more than ${maxNames} metric names`);
+    this.name = "TooManyNamesError";
   }
 }
 
