@@ -67,12 +67,10 @@ export function createHttpScraper(options: HttpScraperOptions): Scraper {
       }
       throw new ScrapeError("status", `HTTP status ${statusCode}`, { status: statusCode });
     }
-    const scraped = await readResponse(response, maxBytes, scheduler).catch((error) => {
+    return await readResponse(response, maxBytes, scheduler).catch((error) => {
       body.destroy();
       throw error;
     });
-    if (scraped.samples === 0) throw new ScrapeError("no_samples", "exposition has no samples");
-    return scraped;
   }
 
   const scrapeWith = (access: Access, url: string, signal: AbortSignal) =>

@@ -8,26 +8,34 @@ export interface Probed extends Scraped {
   readonly url: string;
 }
 
+/** The URLs of a target, and what is known of them. */
+export interface ProbedUrls extends Pick<HttpFetch, "urls" | "auth"> {
+  /** The URL that was successful last. */
+  readonly winner: string | undefined;
+  /** The URL that is known to have metrics: a response without samples is a success. */
+  readonly known: string | undefined;
+}
+
 /**
  * Scrapes a target that may have several URLs, such as one per port.
  *
  * The URL that was successful last is scraped alone. If there is none, or it fails, the others are scraped
  * concurrently, so that one that hangs does not use up the time of the others. The first successful one in order wins.
  *
- * @param winner the URL that was successful last.
  * @throws ScrapeError with the reasons of all failed URLs.
  */
 export async function probe(
   scraper: Scraper,
-  { urls, auth }: Pick<HttpFetch, "urls" | "auth">,
-  winner: string | undefined,
+  { urls, auth, winner, known }: ProbedUrls,
   signal: AbortSignal,
 ): Promise<Probed> {
   const failures: { url: string; error: ScrapeError }[] = [];
-  const attempt = async (url: string, attemptSignal: AbortSignal): Promise<Probed> => ({
-    ...(await scraper.scrape(url, attemptSignal, auth)),
-    url,
-  });
+  const attempt = async (url: string, attemptSignal: AbortSignal): Promise<Probed> => {
+    const scraped = await scraper.scrape(url, attemptSignal, auth);
+    if (scraped.samples === 0 && url !== known)
+      throw new ScrapeError("no_samples", "exposition has no samples");
+    return { ...scraped, url };
+  };
 
   if (winner !== undefined) {
     try {

@@ -215,7 +215,11 @@ export class Scanner {
     const { fetch } = record;
     let outcome: Probed | ScrapeError;
     try {
-      outcome = await probe(scraper, fetch, record.winner, record.ending.signal);
+      outcome = await probe(
+        scraper,
+        { ...fetch, winner: record.winner, known: record.knownUrl },
+        record.ending.signal,
+      );
     } catch (error) {
       outcome = error instanceof ScrapeError ? error : this.#unexpected(record, error);
     }

@@ -21,6 +21,8 @@ export class TargetRecord {
   /** In milliseconds. Counts failed scrapes without metrics, except those right after a start. */
   readonly #backoff: Backoff;
   #hadMetrics = false;
+  /** The URL of the last successful scrape, also if it has failed since. */
+  #lastGood: string | undefined;
   #failures = 0;
   #lastScrape: number | undefined;
   #lastSuccess: number | undefined;
@@ -38,6 +40,7 @@ export class TargetRecord {
     this.#backoff = new Backoff({ first: interval * 1000, longest: Math.max(longestRetry, interval) * 1000 });
     if (scrape !== undefined && this.urls.includes(scrape.url)) {
       this.winner = scrape.url;
+      this.#lastGood = scrape.url;
       this.#hadMetrics = true;
       this.#lastSuccess = scrape.scrapedAt;
     }
@@ -63,6 +66,16 @@ export class TargetRecord {
     this.target = target;
     if (this.differsFrom(before)) this.scrapeSoon();
     if (this.winner !== undefined && !this.urls.includes(this.winner)) this.winner = undefined;
+  }
+
+  /**
+   * The URL that is known to have metrics, also while a response has no samples: that of the last successful scrape, or
+   * the only one of a target whose port is stated by a label or a targets file.
+   */
+  get knownUrl(): string | undefined {
+    const { urls, target } = this;
+    if (this.#lastGood !== undefined && urls.includes(this.#lastGood)) return this.#lastGood;
+    return target.expected && urls.length === 1 ? urls[0] : undefined;
   }
 
   /** Resets the backoff, because the target was restarted or has changed. */
@@ -92,6 +105,7 @@ export class TargetRecord {
 
   succeeded(scraped: Probed, at: number, duration: number): void {
     this.winner = scraped.url;
+    this.#lastGood = scraped.url;
     this.#hadMetrics = true;
     this.#failures = 0;
     this.#backoff.succeeded();

@@ -34,6 +34,12 @@ describe("columns", () => {
     );
   });
 
+  it("contain scrapes without samples", () => {
+    const { outcome, ...attempt } = success("docker:1", 1000);
+    const empty = { ...attempt, outcome: { ...outcome, size: 0, samples: 0 } };
+    expect(receive(writeColumns([empty]))).toEqual([empty]);
+  });
+
   it("round milliseconds, and times that are slightly negative to 0", () => {
     const [attempt] = receive(writeColumns([success("docker:1", 1, { ago: -0.4, duration: 0.0124 })]))!;
     expect(attempt).toMatchObject({ ago: 0, duration: 0.012 });

@@ -29,9 +29,9 @@ function publicationMember(publication: Publication): TarMember {
   return { name: publicationMemberName(publication, body), body, mtime: clock.now() };
 }
 
-function scrapeMember(number: number): TarMember {
-  const name = scrapeMemberName({ origin: "node1", job: "web", replica: "1", number }, crc32(gzip));
-  return { name, body: gzip, mtime: clock.now() };
+function scrapeMember(number: number, body = gzip): TarMember {
+  const name = scrapeMemberName({ origin: "node1", job: "web", replica: "1", number }, crc32(body));
+  return { name, body, mtime: clock.now() };
 }
 
 async function load(...segments: readonly (readonly TarMember[])[]) {
@@ -61,6 +61,16 @@ describe("loadSegments", () => {
     ]);
     expect(loaded[0]!.lastBatch).toBe(clock.monotonic());
     expect(logger.lines).toMatchObject([{ level: "warn", message: "cache file skipped" }]);
+  });
+
+  it("restores a scrape without samples", async () => {
+    const empty = gzipOf("");
+    const { outcome, ...attempt } = success("docker:1", 3);
+    const attempts = publicationMember(
+      batch(6, [{ ...attempt, outcome: { ...outcome, size: 0, samples: 0 } }]),
+    );
+    const { cache } = await load([document, scrapeMember(3, empty), attempts]);
+    expect(cache.named("web")).toMatchObject([{ number: 3, size: 0, samples: 0, gzip: empty }]);
   });
 
   it("stops waiting for a scrape that is in no segment", async () => {

@@ -9,7 +9,12 @@ import { freePorts, get, startWhole } from "./daemons.js";
 /** Two complete proxies with each other in PEERS, and one target each: `one` and `two`. */
 async function startPair() {
   const folder = tempFolder();
-  const targets = [await startTarget(answerWith("one 1\n")), await startTarget(answerWith("two 1\n"))];
+  /** What the targets respond. */
+  const answers = { one: "one 1\n", two: "two 1\n" };
+  const targets = [
+    await startTarget((...exchange) => answerWith(answers.one)(...exchange)),
+    await startTarget((...exchange) => answerWith(answers.two)(...exchange)),
+  ];
   const [httpOne, httpTwo, sshOne, sshTwo] = (await freePorts(4)) as [number, number, number, number];
   const settings = (name: string, http: number, ssh: number) => ({
     SSHPASS: "a long enough secret",
@@ -30,7 +35,7 @@ async function startPair() {
       .poll(() => get(proxy, "/metrics"), { timeout: 20_000 })
       .toContain('app_metrics_proxy_peers{state="connected"} 1');
   }
-  return { one, two, originOne: origin(httpOne), originTwo: origin(httpTwo) };
+  return { one, two, answers, originOne: origin(httpOne), originTwo: origin(httpTwo) };
 }
 
 const json = async ({ port }: Pick<Daemon, "port">, path: string) =>
@@ -38,6 +43,23 @@ const json = async ({ port }: Pick<Daemon, "port">, path: string) =>
 const sortedLines = async (daemon: Daemon, path: string) => (await get(daemon, path)).split("\n").sort();
 
 describe("a pair of proxies over HTTP", () => {
+  it("serves a response without samples on both nodes instead of the old samples", {
+    timeout: 60_000,
+  }, async () => {
+    const { one, two, originOne, answers } = await startPair();
+    answers.one = "";
+    await expect.poll(() => get(two, "/one/metrics"), { timeout: 20_000 }).toBe("200 ");
+    expect(await get(one, "/one/metrics")).toBe("200 ");
+    expect(await get(two, "/federate")).toMatch(/^200 two\{[^\n]*\n$/);
+    expect(await json(two, "/targets")).toMatchObject({
+      targets: expect.arrayContaining([
+        expect.objectContaining({ node: originOne, job: "one", state: "up" }),
+      ]),
+    });
+    answers.one = "one 2\n";
+    await expect.poll(() => get(two, "/one/metrics"), { timeout: 20_000 }).toBe("200 one 2\n");
+  });
+
   it("federates the same series with the same times, and finds the same targets", {
     timeout: 60_000,
   }, async () => {

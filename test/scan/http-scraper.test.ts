@@ -55,6 +55,18 @@ describe("createHttpScraper()", () => {
     expect(scraped).toMatchObject({ samples: 2, size: 30, contentType: textType });
   });
 
+  it.each([
+    ["", textType],
+    ["", "text/html"],
+    ["# nothing here\n", textType],
+    ["# EOF\n", openMetricsType],
+  ])("returns a response without samples, %j as %s", async (text, type) => {
+    const scraped = await scrapeOf(answerWith(text, type));
+    expect(gunzipSync(scraped.gzip).toString()).toBe(text);
+    expect(scraped).toMatchObject({ samples: 0, size: text.length });
+    expect([type, textType]).toContain(scraped.contentType);
+  });
+
   it("requests both formats and gzip with GET and sends its timeout", async () => {
     let headers = {};
     await scrapeOf((request, response) => {
@@ -188,11 +200,6 @@ describe("a scrape fails with a reason if the target", () => {
 
   it("returns OpenMetrics without '# EOF'", async () => {
     expect((await failureOf(answerWith("a 1\n", openMetricsType))).outcome).toBe("invalid");
-  });
-
-  it("returns no samples", async () => {
-    expect((await failureOf(answerWith("# nothing here\n"))).outcome).toBe("no_samples");
-    expect((await failureOf(answerWith(""))).outcome).toBe("no_samples");
   });
 
   it.each([204, 301, 401, 404, 500])("returns HTTP status %i", async (status) => {

@@ -160,7 +160,38 @@ describe("a scan cycle", () => {
     expect(status()).toMatchObject({ state: "up", url: moved.url });
   });
 
-  it("rejects an exposition without samples", async () => {
+  it("replaces the scrape of a known target by a response without samples: it is up, with no samples", async () => {
+    let answer: Answer = metrics;
+    const target = await startTarget((request, response) => answer(request, response));
+    const closed = `http://127.0.0.1:${await freePort()}/metrics`;
+    const { scanner, cache, status, text } = setUp(targetAt([closed, target.url]));
+    await scanner.cycle();
+    for (const empty of ["", "# HELP up Nothing yet.\n"]) {
+      answer = answerWith(empty);
+      await scanner.cycle();
+      expect(status()).toMatchObject({ state: "up", failures: 0, url: target.url });
+      expect(cache.named("web")).toMatchObject([{ samples: 0, size: empty.length }]);
+      expect(text()).toEqual([empty]);
+    }
+    answer = answerWith("starting", "text/plain", 503);
+    await scanner.cycle();
+    expect(status()?.state).toBe("down");
+    answer = answerWith("");
+    await scanner.cycle();
+    expect(status()).toMatchObject({ state: "up", url: target.url });
+    expect(text()).toEqual([""]);
+  });
+
+  it("accepts a first response without samples from a target whose port is stated", async () => {
+    const target = await startTarget(answerWith(""));
+    const { scanner, status, text, telemetry } = setUp(targetAt(target.url, { expected: true }));
+    await scanner.cycle();
+    expect(status()).toMatchObject({ state: "up", url: target.url });
+    expect(text()).toEqual([""]);
+    expect((await telemetry.expose()).text).toContain('app_metrics_proxy_scrapes_total{outcome="success"} 1');
+  });
+
+  it("rejects an exposition without samples from a port that was only tried", async () => {
     const empty = await startTarget(answerWith("# nothing yet\n"));
     const good = await startTarget(metrics);
     const { scanner, status } = setUp(targetAt([empty.url, good.url]));

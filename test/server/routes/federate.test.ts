@@ -25,6 +25,16 @@ describe("/federate", () => {
     );
   });
 
+  it("has nothing of a scrape without samples", async () => {
+    const { get, put, node } = await setUpServer();
+    put({ text: "", samples: 0 });
+    node("n2").put({ id: "docker:2", replica: "2", text: "# HELP a Nothing yet.\n", samples: 0 });
+    expect(await get("/federate")).toMatchObject({ status: 200, text: "" });
+    put({ id: "docker:3", job: "db", names: ["db"], text: "b 1\n" });
+    expect((await get("/federate")).text).toMatch(/^b\{job="db",instance="db\.1"\} 1 \d+\n$/);
+    expect((await get("/web/federate")).status).toBe(200);
+  });
+
   it("has one service under its name, and several with ?name=", async () => {
     const { get, put } = await setUpServer();
     put({ text: "a 1\n" });

@@ -22,6 +22,53 @@ describe("/<name>/metrics", () => {
     expect(headers["content-encoding"]).toBeUndefined();
   });
 
+  it.each([
+    ["", ""],
+    ["# HELP up Nothing yet.\n", ""],
+    ["# HELP up Nothing yet.\n", "n2"],
+    ["", "n2"],
+  ])("serves a scrape without samples: %j of node %j", async (text, origin) => {
+    const { get, put, node } = await setUpServer();
+    if (origin === "") put({ text, samples: 0 });
+    else node(origin).put({ text, samples: 0 });
+    for (const encoding of ["identity", "gzip"]) {
+      const { status, body, headers } = await get("/web/metrics", { "accept-encoding": encoding });
+      expect(status).toBe(200);
+      expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+      expect((encoding === "gzip" ? gunzipSync(body) : body).toString()).toBe(text);
+    }
+    expect((await get("/web/metrics", {}, "HEAD")).headers["content-length"]).toBe(String(text.length));
+    expect(JSON.parse((await get("/targets")).text).mergeConflicts).toEqual([]);
+  });
+
+  it("merges scrapes without samples", async () => {
+    const { get, put, node } = await setUpServer();
+    put({ text: "", samples: 0 });
+    node("n2").put({ id: "docker:2", replica: "2", text: "# only a comment\n", samples: 0 });
+    expect(await get("/web/metrics")).toMatchObject({ status: 200, text: "" });
+    node("n3").put({ id: "docker:3", replica: "3", text: "a 1\n" });
+    expect(await get("/web/metrics")).toMatchObject({
+      status: 200,
+      text: 'a{instance="shop_web.3"} 1\n',
+    });
+    expect(await get("/web/1/metrics")).toMatchObject({ status: 200, text: "" });
+  });
+
+  it("merges and converts OpenMetrics without samples", async () => {
+    const { get, put } = await setUpServer();
+    put({ text: "# EOF\n", samples: 0, contentType: openMetrics });
+    expect(await get("/web/metrics", { accept: openMetrics })).toMatchObject({
+      status: 200,
+      text: "# EOF\n",
+    });
+    expect(await get("/web/metrics", { accept: "text/plain" })).toMatchObject({ status: 200, text: "" });
+    put({ id: "docker:2", replica: "2", text: "# EOF\n", samples: 0, contentType: openMetrics });
+    expect(await get("/web/metrics", { accept: openMetrics })).toMatchObject({
+      status: 200,
+      text: "# EOF\n",
+    });
+  });
+
   it("sends the cached gzip bytes to clients that accept gzip", async () => {
     const { get, put } = await setUpServer();
     const scrape = put();
