@@ -41,7 +41,7 @@ const maxSorted = 10_000;
 export class Cache {
   /** The targets that have not ended. */
   readonly index = new NameIndex();
-  readonly #options: CacheOptions;
+  readonly options: CacheOptions;
   readonly #feeds = new Map<string, Feed>();
   readonly #expired: ExpiredTargets;
   readonly #listeners = new Set<CacheListener>();
@@ -52,7 +52,7 @@ export class Cache {
   #lastEviction: number | undefined;
 
   constructor(options: CacheOptions) {
-    this.#options = options;
+    this.options = options;
     this.#expired = new ExpiredTargets(options.clock);
   }
 
@@ -92,7 +92,7 @@ export class Cache {
    * @returns the numbers of the missing scrapes.
    */
   add(given: HeldPublication): number[] {
-    const { scrapeMaxBytes = Number.POSITIVE_INFINITY } = this.#options;
+    const { scrapeMaxBytes = Number.POSITIVE_INFINITY } = this.options;
     const held = { ...given, publication: withScrapesUpTo(given.publication, scrapeMaxBytes) };
     const { origin, number, kind } = held.publication;
     const isOld = held.at < this.#historyStart;
@@ -101,7 +101,7 @@ export class Cache {
       this.#feeds.get(origin)?.skip(number);
       return [];
     }
-    if (!this.#options.budget.take(held.size, origin)) {
+    if (!this.options.budget.take(held.size, origin)) {
       this.#reportEviction(origin);
       // A document of another node is requested again later: it may not be published again for a long time.
       if (kind === "batch" || origin === this.#own) this.#feeds.get(origin)?.skip(number);
@@ -120,7 +120,7 @@ export class Cache {
    */
   addScrape(origin: string, number: number, gzip: Buffer): boolean {
     const isNew = this.#feeds.get(origin)?.addScrape(number, gzip) ?? false;
-    if (!isNew) this.#options.budget.give(gzip.length);
+    if (!isNew) this.options.budget.give(gzip.length);
     return isNew;
   }
 
@@ -136,7 +136,7 @@ export class Cache {
 
   /** Removes batches older than HISTORY, and origins that have not published for twice as long. */
   expire(): void {
-    const { clock, history, logger } = this.#options;
+    const { clock, history, logger } = this.options;
     for (const feed of [...this.#feeds.values()]) {
       feed.remove(feed.batchesBefore(this.#historyStart));
       const isSilent = feed.newestAt < clock.monotonic() - 2 * history * 1000;
@@ -165,6 +165,11 @@ export class Cache {
     return this.#feeds.get(origin)?.scrapes.newestOf(id)?.gzip === gzip;
   }
 
+  /** Whether the bytes of a scrape are in memory, whether they are served or older. */
+  has({ origin, number, gzip }: Scrape): boolean {
+    return this.#feeds.get(origin)?.scrapes.gzipOf(number) === gzip;
+  }
+
   /** The fresh scrapes under a name, or those of one replica: one per instance, in a stable order up to 10,000. */
   named(name: string, replica?: string): Scrape[] {
     const scrapes = [...this.index.fresh(name, this.#freshStart, replica)].flatMap((scrape) => scrape ?? []);
@@ -179,10 +184,7 @@ export class Cache {
     return inOrder(scrapes);
   }
 
-  /**
-   * The fresh scrapes under each name, one per instance. The full name of a service is one of them. For work in steps:
-   * `undefined` stands for a replica without any.
-   */
+  /** The fresh scrapes under each name, full names included, one per instance; `undefined` for a replica without any. */
   *services(): Generator<readonly [name: string, scrapes: Iterable<Scrape | undefined>]> {
     for (const name of this.index.names()) yield [name, this.index.fresh(name, this.#freshStart)] as const;
   }
@@ -210,7 +212,7 @@ export class Cache {
     const offsets = new Map<string, number>();
     for (const { origin, scrapes } of this.#feeds.values()) {
       if (scrapes.latest === undefined || origin === this.#own) continue;
-      offsets.set(origin, clockOffsetOf(scrapes.latest, this.#options.clock));
+      offsets.set(origin, clockOffsetOf(scrapes.latest, this.options.clock));
     }
     return offsets;
   }
@@ -232,7 +234,7 @@ export class Cache {
 
   /** Frees memory for data of an origin: an evictor of the memory budget. For what is evicted, see `eviction.ts`. */
   evict(bytesNeeded: number, origin = this.#own): number {
-    const { budget } = this.#options;
+    const { budget } = this.options;
     const enough = budget.used - bytesNeeded;
     const [own, others] = [this.feed(this.#own ?? ""), [...this.#feeds.values()]];
     return evict({
@@ -245,11 +247,11 @@ export class Cache {
   }
 
   get #historyStart(): number {
-    return this.#options.clock.monotonic() - this.#options.history * 1000;
+    return this.options.clock.monotonic() - this.options.history * 1000;
   }
 
   get #freshStart(): number {
-    return this.#options.clock.monotonic() - this.#options.staleAfter * 1000;
+    return this.options.clock.monotonic() - this.options.staleAfter * 1000;
   }
 
   #feedOf(origin: string): Feed {
@@ -261,7 +263,7 @@ export class Cache {
         this.#expired.remove(known.target);
       },
       onRemoved: (known) => this.index.delete(known),
-      onFreed: (bytes) => this.#options.budget.give(bytes),
+      onFreed: (bytes) => this.options.budget.give(bytes),
       onComplete: (held) => {
         for (const other of this.#listeners) other.onComplete(held);
       },
@@ -288,9 +290,9 @@ export class Cache {
 
   #reportEviction(origin: string): void {
     const isFirst = this.#lastEviction === undefined;
-    this.#lastEviction = this.#options.clock.monotonic();
+    this.#lastEviction = this.options.clock.monotonic();
     if (!isFirst) return;
-    const { logger, budget } = this.#options;
+    const { logger, budget } = this.options;
     const message = "memory budget exceeded: evicting the oldest scrapes; raise MEMORY_MAX_BYTES";
     logger.error(message, { maxBytes: budget.maxBytes, origin });
   }

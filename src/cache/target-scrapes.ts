@@ -123,7 +123,7 @@ export class TargetScrapes {
     for (const { target, attempts } of this.#listed.values()) {
       const seen = new Set<number>();
       for (const attempt of attempts.toReversed()) {
-        const scrape = this.#join(target, attempt);
+        const scrape = this.scrapeOf(target, attempt);
         if (scrape === undefined || seen.has(scrape.number)) continue;
         seen.add(scrape.number);
         yield scrape;
@@ -254,14 +254,15 @@ export class TargetScrapes {
     record.scrape = undefined;
     if (mayBeServed(target)) {
       for (let index = attempts.length - 1; index >= 0 && record.scrape === undefined; index--) {
-        record.scrape = this.#join(target, attempts[index]!);
+        record.scrape = this.scrapeOf(target, attempts[index]!);
       }
     }
     this.#order.replace(before, record.scrape);
     this.#served += Number(record.scrape !== undefined) - Number(before !== undefined);
   }
 
-  #join(target: PublishedTarget | undefined, attempt: TimedAttempt): Scrape | undefined {
+  /** The scrape of an attempt; undefined if it failed, or if the bytes are not in memory. */
+  scrapeOf(target: PublishedTarget | undefined, attempt: TimedAttempt): Scrape | undefined {
     const { outcome, at, scrapedAt, duration } = attempt;
     if (target === undefined || !("number" in outcome)) return undefined;
     const gzip = this.gzipOf(outcome.number);

@@ -1,24 +1,73 @@
 import { ByteSink } from "./byte-sink.js";
+import { LINE_FEED } from "./bytes.js";
 import { Declarations } from "./declarations.js";
 import { writeMetadata } from "./metadata.js";
 import { type MetricType, ownerBySuffix } from "./metric-type.js";
 import { SampleCopier } from "./sample-copier.js";
+import { toByteString, writeSeries } from "./series.js";
 import type { Source } from "./source.js";
-import type { Steps } from "./steps.js";
+import { inSteps, type Steps } from "./steps.js";
+
+/** An attempt to scrape a target. */
+export interface Report extends Required<Pick<Source, "labels" | "timestamp">> {
+  readonly up: boolean;
+  /** In seconds. */
+  readonly duration: number;
+  readonly samples: number;
+}
+
+/** The metrics about scrapes, as in Prometheus. */
+const reportMetrics = new Map<string, { readonly help: string; readonly read: (report: Report) => number }>([
+  ["up", { help: "Whether the scrape of the target succeeded: 1 or 0.", read: ({ up }) => Number(up) }],
+  [
+    "scrape_duration_seconds",
+    // Nodes exchange milliseconds, and all must send the same value.
+    {
+      help: "Duration of the scrape.",
+      read: ({ duration }) => Math.max(0, Math.round(duration * 1000)) / 1000,
+    },
+  ],
+  ["scrape_samples_scraped", { help: "Samples in the response.", read: ({ samples }) => samples }],
+]);
 
 /**
  * Produces one exposition in text format 0.0.4 from many sources, one source at a time. It remembers only the names of
  * families and metrics, so memory does not grow with the output.
  *
- * The output contains every sample of every source. HELP and TYPE precede the first sample of a family and are not
- * repeated, even if a later source declares another type. That satisfies Prometheus and strict parsers.
+ * The output contains every sample of every source, except those that would be in the same series as
+ * a metric about scrapes. HELP and TYPE
+ * precede the first sample of a family and are not repeated, even if a later source declares another type. That
+ * satisfies Prometheus and strict parsers.
  */
 export class Federation {
   private readonly sink = new ByteSink(0);
   private readonly copier = new SampleCopier(this.sink, "text", false);
   private readonly families = new FederatedFamilies();
+  private hasReports = false;
   /** Output bytes per input byte of the previous source. */
   private growth = 1.5;
+
+  /**
+   * Writes the metrics about scrapes. To be called before the first source. The caller owns the returned bytes.
+   *
+   * @param reports for each series in the order of their timestamps.
+   */
+  *report(reports: readonly Report[]): Steps<Buffer> {
+    const { families, sink } = this;
+    sink.renew(300 * reports.length);
+    if (reports.length === 0) return sink.written();
+    this.hasReports = true;
+    families.begin();
+    for (const [name, { help, read }] of reportMetrics) {
+      const declarations = new Declarations("text", "text");
+      declarations.add({ family: name, metadata: { type: "gauge", help } });
+      sink.write(families.introduce(name, declarations));
+      yield* inSteps(reports, (report) => {
+        sink.write(`${seriesOf(name, report)} ${read(report)} ${report.timestamp}\n`);
+      });
+    }
+    return sink.written();
+  }
 
   /**
    * Converts the next source. The caller owns the returned bytes. Finish one source before starting the next, or end it
@@ -30,16 +79,19 @@ export class Federation {
     const { length } = source.bytes;
     sink.renew(1.02 * this.growth * length);
     families.begin();
+    const conflicting = new Set<string>();
     let done = false;
     try {
       yield* this.copier.copy(source, {
         metadata: (line) => declarations.add(line),
         enter: ({ name }) => {
+          if (this.hasReports && reportMetrics.has(name)) conflicting.add(name);
           const metadata = families.introduce(name, declarations);
           if (metadata !== "") sink.write(metadata);
         },
         sample: () => undefined,
       });
+      for (const name of conflicting) yield* removeLines(sink, `${seriesOf(name, source)} `);
       done = true;
     } finally {
       if (!done) families.undo();
@@ -47,6 +99,28 @@ export class Federation {
     if (length > 0) this.growth = sink.length / length;
     return sink.written();
   }
+}
+
+/** A series that has only the labels of a source. */
+function seriesOf(name: string, { labels }: Pick<Source, "labels">): string {
+  const written = labels.filter(([, value]) => value !== "");
+  return writeSeries({ name, labels: written.map(([label, value]) => [label, toByteString(value)]) });
+}
+
+/** Removes the lines that start with a byte string. */
+function* removeLines(sink: ByteSink, start: string): Steps<void> {
+  const bytes = sink.written();
+  let [to, from] = [0, 0];
+  for (let at = bytes.indexOf(start, 0, "latin1"); at >= 0; at = bytes.indexOf(start, from, "latin1")) {
+    const isLine = at === 0 || bytes[at - 1] === LINE_FEED;
+    const next = isLine ? at : at + start.length;
+    bytes.copyWithin(to, from, next);
+    to += next - from;
+    from = isLine ? bytes.indexOf(LINE_FEED, at) + 1 : next;
+    yield;
+  }
+  bytes.copyWithin(to, from);
+  sink.length = to + bytes.length - from;
 }
 
 /** The families of the output so far, as a strict parser of the text format sees them. */

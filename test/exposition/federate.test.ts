@@ -73,6 +73,34 @@ f{job="shop_web",instance="x.3"} 5
     );
   });
 
+  it("writes the metrics about scrapes, and leaves out series that would be the same", () => {
+    const federation = new Federation();
+    const about = { timestamp: 5, up: true, duration: 0.0014, samples: 2 };
+    const from = source('up{} 1\nscrape_samples_scraped_total 2\n {"up"} 3 6\nup{x="y"} 4', "x");
+    const reports = [{ ...about, labels: from.labels }];
+    const output = [atOnce(federation.report(reports)), atOnce(federation.add(from))];
+    expect(
+      Buffer.concat(output).toString(),
+    ).toBe(`# HELP up Whether the scrape of the target succeeded: 1 or 0.
+# TYPE up gauge
+up{job="shop_web",instance="x"} 1 5
+# HELP scrape_duration_seconds Duration of the scrape.
+# TYPE scrape_duration_seconds gauge
+scrape_duration_seconds{job="shop_web",instance="x"} 0.001 5
+# HELP scrape_samples_scraped Samples in the response.
+# TYPE scrape_samples_scraped gauge
+scrape_samples_scraped{job="shop_web",instance="x"} 2 5
+scrape_samples_scraped_total{job="shop_web",instance="x"} 2
+up{job="shop_web",instance="x",x="y"} 4
+`);
+  });
+
+  it("writes nothing about no scrapes", () => {
+    const federation = new Federation();
+    expect(atOnce(federation.report([])).length).toBe(0);
+    expect(atOnce(federation.add(source("up 1\n", "x"))).toString()).toContain("} 1\n");
+  });
+
   it("converts OpenMetrics to text", () => {
     expect(
       federate(

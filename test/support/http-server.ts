@@ -109,3 +109,8 @@ export async function setUpServer(
 export function statusOf(fields: Partial<TargetStatus> = {}, target: Partial<Target> = {}): TargetStatus {
   return { target: targetAt("http://127.0.0.1/metrics", target), state: "up", failures: 0, ...fields };
 }
+
+/** A response of `/federate` without the metrics about scrapes. */
+export function withoutReports(text: string): string {
+  return text.replace(/^(# (HELP|TYPE) )?(up|scrape_duration_seconds|scrape_samples_scraped)[ {].*\n/gm, "");
+}

@@ -13,13 +13,13 @@ export interface Omission {
 /** How many are remembered, because a peer can publish any number of damaged scrapes; others are read each time. */
 const maxRemembered = 1000;
 
-/** The scrapes that responses omit, until their targets are scraped again. Each is reported once. */
+/** The scrapes that responses omit, until the cache no longer has them. Each is reported once. */
 export class OmittedScrapes {
   readonly #omitted = new Map<Scrape["gzip"], { readonly scrape: Scrape; readonly reason: string }>();
   #additionsUntilPruning = 0;
 
   constructor(
-    private readonly cache: Pick<Cache, "holds">,
+    private readonly cache: Pick<Cache, "has" | "holds">,
     private readonly report: (fields: Omission & Pick<Scrape, "origin">) => void,
   ) {}
 
@@ -41,17 +41,17 @@ export class OmittedScrapes {
     this.report({ instance: instanceOf(scrape), origin: scrape.origin, reason });
   }
 
+  /** Those that are still the newest of their targets. */
   list(): Omission[] {
     this.#prune();
-    return [...this.#omitted.values()].map(({ scrape, reason }) => ({
-      instance: instanceOf(scrape),
-      reason,
-    }));
+    return [...this.#omitted.values()].flatMap(({ scrape, reason }) =>
+      this.cache.holds(scrape) ? [{ instance: instanceOf(scrape), reason }] : [],
+    );
   }
 
-  /** Forgets the scrapes that the cache has replaced. */
+  /** Forgets the scrapes that no response can contain. */
   #prune(): void {
-    for (const [gzip, { scrape }] of this.#omitted) if (!this.cache.holds(scrape)) this.#omitted.delete(gzip);
+    for (const [gzip, { scrape }] of this.#omitted) if (!this.cache.has(scrape)) this.#omitted.delete(gzip);
     this.#additionsUntilPruning = maxRemembered - this.#omitted.size / 2;
   }
 }

@@ -3,6 +3,7 @@ import type { MemoryBudget } from "../../memory-budget.js";
 import type { Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { Scheduler, Work } from "../../scheduler.js";
+import type { FederatedAttempt } from "./attempt-history.js";
 import { HeldBodies } from "./held-bodies.js";
 import { type Omission, OmittedScrapes } from "./omitted-scrapes.js";
 import {
@@ -13,6 +14,7 @@ import {
   type Preparation,
   type PreparedResponse,
   prepare,
+  withFittingHistory,
 } from "./preparation.js";
 import { type ReadCache, ScrapeReader } from "./scrape-reader.js";
 import { type QueuedWork, type Resources, UnavailableError, WorkQueue } from "./work-queue.js";
@@ -23,20 +25,22 @@ const maxMergedScrapes = 10_000;
 const maxCheckBytes = 4 * 1024 * 1024;
 
 /** A request for a response. */
-export interface ResponseRequest extends Preparation {
+export type ResponseRequest = Preparation & {
   /** What the response is for: responses of one name are prepared one after the other. */
   readonly name: string;
   /** Aborts when the client disconnects. */
   readonly client: AbortSignal;
-}
+};
+
+type AnyPart = Part | FederatedAttempt;
 
 interface Kept {
-  readonly parts: readonly Part[];
+  readonly parts: readonly AnyPart[];
   readonly response: PreparedResponse;
 }
 
 interface Pending {
-  readonly parts: readonly Part[];
+  readonly parts: readonly AnyPart[];
   readonly work: QueuedWork<PreparedResponse>;
 }
 
@@ -56,11 +60,12 @@ export class PreparedResponses {
   readonly #checks = new Map<Scrape["gzip"], QueuedWork<boolean>>();
   readonly #omissions = new Map<
     string,
-    { readonly parts: readonly Part[]; readonly omissions: readonly Omission[] }
+    { readonly parts: readonly AnyPart[]; readonly omissions: readonly Omission[] }
   >();
   /** Scrapes that `/federate` omits. */
   readonly #slow: OmittedScrapes;
   #additionsUntilPruning = 0;
+  #omitsHistory = false;
 
   /**
    * Registers evictors of `memory`.
@@ -98,14 +103,12 @@ export class PreparedResponses {
    * @throws UnavailableError if it is too large, or too many responses are being prepared; RangeError for OpenMetrics
    * made of a scrape in the text format; the reason of `client` if that aborts.
    */
-  async get(request: ResponseRequest): Promise<PreparedResponse> {
-    const { kind, client } = request;
-    const parts = kind === "federate" ? this.#withoutTooLarge(request.parts) : request.parts;
-    const key = [
-      kind,
-      request.identified,
-      ...parts.map(({ scrape: { origin, id } }) => `${origin} ${id}`),
-    ].join("\n");
+  async get(given: ResponseRequest): Promise<PreparedResponse> {
+    const { client } = given;
+    const request = given.kind === "federate" ? { ...given, parts: this.#fitting(given.parts) } : given;
+    const variant = request.kind === "federate" ? request.variant : request.identified;
+    const { parts } = request;
+    const key = [request.kind, variant, ...new Set(parts.map(targetKeyOfPart))].join("\n");
     const kept = this.#kept.get(key);
     if (kept !== undefined && areSame(kept.parts, parts)) {
       this.#kept.delete(key);
@@ -114,7 +117,7 @@ export class PreparedResponses {
     }
     const pending = this.#pending.get(key);
     if (pending !== undefined && areSame(pending.parts, parts)) return await pending.work.resultFor(client);
-    return await this.#add(key, { ...request, parts }).resultFor(client);
+    return await this.#add(key, request, given.parts.length - parts.length).resultFor(client);
   }
 
   /** Whether the bytes of a scrape are good. Checks them unless that was done before. @throws as `get` does. */
@@ -138,22 +141,26 @@ export class PreparedResponses {
     return [...this.reader.omissions(), ...this.#slow.list(), ...ofResponses];
   }
 
-  #withoutTooLarge(parts: readonly Part[]): readonly Part[] {
-    return parts.filter((part) => {
-      const fits = this.#queue.canRun(bytesFor({ kind: "federate", parts: [part] }));
-      if (!fits) this.#slow.add(part.scrape, "scrape is too large for MEMORY_MAX_BYTES");
-      return fits;
+  #fitting(parts: readonly FederatedAttempt[]): readonly FederatedAttempt[] {
+    const readable = parts.map((part) => {
+      const { scrape } = part;
+      if (scrape === undefined || this.#queue.canRun(bytesFor({ kind: "federate", parts: [part] })))
+        return part;
+      this.#slow.add(scrape, "scrape is too large for MEMORY_MAX_BYTES");
+      return { ...part, scrape: undefined };
     });
+    return withFittingHistory(readable, (bytes) => this.#queue.canRun(bytes));
   }
 
-  #add(key: string, request: ResponseRequest): QueuedWork<PreparedResponse> {
+  /** @param omitted how many attempts of the history do not fit into memory. */
+  #add(key: string, request: ResponseRequest, omitted: number): QueuedWork<PreparedResponse> {
     const { name, parts } = request;
     const bytes = bytesFor(request);
     if (!this.#queue.canRun(bytes)) throw new UnavailableError("too large to merge");
     const work = this.#queue.add({
       name,
       bytes,
-      start: (resources) => this.#prepare(key, request, resources),
+      start: (resources) => this.#prepare(key, request, omitted, resources),
     });
     this.#pending.set(key, { parts, work });
     work.onEnd(() => {
@@ -163,23 +170,42 @@ export class PreparedResponses {
     return work;
   }
 
-  *#prepare(key: string, request: ResponseRequest, resources: Resources): Work<PreparedResponse> {
+  *#prepare(
+    key: string,
+    request: ResponseRequest,
+    omitted: number,
+    resources: Resources,
+  ): Work<PreparedResponse> {
     const { name, parts } = request;
-    const response = yield* prepare(
-      { reader: this.reader, slow: this.#slow, limits: this.limits },
-      request,
-      resources,
-    );
+    const preparing = { reader: this.reader, slow: this.#slow, limits: this.limits };
+    const prepared = yield* prepare(preparing, request, resources);
+    const response = { ...prepared, omittedHistory: prepared.omittedHistory + omitted };
     resources.memory.release();
+    if (response.omittedHistory > 0 || parts.some((part) => "isHistory" in part && part.isHistory)) {
+      this.#reportHistory(response.omittedHistory);
+    }
     if (response.failure !== undefined) {
-      const instances = parts.slice(0, 10).map(({ scrape }) => instanceOf(scrape));
+      const instances = request.parts
+        .slice(0, 10)
+        .map((part) => instanceOf("isHistory" in part ? part : part.scrape));
       this.logger.error("merge failed until the next scrape", { name, instances, reason: response.failure });
     }
     if (this.#pending.get(key)?.parts === parts) this.#keep(key, parts, response);
     return response;
   }
 
-  #keep(key: string, parts: readonly Part[], response: PreparedResponse): void {
+  /** Logs when responses begin to omit history, and when they no longer do. */
+  #reportHistory(omitted: number): void {
+    if (omitted > 0 === this.#omitsHistory) return;
+    this.#omitsHistory = omitted > 0;
+    if (omitted === 0) this.logger.info("/federate has the requested history again");
+    else
+      this.logger.warn("/federate omits old scrapes: request less history, or raise MEMORY_MAX_BYTES", {
+        omitted,
+      });
+  }
+
+  #keep(key: string, parts: readonly AnyPart[], response: PreparedResponse): void {
     this.#omissions.delete(key);
     const { omissions } = response;
     if (omissions.length > 0) this.#omissions.set(key, { parts, omissions });
@@ -209,18 +235,35 @@ export class PreparedResponses {
 
   /** Drops what is made of scrapes that the cache has replaced. */
   #prune(): void {
-    const outdated = ({ parts }: { readonly parts: readonly Part[] }) =>
-      !parts.every(({ scrape }) => this.cache.holds(scrape));
+    const outdated = ({ parts }: { readonly parts: readonly AnyPart[] }) =>
+      !parts.every(
+        (part) =>
+          part.scrape === undefined ||
+          ("isHistory" in part && part.isHistory) ||
+          this.cache.holds(part.scrape),
+      );
     for (const [key, kept] of this.#kept) if (outdated(kept)) this.#drop(key);
     for (const [key, one] of this.#omissions) if (outdated(one)) this.#omissions.delete(key);
     this.#additionsUntilPruning = this.#kept.size + this.#omissions.size;
   }
 }
 
-/** Whether a response made of some parts serves for others, too, which have the same ids. */
-function areSame(some: readonly Part[], others: readonly Part[]): boolean {
-  return some.every(({ scrape, timestamp }, index) => {
-    const other = others[index]!;
-    return scrape.gzip === other.scrape.gzip && timestamp === other.timestamp;
-  });
+function targetKeyOfPart(part: AnyPart): string {
+  const { origin, id } = "isHistory" in part ? part : part.scrape;
+  return `${origin} ${id}`;
+}
+
+/** Whether a response made of some parts serves for others, too, which have the same targets. */
+function areSame(some: readonly AnyPart[], others: readonly AnyPart[]): boolean {
+  return (
+    some.length === others.length &&
+    some.every((part, index) => {
+      const other = others[index]!;
+      return part.scrape?.gzip === other.scrape?.gzip && timeOf(part) === timeOf(other);
+    })
+  );
+}
+
+function timeOf(part: AnyPart): number | undefined {
+  return "isHistory" in part ? part.scrapedAt : undefined;
 }

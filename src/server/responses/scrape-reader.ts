@@ -18,7 +18,7 @@ const chunkSize = 16 * 1024;
 const maxCheckMs = 5000;
 
 /** What a reader needs to know about the cache. */
-export type ReadCache = Pick<Cache, "holds" | "wasScraped">;
+export type ReadCache = Pick<Cache, "has" | "holds" | "wasScraped">;
 
 /** A scrape does not match its metadata. The message completes "cached scrape …". */
 class DamagedScrapeError extends AppError {}

@@ -1,8 +1,7 @@
 import type { IRouter, Request, Response } from "express";
-import type { Clock } from "../../model/clock.js";
 import { clockOffsets, clockTolerance, hasUsableClock } from "../../model/clock-offset.js";
-import { onePerInstance, type Scrape } from "../../model/scrape.js";
 import type { ServerContext } from "../context.js";
+import { type FederatedAttempt, selectAttempts } from "../responses/attempt-history.js";
 import { explainMissing, firstUnknown } from "../responses/explain-missing.js";
 import { acceptsGzip, queryValues, sendExposition, sendText, signalOf } from "../responses/send.js";
 
@@ -13,24 +12,21 @@ const allServices = "";
 const maxOriginsInHeader = 50;
 
 /**
- * `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the timestamp of its scrape. The
- * timestamp is always taken from the origin's clock, so that all nodes send the same for the same scrape. If that clock
- * is off by more than 5 s, the header X-Clock-Offset lists the origin with the seconds by which it is ahead: `n2=7200.0,
- * n3=-31.4`. Scrapes of a clock that is off by more than 10 minutes are omitted, like damaged ones and those that take
- * too long.
+ * `/federate` and `/<name>/federate`: every sample with its `job`, `instance` and the timestamp of its scrape, and the
+ * metrics `up`, `scrape_duration_seconds` and `scrape_samples_scraped` for every attempt to scrape a target.
+ * `?history=SECONDS` adds the attempts of that time.
+ *
+ * The timestamp is always taken from the origin's clock, so that all nodes send the same for the same attempt. If that
+ * clock is off by more than 5 s, the header X-Clock-Offset lists the origin with the seconds by which it is ahead:
+ * `n2=7200.0, n3=-31.4`. Attempts by a clock that is off by more than 10 minutes are omitted, like scrapes that are
+ * damaged or take too long. X-History-Omitted is the number of older scrapes that were too much for one response.
  */
 export function federateRoutes(router: IRouter, context: ServerContext): void {
-  const { cache } = context;
-
   router.get("/federate", async (request, response) => {
     const names = [...new Set(queryValues(request.url, "name"))];
     if (names.length > maxNames) {
       sendText(response, 400, `at most ${maxNames} names are allowed: ?name=a&name=b`);
-    } else if (names.length === 0) {
-      await send(context, request, response, cache.fresh(), allServices);
-    } else {
-      await respondFor(context, request, response, names);
-    }
+    } else await respondFor(context, request, response, names);
   });
 
   router.get("/:name/federate", async (request, response) => {
@@ -39,8 +35,8 @@ export function federateRoutes(router: IRouter, context: ServerContext): void {
 }
 
 /**
- * Sends the scrapes of all names, each once. An unknown name is an error, because nothing else would reveal it. With
- * many names the search for similar ones is slow, so it is done for one name only.
+ * Sends the attempts of all names, each once; without names, those of all services. An unknown name is an error, because
+ * nothing else would reveal it. With many names the search for similar ones is slow, so it is done for one name only.
  */
 async function respondFor(
   context: ServerContext,
@@ -48,39 +44,61 @@ async function respondFor(
   response: Response,
   names: readonly string[],
 ): Promise<void> {
-  const named = names.map((name) => ({ name, scrapes: context.cache.named(name) }));
-  const scrapes = named.flatMap((one) => one.scrapes);
-  const missing = named.filter((one) => one.scrapes.length === 0).map(({ name }) => name);
+  const { cache, clock } = context;
+  const histories = queryValues(request.url, "history");
+  const history = histories.length === 0 ? undefined : Number(histories[0] || Number.NaN);
+  if (histories.length > 1 || (history !== undefined && !(history > 0 && history <= cache.options.history))) {
+    const limit = `a number of seconds above 0, and at most ${cache.options.history}, which is HISTORY`;
+    sendText(response, 400, `history must be ${limit}: ?history=60`);
+    return;
+  }
+  const attempts = selectAttempts(cache, clock, {
+    ...(names.length === 0 ? {} : { names: new Set(names) }),
+    ...(history === undefined ? {} : { history }),
+  });
+  const found = new Set(names.length === 0 ? [] : attempts.flatMap((attempt) => attempt.names));
+  const missing = names.filter((name) => !found.has(name));
   const unknown = missing.length === 0 ? undefined : firstUnknown(context, missing);
-  const explained = unknown ?? (scrapes.length === 0 ? missing[0] : undefined);
+  const explained = unknown ?? (attempts.length === 0 ? missing[0] : undefined);
   if (explained !== undefined) sendText(response, ...explainMissing(context, explained, undefined));
   else {
-    const job = names.length === 1 ? scrapes[0]!.job : allServices;
-    await send(context, request, response, onePerInstance(scrapes), job);
+    const job = names.length === 1 ? attempts[0]!.job : allServices;
+    await send(context, request, response, { attempts, name: job, variant: String(history ?? "") });
   }
 }
 
-/** Sends one exposition made of all scrapes. Clients that request the same at once share the work and the body. */
+/** Sends one exposition made of all attempts. Clients that request the same at once share the work and the body. */
 async function send(
-  { clock, responses }: ServerContext,
+  context: ServerContext,
   request: Request,
   response: Response,
-  scrapes: readonly Scrape[],
-  name: string,
+  {
+    attempts,
+    name,
+    variant,
+  }: { readonly attempts: readonly FederatedAttempt[]; readonly name: string; readonly variant: string },
 ): Promise<void> {
-  const parts = scrapes
-    .filter((scrape) => hasUsableClock(scrape, clock))
-    .map((scrape) => ({ scrape, timestamp: scrape.scrapedAt }));
-  const prepared = await responses.get({ name, kind: "federate", parts, client: signalOf(response) });
+  const { clock, responses } = context;
+  const parts = attempts.filter((attempt) => hasUsableClock(attempt, clock));
+  const client = signalOf(response);
+  const prepared = await responses.get({ name, variant, kind: "federate", parts, client });
+  const omitted = prepared.omittedHistory;
   await sendExposition(response, prepared, {
     gzipped: acceptsGzip(request),
     bodies: responses.bodies,
-    headers: { Vary: "Accept-Encoding", ...clockHeader(scrapes, clock) },
+    headers: {
+      Vary: "Accept-Encoding",
+      ...clockHeader(attempts, context),
+      ...(omitted === 0 ? {} : { "X-History-Omitted": String(omitted) }),
+    },
   });
 }
 
-function clockHeader(scrapes: Iterable<Scrape>, clock: Clock): Record<string, string> {
-  const wrong = [...clockOffsets(scrapes, clock)].filter(([, offset]) => Math.abs(offset) > clockTolerance);
+function clockHeader(
+  attempts: readonly FederatedAttempt[],
+  { clock }: ServerContext,
+): Record<string, string> {
+  const wrong = [...clockOffsets(attempts, clock)].filter(([, offset]) => Math.abs(offset) > clockTolerance);
   if (wrong.length === 0) return {};
   const listed = wrong
     .slice(0, maxOriginsInHeader)

@@ -24,6 +24,7 @@ function setUp({ maxBytes = 8 * megabyte, onRead = (_scrape: Scrape): void => un
   const memory = new MemoryBudget(maxBytes);
   const replaced = new Set<Scrape>();
   const cache = {
+    has: (scrape: Scrape) => !replaced.has(scrape),
     holds: (scrape: Scrape) => !replaced.has(scrape),
     wasScraped: (scrape: Scrape) => {
       onRead(scrape);
@@ -36,8 +37,17 @@ function setUp({ maxBytes = 8 * megabyte, onRead = (_scrape: Scrape): void => un
     kind: ResponseRequest["kind"] = "text",
     client = new AbortController().signal,
   ) => {
-    const parts = scrapes.map((scrape) => ({ scrape, timestamp: scrape.scrapedAt }));
-    return responses.get({ name: scrapes[0]!.job, kind, parts, client });
+    const about = { name: scrapes[0]!.job, client };
+    if (kind !== "federate")
+      return responses.get({ ...about, kind, parts: scrapes.map((scrape) => ({ scrape })) });
+    const attemptOf = (scrape: Scrape) => ({
+      ...scrape,
+      scrape,
+      up: true,
+      isReported: true,
+      isHistory: false,
+    });
+    return responses.get({ ...about, kind, variant: "", parts: scrapes.map(attemptOf) });
   };
   return { memory, responses, get, replaced };
 }

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
-import { setUpServer, statusOf } from "../../support/http-server.js";
+import { targetKeyOf } from "../../../src/archive/target-key.js";
+import { setUpServer, statusOf, withoutReports } from "../../support/http-server.js";
 import { open } from "../../support/raw-client.js";
 
 describe("/federate", () => {
@@ -14,7 +15,7 @@ describe("/federate", () => {
     const { status, headers, text } = await get("/federate");
     expect(status).toBe(200);
     expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
-    expect(text.split("\n").sort()).toEqual(
+    expect(withoutReports(text).split("\n").sort()).toEqual(
       [
         "",
         "# TYPE a gauge",
@@ -40,7 +41,7 @@ describe("/federate", () => {
     put({ text: "a 1\n" });
     put({ id: "docker:2", job: "db", names: ["db"], text: "b 1\n" });
     put({ id: "docker:3", job: "mail", names: ["mail"], text: "c 1\n" });
-    expect((await get("/db/federate")).text).toMatch(/^b\{[^\n]*\n$/);
+    expect(withoutReports((await get("/db/federate")).text)).toMatch(/^b\{[^\n]*\n$/);
     const some = (await get("/federate?name=web&name=db&name=shop_web")).text;
     expect(some.match(/^a\{/gm)).toHaveLength(1);
     expect(some).toMatch(/^b\{/m);
@@ -64,7 +65,7 @@ describe("/federate", () => {
     const requestOf = (some: readonly string[]) =>
       get(`/federate?${some.map((name) => `name=${name}`).join("&")}`);
     expect((await requestOf(names)).status).toBe(400);
-    expect((await requestOf(names.slice(1))).text.split("\n")).toHaveLength(1000 + 1);
+    expect((await requestOf(names.slice(1))).text.match(/^up\{/gm)).toHaveLength(1000);
     expect((await requestOf([...names.slice(1), "s7"])).status).toBe(200);
   });
 
@@ -115,7 +116,7 @@ describe("/federate with origins whose clocks differ", () => {
     put({ origin: "n2", text: "a 1\n", scrapedAt });
     clock.advance(20);
     const { headers, text } = await get("/federate");
-    expect(text).toBe(`a{job="shop_web",instance="shop_web.1"} 1 ${scrapedAt}\n`);
+    expect(withoutReports(text)).toBe(`a{job="shop_web",instance="shop_web.1"} 1 ${scrapedAt}\n`);
     expect(headers["x-clock-offset"]).toBeUndefined();
   });
 
@@ -163,6 +164,144 @@ describe("/federate with origins whose clocks differ", () => {
       }
     },
   );
+});
+
+describe("/federate?history=", () => {
+  it("has every scrape of that time, oldest first in each series, and is without it as before", async () => {
+    const { get, put, clock } = await setUpServer();
+    const begun = clock.now();
+    for (const value of [1, 2, 3]) {
+      for (const replica of ["1", "2"]) put({ id: `docker:${replica}`, replica, text: `a ${value}\n` });
+      clock.advance(10);
+    }
+    const line = (replica: string, value: number) =>
+      `a{job="shop_web",instance="shop_web.${replica}"} ${value} ${begun + (value - 1) * 10_000}\n`;
+    expect(withoutReports((await get("/federate?history=25")).text)).toBe(
+      line("1", 2) + line("1", 3) + line("2", 2) + line("2", 3),
+    );
+    expect(withoutReports((await get("/web/federate?history=60")).text)).toMatch(
+      line("1", 1) + line("1", 2) + line("1", 3),
+    );
+    expect(withoutReports((await get("/federate")).text)).toBe(line("1", 3) + line("2", 3));
+  });
+
+  it("has an unchanged response at the time of each scrape, and reads it once", async () => {
+    const { get, put, clock, responses } = await setUpServer();
+    const begun = clock.now();
+    let reads = 0;
+    const read = responses.reader.read.bind(responses.reader);
+    responses.reader.read = (...args) => {
+      reads++;
+      return read(...args);
+    };
+    for (let cycle = 0; cycle < 5; cycle++) {
+      put({ text: "# TYPE a gauge\na 1\n" });
+      clock.advance(10);
+    }
+    const times = [...(await get("/federate?history=60")).text.matchAll(/^a\{.* 1 (\d+)$/gm)];
+    expect(times.map(([, time]) => Number(time) - begun)).toEqual([0, 10_000, 20_000, 30_000, 40_000]);
+    expect(reads).toBe(1);
+  });
+
+  it("includes targets that have ended, also under their name", async () => {
+    const { get, node, clock } = await setUpServer();
+    node("n2").put({ text: "a 1\n" });
+    node("n2").list({ id: "docker:1", state: "gone" });
+    clock.advance(1);
+    for (const path of ["/federate", "/web/federate"]) {
+      expect((await get(`${path}?history=10`)).text).toMatch(/^a\{/m);
+    }
+    expect((await get("/federate")).text).toBe("");
+    expect((await get("/web/federate")).status).toBe(404);
+  });
+
+  it.each(["0", "-1", "60.1", "", "x", "Infinity", "10&history=20"])("is 400 for %j", async (history) => {
+    const { get, put } = await setUpServer({ history: 60 });
+    put();
+    const { status, text } = await get(`/federate?history=${history}`);
+    expect(status).toBe(400);
+    expect(text).toMatch(/^history must be a number of seconds above 0, and at most 60/);
+    expect((await get("/federate?history=60")).status).toBe(200);
+  });
+
+  it("omits and reports the oldest scrapes if not all of them fit", async () => {
+    const { get, put, clock } = await setUpServer({ responseBytes: 2 * 1024 * 1024 });
+    const random = (cycle: number) =>
+      Array.from({ length: 2000 }, (_, index) => `a{b="${Math.sin(index + cycle)}"} ${cycle}\n`).join("");
+    for (let cycle = 0; cycle < 20; cycle++) {
+      for (const replica of ["1", "2"]) put({ id: `docker:${replica}`, replica, text: random(cycle) });
+      clock.advance(1);
+    }
+    const { status, headers, text } = await get("/federate?history=60");
+    expect(status).toBe(200);
+    const omitted = Number(headers["x-history-omitted"]);
+    expect(omitted).toBeGreaterThan(10);
+    expect(omitted).toBeLessThan(38);
+    for (const replica of ["1", "2"]) {
+      const values = [...text.matchAll(new RegExp(`^a\\{[^}]*shop_web.${replica}"[^}]*\\} (\\d+) `, "gm"))];
+      const cycles = [...new Set(values.map(([, value]) => Number(value)))];
+      expect(cycles.at(-1)).toBe(19);
+      expect(cycles).toEqual(cycles.map((_, index) => 20 - cycles.length + index));
+    }
+    expect((await get("/federate")).headers["x-history-omitted"]).toBeUndefined();
+  });
+});
+
+describe("the metrics about scrapes on /federate", () => {
+  it("are those of each attempt, failures included", async () => {
+    const { get, node, clock } = await setUpServer();
+    const begun = clock.now();
+    node("n2").put({ text: "a 1\nb 2\n", samples: 2, duration: 0.0123 });
+    clock.advance(10);
+    const failure = {
+      target: targetKeyOf("docker:1"),
+      ago: 0,
+      duration: 0.5,
+      outcome: { reason: "refused" },
+    };
+    node("n2").publish([failure]);
+    const lines = (text: string) => text.split("\n").filter((line) => /^(up|scrape_)/.test(line));
+    const labels = '{job="shop_web",instance="shop_web.1"}';
+    expect(lines((await get("/federate")).text)).toEqual([
+      `up${labels} 0 ${begun + 10_000}`,
+      `scrape_duration_seconds${labels} 0.5 ${begun + 10_000}`,
+      `scrape_samples_scraped${labels} 0 ${begun + 10_000}`,
+    ]);
+    expect(lines((await get("/federate?history=60")).text)).toEqual([
+      `up${labels} 1 ${begun}`,
+      `up${labels} 0 ${begun + 10_000}`,
+      `scrape_duration_seconds${labels} 0.012 ${begun}`,
+      `scrape_duration_seconds${labels} 0.5 ${begun + 10_000}`,
+      `scrape_samples_scraped${labels} 2 ${begun}`,
+      `scrape_samples_scraped${labels} 0 ${begun + 10_000}`,
+    ]);
+    clock.advance(31);
+    // The service has no fresh metrics, and no attempt that is fresh.
+    expect((await get("/web/federate")).status).toBe(503);
+  });
+
+  it("are sent for a service of which nothing could be scraped", async () => {
+    const { get, node } = await setUpServer();
+    node("n2").list({ id: "docker:1", state: "down" });
+    node("n2").publish([
+      { target: targetKeyOf("docker:1"), ago: 0, duration: 0.5, outcome: { reason: "refused" } },
+    ]);
+    const { status, text } = await get("/web/federate");
+    expect(status).toBe(200);
+    expect(text).toMatch(/^up\{job="shop_web",instance="shop_web\.1"\} 0 \d+$/m);
+  });
+
+  it("replace series of the target with the same name and no labels", async () => {
+    const { get, put } = await setUpServer();
+    put({ text: '# TYPE up counter\nup 7\nup{a="b"} 8\nup 9 1\nc 1\n', samples: 4 });
+    const { text } = await get("/federate");
+    expect(text.match(/^# TYPE up .*/gm)).toEqual(["# TYPE up gauge"]);
+    expect(text.match(/^up.*\} \d/gm)).toEqual([
+      'up{job="shop_web",instance="shop_web.1"} 1',
+      'up{job="shop_web",instance="shop_web.1",a="b"} 8',
+    ]);
+    expect(text).toMatch(/^c\{/m);
+  });
 });
 
 describe("/federate for many clients at once", () => {
