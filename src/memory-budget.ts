@@ -4,6 +4,9 @@
  */
 export const responsesShare = 1 / 4;
 
+/** The share of MEMORY_MAX_BYTES for data that is arriving from peers. */
+export const arrivingShare = 1 / 8;
+
 /**
  * Frees memory on request.
  *

@@ -58,7 +58,7 @@ export interface StreamedMember extends TarHeader {
  */
 export async function* readStream(
   chunks: AsyncIterable<Buffer>,
-  accept: (header: TarHeader) => boolean,
+  accept: (header: TarHeader) => boolean | Promise<boolean>,
 ): AsyncGenerator<StreamedMember> {
   const reader = new ByteReader(chunks);
   try {
@@ -69,7 +69,7 @@ export async function* readStream(
     ) {
       const header = readHeader(block);
       if (header === undefined) throw new TarError("unexpected end of archive in stream");
-      const isAccepted = accept(header);
+      const isAccepted = await accept(header);
       const body = isAccepted ? await reader.read(header.size) : undefined;
       const rest = paddedBytes(header.size) - (body?.length ?? 0);
       for (let left = rest; left > 0; left -= skippedBytes) {

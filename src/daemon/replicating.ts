@@ -3,6 +3,7 @@ import { findOwnTask } from "../discovery/docker/own-container.js";
 import { ConfigError, DiscoveryError, describeError } from "../errors.js";
 import { maxGzipBytes } from "../fetch/read-response.js";
 import type { Logger } from "../logging.js";
+import { arrivingShare } from "../memory-budget.js";
 import { systemClock } from "../model/clock.js";
 import { originName } from "../model/origin-name.js";
 import type { ReplicationView } from "../model/replication-status.js";
@@ -42,6 +43,7 @@ export async function startReplicating(
     cache,
     publisher,
     budget,
+    arrivingMaxBytes: config.memoryMaxBytes * arrivingShare,
     clock: systemClock,
     logger,
     instance,

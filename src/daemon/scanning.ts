@@ -11,7 +11,7 @@ import { createDockerProvider } from "../discovery/docker/provider.js";
 import { createFileProvider } from "../discovery/file/provider.js";
 import { describeError } from "../errors.js";
 import type { Logger } from "../logging.js";
-import { MemoryBudget, responsesShare } from "../memory-budget.js";
+import { arrivingShare, MemoryBudget, responsesShare } from "../memory-budget.js";
 import { systemClock } from "../model/clock.js";
 import { originName } from "../model/origin-name.js";
 import type { Target } from "../model/target.js";
@@ -43,7 +43,7 @@ export function userAgentOf(version: string): string {
 
 /** @throws ConfigError where SCRAPE_AUTH_FILE is invalid. */
 export async function createScanning({ config, logger, version }: Environment, signal: AbortSignal) {
-  const budget = new MemoryBudget(config.memoryMaxBytes * (1 - responsesShare));
+  const budget = new MemoryBudget(config.memoryMaxBytes * (1 - responsesShare - arrivingShare));
   const scheduler = new Scheduler();
   const cache = new Cache({ ...config, clock: systemClock, budget, logger });
   const instance = randomBytes(9).toString("base64url");

@@ -22,11 +22,12 @@ import type { SshCommand } from "./ssh/server-connection.js";
 import { defaultTimeouts, type SyncContext, type SyncTimeouts } from "./sync/context.js";
 import { Link } from "./sync/link.js";
 import { Links } from "./sync/links.js";
+import { ArrivingMemory } from "./wire/arriving-memory.js";
 import { openChannels } from "./wire/channel.js";
 import { protocolVersion } from "./wire/messages.js";
 
 export interface ReplicationOptions
-  extends Omit<SyncContext, "onScrapes" | "onSkipped" | "task" | "timeouts"> {
+  extends Omit<SyncContext, "arriving" | "onScrapes" | "onSkipped" | "task" | "timeouts"> {
   /** SSH_LISTEN_ADDRESS. */
   readonly listen: ListenAddress;
   /** SSHPASS. */
@@ -35,6 +36,8 @@ export interface ReplicationOptions
   readonly keys?: SharedKeys;
   readonly source: PeerSource;
   readonly telemetry: Telemetry;
+  /** The most memory for data that is arriving. */
+  readonly arrivingMaxBytes?: number;
   /** Milliseconds until a connection to a peer must be open. */
   readonly connectMs?: number;
   readonly timeouts?: Partial<SyncTimeouts>;
@@ -61,6 +64,7 @@ const scrapesCommand = `replicate-${protocolVersion}-scrapes`;
 const channelMs = 5000;
 const sendMs = 60_000;
 const defaultTickMs = 1000;
+const defaultArrivingBytes = 64 * 1024 * 1024;
 
 /**
  * Opens the SSH server and links to all peers.
@@ -68,13 +72,14 @@ const defaultTickMs = 1000;
  * @throws ListenError if it cannot listen on SSH_LISTEN_ADDRESS.
  */
 export async function startReplication(options: ReplicationOptions): Promise<Replication> {
-  const { clock, telemetry, secret, source, budget, cache } = options;
+  const { clock, telemetry, secret, source, cache } = options;
   // Peers can cause any number of failures.
   const logger = limitLines(options.logger, () => clock.monotonic());
   const keys = options.keys ?? (await deriveKeys(secret));
   const context: SyncContext = {
     ...options,
     logger,
+    arriving: new ArrivingMemory(options.arrivingMaxBytes ?? defaultArrivingBytes, clock),
     timeouts: { ...defaultTimeouts, ...options.timeouts },
     ...(source.task === undefined ? {} : { task: source.task }),
     onScrapes: (direction, count) => telemetry.replicatedEntries.inc({ direction }, count),
@@ -86,7 +91,11 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
   const onBytes = (direction: "in" | "out", bytes: number) =>
     telemetry.replicatedBytes.inc({ direction }, bytes);
   const linkOn = (messages: Duplex, scrapes: Duplex, { ended }: PeerConnection, dialled: boolean) =>
-    new Link(openChannels({ messages, scrapes, budget, ended, sendMs, onBytes }), dialled, links);
+    new Link(
+      openChannels({ messages, scrapes, arriving: context.arriving, ended, sendMs, onBytes }),
+      dialled,
+      links,
+    );
 
   const dialer = new Dialer({
     source,

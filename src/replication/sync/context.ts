@@ -4,6 +4,7 @@ import type { Logger } from "../../logging.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { Clock } from "../../model/clock.js";
 import type { FailureReason } from "../peer-error.js";
+import type { ArrivingMemory } from "../wire/arriving-memory.js";
 import type { LinkChannels } from "../wire/channel.js";
 import type { MessageOf } from "../wire/messages.js";
 
@@ -27,6 +28,8 @@ export interface SyncContext {
   readonly cache: Cache;
   readonly publisher: Publisher;
   readonly budget: MemoryBudget;
+  /** For data that is arriving on any link. */
+  readonly arriving: ArrivingMemory;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Random id of this process. */

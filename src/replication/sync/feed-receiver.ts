@@ -36,8 +36,11 @@ export class FeedReceiver {
   #outstandingBytes = 0;
   readonly #failed = new BoundedMap<string, true>(maxFailed);
   #lastByteAt = 0;
-  /** Bytes taken from the memory budget for the scrape that is arriving. */
-  #reserved = 0;
+  /** Releases the memory for the scrape that is arriving. */
+  #release = () => {};
+  /** Whether a scrape waits for memory. */
+  #isWaiting = false;
+  #isStopped = false;
   /** Seconds from the request to the arrival of the last received scrape. */
   lastDuration: number | undefined;
 
@@ -116,9 +119,9 @@ export class FeedReceiver {
     this.#request();
   }
 
-  /** Whether a scrape may arrive: it was requested, and there is memory for it. @throws PeerError */
-  accept({ name, size }: TarHeader): boolean {
-    const { budget, maxScrapeBytes } = this.#link.context;
+  /** Whether a scrape may arrive: it was requested. Waits for memory. @throws PeerError */
+  async accept({ name, size }: TarHeader): Promise<boolean> {
+    const { arriving, maxScrapeBytes } = this.#link.context;
     const member = readMemberName(name);
     const wanted = member && this.#outstanding.get(scrapeKey(member.origin, member.number));
     if (wanted === undefined) throw new PeerError("protocol", "received a scrape that was not requested");
@@ -126,8 +129,12 @@ export class FeedReceiver {
       this.#skip("limit", { origin: wanted.origin, number: wanted.number, error: `scrape of ${size} bytes` });
       return false;
     }
-    if (!budget.take(size)) return false;
-    this.#reserved = size;
+    const late = () => this.#link.fail(new PeerError("timeout", "peer takes too long to send a scrape"));
+    this.#isWaiting = true;
+    this.#release = await arriving.take(size, late);
+    this.#isWaiting = false;
+    this.bytesArrived();
+    if (this.#isStopped) this.#release();
     return true;
   }
 
@@ -136,11 +143,10 @@ export class FeedReceiver {
     const { cache, budget, onScrapes } = this.#link.context;
     const member = readMemberName(name)!;
     const wanted = this.#settle(scrapeKey(member.origin, member.number));
-    const reserved = this.#reserved;
-    this.#reserved = 0;
+    this.#release();
     const fault = wanted && body && faultOf(body, member.crc, wanted.size);
-    if (wanted === undefined || body === undefined || fault !== undefined) {
-      budget.give(reserved);
+    const isValid = wanted !== undefined && body !== undefined && fault === undefined;
+    if (!isValid || !budget.take(body.length, wanted.origin)) {
       if (fault !== undefined) this.#skip("invalid_entry", { ...wanted, error: fault });
       if (wanted !== undefined) this.#giveUp(wanted);
     } else {
@@ -161,7 +167,7 @@ export class FeedReceiver {
     const now = clock.monotonic();
     const [oldest] = this.#outstanding.values();
     if (oldest === undefined) return;
-    if (now - Math.max(this.#lastByteAt, oldest.requestedAt) > timeouts.idle) {
+    if (!this.#isWaiting && now - Math.max(this.#lastByteAt, oldest.requestedAt) > timeouts.idle) {
       throw new PeerError("timeout", `no data of a requested scrape for ${timeouts.idle / 1000} s`);
     }
     if (now - oldest.requestedAt > timeouts.fetch) {
@@ -171,8 +177,8 @@ export class FeedReceiver {
 
   /** Releases the reserved memory. Scrapes that did not arrive are fetched on other links. */
   stop(): void {
-    this.#link.context.budget.give(this.#reserved);
-    this.#reserved = 0;
+    this.#isStopped = true;
+    this.#release();
     this.#waiting.clear();
     this.#outstanding.clear();
   }

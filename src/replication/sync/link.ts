@@ -49,6 +49,8 @@ export class Link implements LinkEnd {
   #resolveGreeted: () => void = () => undefined;
   #peer: MessageOf<"hello"> | undefined;
   #lastHeard: number;
+  /** Whether this node processes a message and therefore reads no other. */
+  #isBusy = false;
   #lastHave = Number.NEGATIVE_INFINITY;
   /** The origins of the last `have` that was sent. */
   #announced: ReadonlySet<string> = new Set();
@@ -119,7 +121,7 @@ export class Link implements LinkEnd {
     const { silence, have } = this.context.timeouts;
     try {
       this.receiver.checkTime();
-      if (now - this.#lastHeard > silence) {
+      if (!this.#isBusy && !this.channels.isWaiting && now - this.#lastHeard > silence) {
         throw new PeerError("timeout", `no message from the peer for ${silence / 1000} s`);
       }
       if (this.#peer !== undefined && now - this.#lastHave >= have) this.#sendHave(now);
@@ -133,7 +135,10 @@ export class Link implements LinkEnd {
       if (this.#ended.signal.aborted) break;
       this.#lastHeard = this.context.clock.monotonic();
       this.lastMessage = this.context.clock.now();
+      this.#isBusy = true;
       await this.#receive(envelope);
+      this.#isBusy = false;
+      this.#lastHeard = this.context.clock.monotonic();
     }
     throw new PeerError("closed", "peer closed the connection");
   }

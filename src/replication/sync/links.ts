@@ -66,6 +66,7 @@ export class Links implements LinkOwner {
     const now = clock.monotonic();
     cache.expire();
     this.ownName.tick();
+    this.context.arriving.tick();
     const roleChanged = this.#wasManager !== manager();
     this.#wasManager = manager();
     for (const link of this.#all) {

@@ -2,8 +2,8 @@ import { setMaxListeners } from "node:events";
 import type { Duplex } from "node:stream";
 import { readStream, type StreamedMember, TarError, type TarHeader } from "../../archive/tar-reader.js";
 import { encodeMembers, type TarMember } from "../../archive/tar-writer.js";
-import type { MemoryBudget } from "../../memory-budget.js";
 import { PeerError } from "../peer-error.js";
+import type { ArrivingMemory } from "./arriving-memory.js";
 import { encodeFrame, readFrames } from "./frames.js";
 import { type Message, parseMessage } from "./messages.js";
 
@@ -17,6 +17,8 @@ export interface Envelope {
 export interface LinkChannels {
   /** Resolves when the next message can be sent. @throws PeerError */
   send(message: Message, body?: Buffer): Promise<void>;
+  /** Whether the next message waits for memory. */
+  readonly isWaiting: boolean;
   /** The messages of the peer. @throws PeerError */
   messages(): AsyncIterable<Envelope>;
   /** Sends scrapes; resolves when the next ones can be sent. @throws PeerError */
@@ -28,7 +30,10 @@ export interface LinkChannels {
    * @param onArrived called when bytes arrive.
    * @throws PeerError
    */
-  scrapes(accept: (header: TarHeader) => boolean, onArrived: () => void): AsyncIterable<StreamedMember>;
+  scrapes(
+    accept: (header: TarHeader) => Promise<boolean>,
+    onArrived: () => void,
+  ): AsyncIterable<StreamedMember>;
 }
 
 const noBody = Buffer.alloc(0);
@@ -38,7 +43,7 @@ export interface ChannelOptions {
   readonly messages: Duplex;
   /** Carries scrapes: a tar stream that does not end. */
   readonly scrapes: Duplex;
-  readonly budget: MemoryBudget;
+  readonly arriving: ArrivingMemory;
   /** Aborts when the connection ends. The reason is a PeerError. */
   readonly ended: AbortSignal;
   /** Milliseconds that the peer has to read a message, or a group of scrapes. */
@@ -48,7 +53,7 @@ export interface ChannelOptions {
 
 /** Sends and receives messages and scrapes on two byte streams. */
 export function openChannels(options: ChannelOptions): LinkChannels {
-  const { messages, scrapes, budget, ended, onBytes } = options;
+  const { messages, scrapes, arriving, ended, onBytes } = options;
   const destroy = () => {
     messages.destroy();
     scrapes.destroy();
@@ -66,28 +71,35 @@ export function openChannels(options: ChannelOptions): LinkChannels {
         yield chunk as Buffer;
       }
     } catch (cause) {
+      if (cause instanceof PeerError) throw cause;
       throw ended.aborted ? ended.reason : connectionClosed(cause);
     }
   }
 
+  let isWaiting = false;
   return {
+    get isWaiting() {
+      return isWaiting;
+    },
+
     send: (message, body = noBody) =>
       write(messages, encodeFrame({ json: Buffer.from(JSON.stringify(message)), body }), options),
 
     async *messages() {
-      let reserved = 0;
-      const reserve = (bytes: number) => {
-        if (!budget.take(bytes)) throw new PeerError("limit", "message does not fit into the memory budget");
-        reserved = bytes;
+      let release = () => {};
+      const late = () => messages.destroy(new PeerError("timeout", "peer takes too long to send a message"));
+      const reserve = async (bytes: number) => {
+        isWaiting = true;
+        release = await arriving.take(bytes, late);
+        isWaiting = false;
       };
       try {
         for await (const { json, body } of readFrames(counted(messages), reserve)) {
           yield { message: parseMessage(json), body };
-          budget.give(reserved);
-          reserved = 0;
+          release();
         }
       } finally {
-        budget.give(reserved);
+        release();
       }
     },
 

@@ -23,12 +23,12 @@ export function encodeFrame({ json, body }: Frame): Buffer {
 /**
  * Reads frames from chunks of any size.
  *
- * @param reserve takes memory for a frame before it is allocated; throws if there is not enough.
+ * @param reserve reserves memory for a frame before it is allocated.
  * @throws PeerError `limit`, and any error of `reserve` or `chunks`.
  */
 export async function* readFrames(
   chunks: AsyncIterable<Buffer>,
-  reserve: (bytes: number) => void,
+  reserve: (bytes: number) => void | Promise<void>,
   limits = frameLimits,
 ): AsyncGenerator<Frame> {
   const reader = new ByteReader(chunks);
@@ -38,7 +38,7 @@ export async function* readFrames(
       const bodyBytes = header.readUInt32BE(4);
       if (jsonBytes > limits.json) throw tooLong("message", jsonBytes, limits.json);
       if (bodyBytes > limits.body) throw tooLong("publication", bodyBytes, limits.body);
-      reserve(jsonBytes + bodyBytes);
+      await reserve(jsonBytes + bodyBytes);
       const json = await reader.read(jsonBytes);
       const body = await reader.read(bodyBytes);
       if (json === undefined || body === undefined) return;

@@ -101,6 +101,7 @@ export class MemoryConnection {
       if (this.closed) throw new PeerError("closed", "connection closed");
     };
     return {
+      isWaiting: false,
       async send(message, body = Buffer.alloc(0)) {
         check();
         out.onSent({ message });
@@ -118,7 +119,7 @@ export class MemoryConnection {
         out.scrapes.push(bytes.subarray(0, middle));
         out.scrapes.push(bytes.subarray(middle));
       },
-      scrapes: (accept: (header: TarHeader) => boolean, onArrived: () => void) =>
+      scrapes: (accept: (header: TarHeader) => Promise<boolean>, onArrived: () => void) =>
         readStream(arriving(into.scrapes, onArrived), accept),
     };
   }

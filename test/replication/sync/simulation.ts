@@ -13,6 +13,7 @@ import type { PeerError } from "../../../src/replication/peer-error.js";
 import { defaultTimeouts, type SyncContext } from "../../../src/replication/sync/context.js";
 import { Link } from "../../../src/replication/sync/link.js";
 import { Links } from "../../../src/replication/sync/links.js";
+import { ArrivingMemory } from "../../../src/replication/wire/arriving-memory.js";
 import type { Envelope, LinkChannels } from "../../../src/replication/wire/channel.js";
 import { MemoryConnection, type SentItem } from "./memory-channels.js";
 
@@ -141,6 +142,7 @@ export class SimNode {
       onScrapes: (direction, count) => {
         if (direction === "in" && this.process !== undefined) this.process.scrapesIn += count;
       },
+      arriving: new ArrivingMemory(16 * 1024 * 1024, clock),
       onSkipped: (reason) => simulation.failures.push(`${this.key} skipped an item: ${reason}`),
     };
     const links = new Links(context);

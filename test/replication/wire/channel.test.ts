@@ -1,27 +1,27 @@
 import { duplexPair } from "node:stream";
 import { describe, expect, it } from "vitest";
-import { MemoryBudget } from "../../../src/memory-budget.js";
 import { PeerError } from "../../../src/replication/peer-error.js";
+import { ArrivingMemory } from "../../../src/replication/wire/arriving-memory.js";
 import { openChannels } from "../../../src/replication/wire/channel.js";
 import type { Message } from "../../../src/replication/wire/messages.js";
+import { clockAt } from "../../support/publications.js";
 
 const mebibyte = 1024 * 1024;
 
 /** Both ends of a link in memory. */
-function pair({ sendMs = 5000, budgetBytes = 64 * mebibyte } = {}) {
+function pair({ sendMs = 5000, memory = new ArrivingMemory(16 * mebibyte, clockAt()) } = {}) {
   const [messagesHere, messagesThere] = duplexPair();
   const [scrapesHere, scrapesThere] = duplexPair();
   const ending = new AbortController();
-  const budget = new MemoryBudget(budgetBytes);
   const options = {
     ended: ending.signal,
     sendMs,
     onBytes: () => undefined,
-    budget,
+    arriving: memory,
   };
   const here = openChannels({ ...options, messages: messagesHere, scrapes: scrapesHere });
   const there = openChannels({ ...options, messages: messagesThere, scrapes: scrapesThere });
-  return { here, there, ending, budget, messagesHere };
+  return { here, there, ending, memory, messagesHere };
 }
 
 const follow: Message = { kind: "follow", origin: "node1", above: 7 };
@@ -29,14 +29,17 @@ const publication: Message = { kind: "publication", origin: "node1", number: 7, 
 
 describe("the channels of a link", () => {
   it("carry messages with their bodies in order, and free the memory of each", async () => {
-    const { here, there, budget } = pair();
-    await Promise.all([here.send(follow), here.send(publication, Buffer.from("body"))]);
+    const { here, there, memory } = pair();
+    const body = Buffer.alloc(100_000, "body");
+    await here.send(follow);
+    const sent = here.send(publication, body);
     const arriving = there.messages()[Symbol.asyncIterator]();
     expect((await arriving.next()).value).toMatchObject({ message: follow });
-    expect((await arriving.next()).value).toEqual({ message: publication, body: Buffer.from("body") });
-    expect(budget.used).toBeGreaterThan(0);
+    expect((await arriving.next()).value).toEqual({ message: publication, body });
+    expect(memory.used).toBeGreaterThan(0);
+    await sent;
     await arriving.return?.();
-    expect(budget.used).toBe(0);
+    expect(memory.used).toBe(0);
   });
 
   it("carry scrapes in groups, and skip those that are not accepted", async () => {
@@ -61,11 +64,29 @@ describe("the channels of a link", () => {
     await expect(sending).rejects.toMatchObject({ reason: "timeout" });
   });
 
-  it("fail with `limit` if a message does not fit into the memory budget", async () => {
-    const { here, there, budget } = pair({ budgetBytes: 1000 });
-    here.send(publication, Buffer.alloc(2000)).catch(() => undefined);
-    await expect(there.messages()[Symbol.asyncIterator]().next()).rejects.toMatchObject({ reason: "limit" });
-    expect(budget.used).toBe(0);
+  it("wait if a message does not fit into the memory for arriving data", async () => {
+    const { here, there, memory } = pair();
+    const release = await memory.take(16 * mebibyte, () => undefined);
+    here.send(publication, Buffer.alloc(mebibyte)).catch(() => undefined);
+    const next = there.messages()[Symbol.asyncIterator]().next();
+    await expect.poll(() => there.isWaiting).toBe(true);
+    release();
+    expect((await next).value).toMatchObject({ message: publication });
+    expect(there.isWaiting).toBe(false);
+  });
+
+  it("fail with `timeout` if a message takes too long while others wait", async () => {
+    const clock = clockAt();
+    const memory = new ArrivingMemory(mebibyte, clock);
+    const { there, messagesHere } = pair({ memory });
+    messagesHere.write(Buffer.from([0, 0, 0, 9, 0, 15, 0, 0, 1]));
+    const next = there.messages()[Symbol.asyncIterator]().next();
+    await expect.poll(() => memory.used).toBeGreaterThan(0);
+    const waiting = memory.take(mebibyte, () => undefined);
+    clock.advance(20_000);
+    memory.tick();
+    await expect(next).rejects.toMatchObject({ reason: "timeout" });
+    await waiting;
   });
 
   it("fail with the reason for which the connection ended, on both sides", async () => {
