@@ -10,7 +10,7 @@ import { isTargetKey } from "./target-key.js";
  */
 
 /** The most attempts of one batch. */
-export const maxAttempts = 20_000;
+export const maxAttempts = 5000;
 
 /** Checked without zod's array schema, which is too slow for columns of thousands of numbers. */
 const column = z.custom<number[]>(

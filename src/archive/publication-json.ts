@@ -2,6 +2,7 @@ import { promisify } from "node:util";
 import { constants, gunzip, gzipSync } from "node:zlib";
 import { z } from "zod";
 import { AppError } from "../errors.js";
+import type { Steps } from "../exposition/steps.js";
 import type {
   Batch,
   Publication,
@@ -12,8 +13,8 @@ import type {
 } from "../model/publication.js";
 import { targetStates } from "../model/target-status.js";
 import { columnsSchema, readColumns, writeColumns } from "./batch-columns.js";
-import { parseBoundedJson } from "./bounded-json.js";
 import { count, instanceId, moment, originName, plainText, publicationNumber, segment } from "./schema.js";
+import { splitJson } from "./split-json.js";
 
 /** A publication that does not pass the schema. */
 export class InvalidPublicationError extends AppError {}
@@ -23,7 +24,9 @@ export const maxPublicationBytes = 8 * 1024 * 1024;
 /** No publication within the size has more values: a label takes at least seven bytes. */
 const jsonLimits = { values: maxPublicationBytes / 6, depth: 8 };
 /** The most targets of one origin. */
-export const maxTargets = 20_000;
+export const maxTargets = 5000;
+/** The most services, and tasks, of a swarm. */
+const maxServices = 10_000;
 
 const header = { origin: originName, number: publicationNumber, instance: instanceId, time: moment };
 
@@ -58,19 +61,22 @@ const taskSchema = z.object({
   addresses: z.array(plainText(100)).max(20),
 });
 
+/** See `splitJson`: the elements are parsed one by one. */
+const splitArray = z.tuple([z.number()]);
+
 const publicationSchema = z.discriminatedUnion("kind", [
   z.object({ ...header, kind: z.literal("batch"), local: z.boolean().optional(), attempts: columnsSchema }),
   z.object({
     ...header,
     kind: z.literal("targets"),
     advertise: plainText(300).optional(),
-    targets: z.array(targetSchema).max(maxTargets),
+    targets: splitArray,
   }),
   z.object({
     ...header,
     kind: z.literal("swarm"),
-    services: z.array(serviceSchema).max(10_000),
-    tasks: z.array(taskSchema).max(10_000),
+    services: splitArray,
+    tasks: splitArray,
   }),
 ]);
 
@@ -92,24 +98,80 @@ export function encodePublication(publication: Publication): {
   return { bytes: gzipSync(text, options), size: text.length };
 }
 
+/** The size of the JSON, as the gzip stream states it (RFC 1952, 2.3.1). */
+export function statedSize(bytes: Buffer): number {
+  return bytes.length < 4 ? 0 : bytes.readUInt32LE(bytes.length - 4);
+}
+
+/** The JSON of a publication. @throws InvalidPublicationError if it is too large, or larger than stated. */
+export async function inflatePublication(bytes: Buffer): Promise<Buffer> {
+  const size = statedSize(bytes);
+  try {
+    if (size > maxPublicationBytes) throw new Error(`${size} bytes of JSON`);
+    return await inflate(bytes, { maxOutputLength: Math.max(size, 1) });
+  } catch (cause) {
+    throw new InvalidPublicationError(`invalid publication: ${describe(cause)}`, { cause });
+  }
+}
+
 /**
- * Reads what `encodePublication` wrote.
+ * Reads the JSON of a publication.
+ *
+ * @throws InvalidPublicationError
+ */
+export function* readPublication(json: Buffer): Steps<Publication> {
+  try {
+    const { object, arrays } = yield* splitJson(json, jsonLimits);
+    const raw = publicationSchema.parse(object);
+    const read = <T>(key: string, schema: z.ZodType<T>, most: number, [index]: [number]) =>
+      readElements(key, schema, most, arrays[index]!);
+    if (raw.kind === "targets") {
+      const targets = yield* read("targets", targetSchema, maxTargets, raw.targets);
+      return { ...raw, targets } as TargetsDocument;
+    }
+    if (raw.kind === "swarm") {
+      const services = yield* read("services", serviceSchema, maxServices, raw.services);
+      const tasks = yield* read("tasks", taskSchema, maxServices, raw.tasks);
+      return { ...raw, services, tasks } as SwarmDocument;
+    }
+    const attempts = readColumns(raw.attempts);
+    if (attempts === undefined) throw new Error("attempts: inconsistent columns");
+    return { ...raw, attempts } as Batch;
+  } catch (cause) {
+    throw new InvalidPublicationError(`invalid publication: ${describe(cause)}`, { cause });
+  }
+}
+
+function* readElements<T>(
+  key: string,
+  schema: z.ZodType<T>,
+  most: number,
+  elements: readonly Buffer[],
+): Steps<T[]> {
+  if (elements.length > most) throw new Error(`${key}: more than ${most}`);
+  const read: T[] = [];
+  for (const element of elements) {
+    const { data, error } = schema.safeParse(JSON.parse(element.toString("utf8")));
+    if (error !== undefined) throw new Error(`${key}.${read.length}.${describe(error)}`);
+    read.push(data);
+    yield;
+  }
+  return read;
+}
+
+/**
+ * Reads what `encodePublication` wrote, at once.
  *
  * @throws InvalidPublicationError
  */
 export async function decodePublication(
   bytes: Buffer,
 ): Promise<{ readonly publication: Publication; readonly size: number }> {
-  try {
-    const json = await inflate(bytes, { maxOutputLength: maxPublicationBytes });
-    const raw = publicationSchema.parse(parseBoundedJson(json, jsonLimits));
-    const size = json.length;
-    if (raw.kind !== "batch") return { publication: raw as TargetsDocument | SwarmDocument, size };
-    const attempts = readColumns(raw.attempts);
-    if (attempts === undefined) throw new Error("attempts: inconsistent columns");
-    return { publication: { ...raw, attempts } as Batch, size };
-  } catch (cause) {
-    throw new InvalidPublicationError(`invalid publication: ${describe(cause)}`, { cause });
+  const json = await inflatePublication(bytes);
+  const steps = readPublication(json);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return { publication: value, size: json.length };
   }
 }
 

@@ -1,5 +1,6 @@
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { publicationMember, scrapeKey } from "../archive/members.js";
 import type { TarMember } from "../archive/tar-writer.js";
 import { describeError } from "../errors.js";
@@ -19,6 +20,9 @@ import {
 import { SegmentWriter } from "./segment.js";
 
 const maxQueued = 1000;
+/** Bytes whose checksums are computed per pass of the event loop. A scrape counts at least as so many. */
+const checkedPerStep = 2 * 1024 * 1024;
+const minCheckedBytes = 4096;
 const segmentName = /^segment-(\d{8,15})\.tar$/;
 /** Files of version 0.1. */
 const formerFile = /\.metrics\.gz$|^(origin|service-labels)\.json(\.tmp)?$/;
@@ -116,6 +120,7 @@ export class DiskLog {
     const segment = await this.#currentSegment();
     const mtime = this.#wallTime(held.at);
     const members: TarMember[] = [];
+    let checked = 0;
     const added: { readonly origin: string; readonly number: number }[] = [];
     if (publication.kind === "batch") {
       for (const number of scrapesNamedBy(publication)) {
@@ -124,6 +129,12 @@ export class DiskLog {
           : this.#options.cache.feed(publication.origin)?.scrapeMember(number, mtime);
         if (member === undefined) continue;
         members.push(member);
+        // The checksums take a millisecond per megabyte.
+        checked += member.body.length + minCheckedBytes;
+        if (checked > checkedPerStep) {
+          checked = 0;
+          await setImmediate();
+        }
         added.push({ origin: publication.origin, number });
       }
     }

@@ -20,7 +20,18 @@ import type { Environment, Scanning } from "./scanning.js";
  */
 export async function startReplicating(
   { config, logger }: Environment,
-  { cache, budget, instance, engine, swarm, telemetry, publisher, learnNodeName, replicate }: Scanning,
+  {
+    cache,
+    budget,
+    scheduler,
+    instance,
+    engine,
+    swarm,
+    telemetry,
+    publisher,
+    learnNodeName,
+    replicate,
+  }: Scanning,
   signal: AbortSignal,
 ): Promise<Replication | undefined> {
   const { sshPass, peers, sshListen } = config;
@@ -43,6 +54,7 @@ export async function startReplicating(
     cache,
     publisher,
     budget,
+    scheduler,
     arrivingMaxBytes: config.memoryMaxBytes * arrivingShare,
     clock: systemClock,
     logger,

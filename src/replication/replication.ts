@@ -7,6 +7,7 @@ import { describeError } from "../errors.js";
 import { limitLines } from "../logging/limit-lines.js";
 import type { ReplicationStatus } from "../model/replication-status.js";
 import { printableJson } from "../printable.js";
+import { Scheduler } from "../scheduler.js";
 import type { Telemetry } from "../telemetry.js";
 import { createExportCommand } from "./export.js";
 import { type FailureReason, failureReasons, PeerError } from "./peer-error.js";
@@ -27,7 +28,7 @@ import { openChannels } from "./wire/channel.js";
 import { protocolVersion } from "./wire/messages.js";
 
 export interface ReplicationOptions
-  extends Omit<SyncContext, "arriving" | "onScrapes" | "onSkipped" | "task" | "timeouts"> {
+  extends Omit<SyncContext, "arriving" | "scheduler" | "onScrapes" | "onSkipped" | "task" | "timeouts"> {
   /** SSH_LISTEN_ADDRESS. */
   readonly listen: ListenAddress;
   /** SSHPASS. */
@@ -36,6 +37,8 @@ export interface ReplicationOptions
   readonly keys?: SharedKeys;
   readonly source: PeerSource;
   readonly telemetry: Telemetry;
+  /** Shares the CPU with the work of other parts. */
+  readonly scheduler?: Scheduler;
   /** The most memory for data that is arriving. */
   readonly arrivingMaxBytes?: number;
   /** Milliseconds until a connection to a peer must be open. */
@@ -79,6 +82,7 @@ export async function startReplication(options: ReplicationOptions): Promise<Rep
   const context: SyncContext = {
     ...options,
     logger,
+    scheduler: options.scheduler ?? new Scheduler(),
     arriving: new ArrivingMemory(options.arrivingMaxBytes ?? defaultArrivingBytes, clock),
     timeouts: { ...defaultTimeouts, ...options.timeouts },
     ...(source.task === undefined ? {} : { task: source.task }),

@@ -6,7 +6,9 @@ import {
   encodePublication,
   faultOfTarget,
   InvalidPublicationError,
+  inflatePublication,
   maxPublicationBytes,
+  readPublication,
 } from "../../src/archive/publication-json.js";
 import {
   anyPublication,
@@ -123,6 +125,15 @@ describe("publications", () => {
     ],
   ])("with %s are rejected", async (_, bytes) => {
     await expect(decodePublication(bytes)).rejects.toThrow(InvalidPublicationError);
+  });
+
+  it("are read in steps: one per target, and more for long texts", async () => {
+    const targets = Array.from({ length: 1000 }, (_, index) => publishedTarget({ id: `docker:${index}` }));
+    const json = await inflatePublication(encodePublication(targetsDocument(1, targets)).bytes);
+    const steps = readPublication(json);
+    let count = 0;
+    while (!steps.next().done) count++;
+    expect(count).toBeGreaterThan(1000);
   });
 
   it("are rejected with a message that names the field", async () => {

@@ -3,6 +3,7 @@ import type { Publisher } from "../../cache/publisher.js";
 import type { Logger } from "../../logging.js";
 import type { MemoryBudget } from "../../memory-budget.js";
 import type { Clock } from "../../model/clock.js";
+import type { Scheduler } from "../../scheduler.js";
 import type { FailureReason } from "../peer-error.js";
 import type { ArrivingMemory } from "../wire/arriving-memory.js";
 import type { LinkChannels } from "../wire/channel.js";
@@ -30,6 +31,8 @@ export interface SyncContext {
   readonly budget: MemoryBudget;
   /** For data that is arriving on any link. */
   readonly arriving: ArrivingMemory;
+  /** Shares the CPU between all work that takes long. */
+  readonly scheduler: Scheduler;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Random id of this process. */

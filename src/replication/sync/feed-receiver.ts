@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { readMemberName, scrapeKey } from "../../archive/members.js";
-import { decodePublication } from "../../archive/publication-json.js";
+import { inflatePublication, readPublication, statedSize } from "../../archive/publication-json.js";
 import type { StreamedMember, TarHeader } from "../../archive/tar-reader.js";
 import { BoundedMap } from "../../bounded-map.js";
 import { describeError } from "../../errors.js";
@@ -23,6 +23,8 @@ const maxOutstanding = maxFetched;
 const maxOutstandingBytes = 256 * 1024 * 1024;
 /** How many scrapes that this link could not deliver are remembered. */
 const maxFailed = 10_000;
+/** The most JSON of a publication that is decoded at once with others. */
+const smallPublicationBytes = 256 * 1024;
 const gzipMagic = Buffer.from([0x1f, 0x8b, 8]);
 const minGzipBytes = 20;
 
@@ -62,7 +64,7 @@ export class FeedReceiver {
     let publication: Publication;
     let size: number;
     try {
-      ({ publication, size } = await decodePublication(body));
+      ({ publication, size } = await this.#decode(body));
       if (publication.origin !== origin || publication.number !== number)
         throw new Error("wrong origin or number");
     } catch (error) {
@@ -90,6 +92,16 @@ export class FeedReceiver {
     }
     this.#want(publication, missing);
     this.#request();
+  }
+
+  /** Large publications are decoded one at a time, so that they take the memory of one. */
+  #decode(body: Buffer): Promise<{ readonly publication: Publication; readonly size: number }> {
+    const { arriving, scheduler } = this.#link.context;
+    const decode = async () => {
+      const json = await inflatePublication(body);
+      return { publication: await scheduler.run(readPublication(json)), size: json.length };
+    };
+    return statedSize(body) > smallPublicationBytes ? arriving.oneAtATime(decode) : decode();
   }
 
   /** Fetches the scrapes of an origin that other links could not deliver. To be called when it is followed here. */

@@ -1,9 +1,13 @@
+import type { Steps } from "../../exposition/steps.js";
 import type { SyncContext } from "./context.js";
 import type { Link } from "./link.js";
 import type { OwnName } from "./own-name.js";
 
 /** Milliseconds for which a link is avoided for an origin that the peer refused or sent too late. */
 const avoidMs = 60_000;
+
+/** Origins of a `have` that are compared per step. */
+const originsPerStep = 20;
 
 /** How an origin is followed. */
 class Follow {
@@ -71,11 +75,18 @@ export class Follows {
   }
 
   /** A peer sent `have`. */
-  haveArrived(link: Link): void {
+  async haveArrived(link: Link): Promise<void> {
+    await this.#context.scheduler.run(this.#compare(link));
+  }
+
+  *#compare(link: Link): Steps<void> {
     const own = link.have.get(this.#context.origin);
     if (own !== undefined) this.#ownName.noticed(own.number);
     for (const [origin, { ahead }] of this.#follows) if (!link.have.has(origin)) ahead.delete(link);
+    let count = 0;
     for (const [origin, { number }] of link.have) {
+      if (++count % originsPerStep === 0) yield;
+      if (!this.#open.has(link)) return;
       const { ahead } = this.#followOf(origin);
       const held = this.#heldOf(origin);
       const before = ahead.get(link);

@@ -20,7 +20,7 @@ export interface LinkOwner {
   processes(): ReadonlyMap<string, string>;
   readonly follows: {
     refused(link: Link, origin: string): void;
-    haveArrived(link: Link): void;
+    haveArrived(link: Link): Promise<void>;
     isFollowed(link: Link, origin: string): boolean;
   };
   add(link: Link): void;
@@ -159,7 +159,7 @@ export class Link implements LinkEnd {
     if (message.kind === "hello") return this.#greet(message);
     if (this.#peer === undefined) throw new PeerError("protocol", `${message.kind} before hello`);
     if (message.kind === "publication") await this.receiver.publication(message, body);
-    else if (message.kind === "have") this.#takeHave(message);
+    else if (message.kind === "have") await this.#takeHave(message);
     else if (message.kind === "follow") {
       if (!this.sender.follow(message.origin, message.above))
         this.send({ kind: "refuse", origin: message.origin });
@@ -186,13 +186,13 @@ export class Link implements LinkEnd {
     this.#sendHave(this.context.clock.monotonic());
   }
 
-  #takeHave({ origins, namesake }: MessageOf<"have">): void {
+  async #takeHave({ origins, namesake }: MessageOf<"have">): Promise<void> {
     const now = this.context.clock.monotonic();
     this.have.clear();
     for (const [origin, number, age, instance] of origins)
       this.have.set(origin, { number, newestAt: now - age, instance });
     if (namesake !== undefined) this.#links.ownName.shared(namesake);
-    this.#links.follows.haveArrived(this);
+    await this.#links.follows.haveArrived(this);
   }
 
   #sendHave(now: number): void {

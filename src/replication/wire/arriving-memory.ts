@@ -1,3 +1,4 @@
+import pLimit from "p-limit";
 import type { Clock } from "../../model/clock.js";
 
 /** A message or a scrape of this size needs no reservation: nearly all have. */
@@ -19,6 +20,8 @@ export class ArrivingMemory {
   readonly #maxBytes: number;
   readonly #clock: Clock;
   readonly #reserved = new Set<Reservation>();
+  /** For work that takes much more memory than was reserved. */
+  readonly oneAtATime = pLimit(1);
   #waiting: { readonly reservation: Reservation; readonly start: () => void }[] = [];
   #used = 0;
 

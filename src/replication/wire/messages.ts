@@ -7,7 +7,7 @@ import { PeerError } from "../peer-error.js";
 export const protocolVersion = 2;
 
 /** Maximum number of origins in a node's cache. */
-export const maxOrigins = 2000;
+export const maxOrigins = 1000;
 /** The largest publication, in bytes of compressed JSON. */
 export const maxCompressedBytes = 4 * 1024 * 1024;
 /** The most scrapes that one message requests. */

@@ -79,6 +79,17 @@ describe("a scrape that a batch names", () => {
     expect(used).toBe(held);
   });
 
+  it("is given up if there is no memory for it", async () => {
+    const { budget, cache } = node.running;
+    await publish(base + 2, [base + 1]);
+    budget.take(budget.maxBytes - budget.used);
+    await sendScrape(base + 1);
+    expect(cache.feed("o")?.held).toBe(base + 2);
+    expect(cache.feed("o")?.scrapes.gzipOf(base + 1)).toBeUndefined();
+    expect(budget.used).toBe(budget.maxBytes);
+    expect(peer.error).toBeUndefined();
+  });
+
   it("is not requested again on a link that does not have it", async () => {
     await publish(base + 2, [base + 1]);
     await peer.channels.send({ kind: "absent", origin: "o", numbers: [base + 1] });

@@ -15,6 +15,7 @@ import { Link } from "../../../src/replication/sync/link.js";
 import { Links } from "../../../src/replication/sync/links.js";
 import { ArrivingMemory } from "../../../src/replication/wire/arriving-memory.js";
 import type { Envelope, LinkChannels } from "../../../src/replication/wire/channel.js";
+import { Scheduler } from "../../../src/scheduler.js";
 import { MemoryConnection, type SentItem } from "./memory-channels.js";
 
 /** Seconds. */
@@ -142,6 +143,7 @@ export class SimNode {
       onScrapes: (direction, count) => {
         if (direction === "in" && this.process !== undefined) this.process.scrapesIn += count;
       },
+      scheduler: new Scheduler(),
       arriving: new ArrivingMemory(16 * 1024 * 1024, clock),
       onSkipped: (reason) => simulation.failures.push(`${this.key} skipped an item: ${reason}`),
     };
