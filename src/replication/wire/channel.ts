@@ -31,7 +31,7 @@ export interface LinkChannels {
    * @throws PeerError
    */
   scrapes(
-    accept: (header: TarHeader) => Promise<boolean>,
+    accept: (header: TarHeader) => boolean | Promise<boolean>,
     onArrived: () => void,
   ): AsyncIterable<StreamedMember>;
 }

@@ -119,7 +119,7 @@ export class MemoryConnection {
         out.scrapes.push(bytes.subarray(0, middle));
         out.scrapes.push(bytes.subarray(middle));
       },
-      scrapes: (accept: (header: TarHeader) => Promise<boolean>, onArrived: () => void) =>
+      scrapes: (accept: (header: TarHeader) => boolean | Promise<boolean>, onArrived: () => void) =>
         readStream(arriving(into.scrapes, onArrived), accept),
     };
   }
