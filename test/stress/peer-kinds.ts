@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { gzipSync } from "node:zlib";
-import { maxPublicationBytes } from "../../src/archive/publication-json.js";
+import { maxPublicationBytes, maxTargets } from "../../src/archive/publication-json.js";
 import { targetKeyOf } from "../../src/archive/target-key.js";
 import type { Batch, TargetsDocument } from "../../src/model/publication.js";
+import { maxOrigins } from "../../src/replication/wire/messages.js";
 import {
   frame,
   goodGzip,
@@ -82,16 +83,16 @@ const silent: PeerKind = {
 export const peerKinds: Readonly<Record<string, PeerKind>> = {
   /** Many origins. */
   origins: {
-    origins: times(1500, (index) => `evil-origin-${index}`),
+    origins: times(maxOrigins - 100, (index) => `evil-origin-${index}`),
     every: 30_000,
     publish: (origin, number) => publicationsOf(origin, number, small),
     member: (origin, number) => memberOf(origin, { number, gzip: goodGzip }),
   },
-  /** Many targets of one name: 80,000. */
+  /** Many targets of one name: 20,000. */
   targets: {
     origins: times(4, (index) => `evil-targets-${index}`),
     every: 10_000,
-    publish: (origin, number) => publicationsOf(origin, number, { targets: 20_000, size: 4 }),
+    publish: (origin, number) => publicationsOf(origin, number, { targets: maxTargets, size: 4 }),
     member: (origin, number) => memberOf(origin, { number, gzip: goodGzip }),
   },
   /** Documents of nearly the maximum size. */
@@ -118,7 +119,11 @@ export const peerKinds: Readonly<Record<string, PeerKind>> = {
     ...silent,
     noise: message({
       kind: "have",
-      origins: times(2000, (index): [string, number, number] => [`${"o".repeat(190)}${index}`, index + 1, 0]),
+      origins: times(maxOrigins, (index): [string, number, number] => [
+        `${"o".repeat(190)}${index}`,
+        index + 1,
+        0,
+      ]),
     }),
   },
   /** Invalid messages that are expensive to parse. */

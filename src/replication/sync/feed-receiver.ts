@@ -54,8 +54,6 @@ export class FeedReceiver {
   /**
    * Adds a publication to the cache. Skips and reports an invalid one. Ignores an origin that is no longer followed on
    * this link: another link sends the publication too.
-   *
-   * @throws PeerError `limit`
    */
   async publication({ origin, number, age }: MessageOf<"publication">, body: Buffer): Promise<void> {
     const { cache, clock, origin: own } = this.#link.context;
@@ -77,7 +75,9 @@ export class FeedReceiver {
     if (origin === own && !this.#ownName.accept(publication, receivedAt - age)) return;
     const isNew = cache.feed(origin) === undefined;
     if (isNew && [...cache.feeds()].length >= maxOrigins) {
-      throw new PeerError("limit", `more than ${maxOrigins} origins`);
+      // Not the fault of a peer that only forwards it.
+      this.#skip("limit", { origin, error: `more than ${maxOrigins} origins` });
+      return this.#link.postpone(origin);
     }
     const held = { publication, bytes: body, size, at: receivedAt - age };
     const missing = new Set(cache.add(held));

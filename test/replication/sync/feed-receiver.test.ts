@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { scrapeMemberName } from "../../../src/archive/members.js";
 import { encodePublication } from "../../../src/archive/publication-json.js";
 import { targetKeyOf } from "../../../src/archive/target-key.js";
+import { maxOrigins } from "../../../src/replication/wire/messages.js";
 import { hello } from "./hello.js";
 import { memoryOf, type RawPeer, type SimNode, Simulation } from "./simulation.js";
 
@@ -197,4 +198,29 @@ it("a document for which there is no memory is requested again after a minute", 
   budget.give(taken);
   await send();
   expect(cache.feed("o")?.held).toBe(base + 1);
+});
+
+it("origins beyond the limit are skipped, and the link stays", async () => {
+  const { cache } = node.running;
+  const send = async (origin: string) => {
+    const header = { origin, number: base + 1, instance: "i-o", time: 1_700_000_000_000 };
+    const { bytes } = encodePublication({ kind: "targets", ...header, targets: [] });
+    await peer.channels.send({ kind: "publication", origin, number: base + 1, age: 0 }, bytes);
+  };
+  const origins = Array.from({ length: maxOrigins + 10 }, (_, index) => `evil${index}`);
+  await peer.channels.send({
+    kind: "have",
+    origins: origins.slice(0, maxOrigins).map((origin) => [origin, base + 1, 0]),
+  });
+  await simulation.deliver();
+  await peer.channels.send({
+    kind: "have",
+    origins: origins.slice(-20).map((origin) => [origin, base + 1, 0]),
+  });
+  await simulation.deliver();
+  for (const origin of origins) await send(origin);
+  await simulation.deliver();
+  expect([...cache.feeds()]).toHaveLength(maxOrigins);
+  expect(simulation.failures).toContain("n skipped an item: limit");
+  expect(peer.error).toBeUndefined();
 });
