@@ -7,18 +7,19 @@ export interface NameClash {
   readonly jobs: readonly string[];
 }
 
-/** The names shared by scrapes of several services, sorted. */
-export function findNameClashes(scrapes: Iterable<Scrape>): NameClash[] {
-  const jobs = new Map<string, Set<string>>();
-  for (const scrape of scrapes) {
-    for (const name of scrape.names) {
-      const known = jobs.get(name);
-      if (known === undefined) jobs.set(name, new Set([scrape.job]));
-      else known.add(scrape.job);
-    }
+/**
+ * The names shared by scrapes of several services, sorted.
+ *
+ * @param services the scrapes under each name, as `Cache.services` returns them.
+ */
+export function findNameClashes(
+  services: Iterable<readonly [name: string, scrapes: Iterable<Scrape | undefined>]>,
+): NameClash[] {
+  const clashes: NameClash[] = [];
+  for (const [name, scrapes] of services) {
+    const jobs = new Set<string>();
+    for (const scrape of scrapes) if (scrape !== undefined) jobs.add(scrape.job);
+    if (jobs.size > 1) clashes.push({ name, jobs: [...jobs].sort() });
   }
-  return [...jobs]
-    .filter(([, services]) => services.size > 1)
-    .map(([name, services]) => ({ name, jobs: [...services].sort() }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  return clashes.sort((a, b) => (a.name < b.name ? -1 : 1));
 }

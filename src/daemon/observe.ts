@@ -4,7 +4,6 @@ import { limitLines } from "../logging/limit-lines.js";
 import type { Logger } from "../logging.js";
 import { systemClock as clock } from "../model/clock.js";
 import { clockTolerance, maxClockOffset } from "../model/clock-offset.js";
-import type { Scrape } from "../model/scrape.js";
 import { hasMetrics, type TargetStatus, targetStates } from "../model/target-status.js";
 import { type Metrics, toSeconds } from "../telemetry/metrics.js";
 import type { Telemetry } from "../telemetry.js";
@@ -34,13 +33,13 @@ export function observe(parts: ObservedParts): void {
     diskFailing,
   );
   metrics.observeSeries("service_replicas", "Replicas of a service with fresh metrics.", ["name"], () =>
-    replicasByService(cache.fresh()),
+    replicasByService(cache),
   );
   observeServices({ ...parts, metrics });
   metrics.observe(
     "name_clashes",
     "Short names that several services share.",
-    () => findNameClashes(cache.fresh()).length,
+    () => findNameClashes(cache.services()).length,
   );
   metrics.observe(
     "merge_conflicts",
@@ -74,10 +73,12 @@ function observeTargets(metrics: Metrics, targets: () => readonly TargetStatus[]
   );
 }
 
-function replicasByService(scrapes: readonly Scrape[]): [labels: { name: string }, count: number][] {
-  const replicas = new Map<string, number>();
-  for (const { job } of scrapes) replicas.set(job, (replicas.get(job) ?? 0) + 1);
-  return [...replicas].map(([name, count]) => [{ name }, count]);
+function* replicasByService(cache: Cache): Generator<[labels: { name: string }, count: number]> {
+  for (const [name, scrapes] of cache.services()) {
+    let count = 0;
+    for (const scrape of scrapes) if (scrape?.job === name) count++;
+    if (count > 0) yield [{ name }, count];
+  }
 }
 
 function observeOrigins(metrics: Metrics, cache: Cache): void {
@@ -106,7 +107,7 @@ export function createReporter(logger: Logger, cache: Cache): () => void {
   const reportClashes = clashReporter(limitLines(logger, () => clock.monotonic()));
   const reportClocks = clockReporter(logger);
   return () => {
-    reportClashes(findNameClashes(cache.fresh()));
+    reportClashes(findNameClashes(cache.services()));
     reportClocks(cache.clockOffsets());
   };
 }

@@ -21,7 +21,7 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
       version: context.version,
       providers: context.providers().map(({ name, failing }) => ({ name, ...stateJson(failing) })),
       services: servicesJson(fresh),
-      nameClashes: findNameClashes(fresh),
+      nameClashes: findNameClashes(cache.services()),
       mergeConflicts: responses.omissions(),
       targets: [
         ...context.targets().map((status) => targetJson(context, status)),
