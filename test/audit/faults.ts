@@ -8,6 +8,8 @@ export interface Fault {
   readonly seconds: number;
   /** How far the clock of node b is ahead, in the notation of faketime and in seconds. */
   readonly clock?: { readonly faketime: string; readonly seconds: number };
+  /** For `/federate`, in seconds, if the printed one is not enough: longer than Prometheus is down. */
+  readonly history?: number;
   /** Runs the fault from start to end, and notes what nobody can scrape meanwhile. */
   run(group: Group, milliseconds: number): Promise<void>;
 }
@@ -113,6 +115,7 @@ export const faults: readonly Fault[] = [
   {
     name: "Prometheus down 25 s",
     seconds: 25,
+    history: 45,
     run: ({ servers, serverOutage }, milliseconds) =>
       serverOutage(async () => {
         await Promise.all(servers.map((server) => server.stop()));

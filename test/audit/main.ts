@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import {
   findServers,
   type MetricsServer,
+  prometheusVersion,
   type ServerName,
   serverNames,
 } from "../support/prometheus-versions.js";
@@ -54,13 +55,11 @@ async function audit(): Promise<number> {
   );
   const styles = chooseFrom("--styles", values.styles, allStyles) as Style[];
   const names = chooseFrom("--servers", values.servers, serverNames) as ServerName[];
+  const { prometheus } = values;
   const { found, missing } =
-    values.prometheus === undefined
+    prometheus === undefined
       ? await findServers(names)
-      : {
-          found: [{ name: "2.42" as const, kind: "prometheus" as const, program: values.prometheus }],
-          missing: [],
-        };
+      : { found: [await installed(prometheus)], missing: [] };
   for (const { name, reason } of missing) console.error(`skipped: ${name}: ${reason}`);
 
   const rows = new Map<string, readonly Row[]>();
@@ -88,6 +87,10 @@ async function audit(): Promise<number> {
   for (const failure of failures) console.log(`FAILED: ${failure}`);
   const isMissing = missing.some(({ gone }) => !gone) && process.env["CI"] !== undefined;
   return failures.length > 0 || isMissing || sorted.some((row) => violations(row).length > 0) ? 1 : 0;
+}
+
+async function installed(program: string): Promise<MetricsServer> {
+  return { name: await prometheusVersion(program), kind: "prometheus", program };
 }
 
 function chooseFrom(option: string, text: string, known: readonly string[]): string[] {

@@ -9,6 +9,7 @@ const run = promisify(execFile);
 
 interface ScrapeConfig {
   readonly job_name: string;
+  readonly metrics_path?: string;
   readonly http_sd_configs?: readonly object[];
   readonly [key: string]: unknown;
 }
@@ -27,14 +28,22 @@ interface Config {
  * @param direct what to scrape directly, at this path.
  */
 export async function configFor(
-  { style, server, urls }: { style: Style; server: MetricsServer; urls: readonly string[] },
+  options: {
+    readonly style: Style;
+    readonly server: MetricsServer;
+    readonly urls: readonly string[];
+    readonly history: number | undefined;
+  },
   direct: { readonly path: string; readonly addresses: readonly string[] },
 ): Promise<object> {
+  const { style, server, urls, history } = options;
   const args = ["prometheus-config", "--style", style, ...urls.flatMap((url) => ["--url", url])];
   const { stdout } = await run(process.execPath, [resolve("dist/main.js"), ...args]);
   const { scrape_configs, global, ...rest } = parse(stdout) as Config;
   const jobs = scrape_configs.map(({ http_sd_configs, ...job }) => ({
     ...job,
+    ...(history !== undefined &&
+      job.metrics_path === "/federate" && { params: { history: [String(history)] } }),
     ...(http_sd_configs && {
       http_sd_configs: http_sd_configs.map((list) => ({ ...list, refresh_interval: "5s" })),
     }),
@@ -48,6 +57,8 @@ export async function configFor(
         job_name: "direct",
         scrape_interval: "1s",
         scrape_timeout: "900ms",
+        // The default of Prometheus, but not of VictoriaMetrics.
+        honor_timestamps: true,
         metrics_path: direct.path,
         static_configs: [{ targets: direct.addresses, labels: { by: "direct" } }],
       },

@@ -6,7 +6,15 @@ import { configFor } from "./printed-config.js";
 import { type RateErrors, rateErrors } from "./rates.js";
 import { Server, type Style } from "./server.js";
 import { counterName, keptValues } from "./sources.js";
-import { countUnscraped, judgePulled, judgeTimestamped, type Question, type Verdict } from "./verdict.js";
+import {
+  countUnscraped,
+  type Emission,
+  judgePulled,
+  judgeTimestamped,
+  type Question,
+  type SentSample,
+  type Verdict,
+} from "./verdict.js";
 
 /** Times of a run, in seconds. */
 export interface Timeline {
@@ -34,7 +42,8 @@ export interface Row {
   readonly style: Style | "direct";
   readonly server: string;
   readonly verdict: Verdict;
-  /** What the proxies did not scrape in time, in intervals. */
+  /** How often the proxies had to scrape a source, and how often they did not. */
+  readonly intervals: number;
   readonly unscraped: number;
   readonly rates: RateErrors | undefined;
   /** Whether the samples of the node that is off were left out and reported, where they must be. */
@@ -48,6 +57,8 @@ const maxAge = 4 * interval + 500;
 const tolerance = 1000;
 /** Until everything is stored after the start, and at the end. */
 const settling = 5 * second;
+/** VictoriaMetrics does not store NaN, negative zero and the last digits of other values, however it scrapes. */
+const inexactName = "audit_odd_value";
 /** Above this, Prometheus rejects samples, and the proxy leaves them out. */
 const maxOffset = 600;
 
@@ -56,7 +67,7 @@ export async function runScenario({ fault, styles, programs, timeline }: Scenari
   const group = new Group();
   try {
     await group.start(fault, { HISTORY: "60" });
-    await startServers(group, styles, programs);
+    await startServers(group, { fault, styles, programs });
     const begun = Date.now();
     await sleep(timeline.before * second);
     await fault.run(group, Math.min(fault.seconds, timeline.maxFault ?? Infinity) * second);
@@ -69,8 +80,7 @@ export async function runScenario({ fault, styles, programs, timeline }: Scenari
 
 async function startServers(
   group: Group,
-  styles: readonly Style[],
-  programs: readonly MetricsServer[],
+  { fault, styles, programs }: Omit<ScenarioOptions, "timeline">,
 ): Promise<void> {
   const addresses = group.sources.map(({ port }) => `127.0.0.1:${port}`);
   const servers: Server[] = [];
@@ -79,7 +89,8 @@ async function startServers(
     for (const style of styles) {
       if (program.kind === "victoriametrics" && style !== "federate") continue;
       const path = `/metrics/${Server.clientName(style, program)}`;
-      const config = await configFor({ style, server: program, urls: group.urls }, { path, addresses });
+      const options = { style, server: program, urls: group.urls, history: fault.history };
+      const config = await configFor(options, { path, addresses });
       servers.push(await Server.create(style, program, config, group.folder));
     }
   }
@@ -92,22 +103,25 @@ async function judge(group: Group, { name: fault, clock }: Fault, timeline: Time
   const ahead = (clock?.seconds ?? 0) * second;
   const offset = (source: string) => (group.namesOn("b").includes(source) ? ahead : 0);
   const tooFar = ahead > maxOffset * second ? group.namesOn("b") : [];
-  const emissions = (client: string) => group.sources.flatMap((source) => source.emissions(client));
   const truth = new Map(group.sources.map(({ name, slope }) => [name, slope * second]));
   const common = { from, to, interval, keptValues };
+  const intervals = group.names.length * Math.round((to - from) / interval);
   const unscraped = countUnscraped(
-    { ...common, emissions: emissions(""), outages: group.outages },
+    { ...common, emissions: emissionsOf(group, ""), outages: group.outages },
     group.names,
   );
   const reported = tooFar.length === 0 ? undefined : await isReported(group, clock!.seconds);
   const rows: Row[] = [];
   for (const server of group.servers) {
     const { style, client } = server;
-    const base = { fault, server: server.program.name };
+    const base = { fault, server: server.program.name, intervals };
     const federate = style === "federate";
     const outages = federate ? group.outages : [...group.outages, ...group.serverOutages];
+    const isExact = server.program.kind === "prometheus";
+    const emissions = (client: string) => emissionsOf(group, client, isExact ? undefined : inexactName);
+    const names = `__name__=~"audit_.*"${isExact ? "" : `,__name__!="${inexactName}"`}`;
     const [latest, earliest] = [now + ahead + settling, begun - settling];
-    const stored = await server.samples('{__name__=~"audit_.*",by=""}', earliest, latest);
+    const stored = await server.samples(`{${names},by=""}`, earliest, latest);
     const question: Question = { ...common, emissions: emissions(""), stored, outages };
     const verdict = federate
       ? judgeTimestamped(question, { offset, tolerance, leftOut: tooFar })
@@ -115,7 +129,7 @@ async function judge(group: Group, { name: fault, clock }: Fault, timeline: Time
     const directQuestion: Question = {
       ...common,
       emissions: emissions(client),
-      stored: await server.samples('{__name__=~"audit_.*",by="direct"}', earliest, now),
+      stored: await server.samples(`{${names},by="direct"}`, earliest, now),
       outages,
     };
     const rate = (by: string) => `sum by (src) (rate(${counterName}{by="${by}"}[${timeline.range}s]))`;
@@ -147,6 +161,14 @@ async function judge(group: Group, { name: fault, clock }: Fault, timeline: Time
     });
   }
   return rows;
+}
+
+/** What the sources sent to a client, without the series of one name. */
+function emissionsOf({ sources }: Group, client: string, without?: string): Emission[] {
+  const all = sources.flatMap((source) => source.emissions(client));
+  if (without === undefined) return all;
+  const isKept = ({ series }: SentSample) => !series.includes(JSON.stringify(without));
+  return all.map((emission) => ({ ...emission, samples: emission.samples.filter(isKept) }));
 }
 
 /** Whether node a leaves out the samples of node b in /federate, and reports its clock. */

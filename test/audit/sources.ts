@@ -83,6 +83,7 @@ export class Source {
   #respond(request: IncomingMessage, response: ServerResponse): void {
     const begun = Date.now();
     setTimeout(() => {
+      if (response.destroyed) return;
       const now = Date.now();
       const { text, samples } = exposition(this.#samples(now));
       const client = request.url!.replace(/^\/metrics\/?/, "");

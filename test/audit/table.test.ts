@@ -19,6 +19,7 @@ function row(style: Row["style"], verdict: Partial<Verdict> = {}, fields: Partia
     style,
     server: "2.42",
     verdict: { ...none, ...verdict },
+    intervals: 1000,
     unscraped: 0,
     rates: { single: 0.1, sum: 0.02, compared: 10, examples: [] },
     ...fields,
@@ -51,6 +52,11 @@ describe("the requirements", () => {
   it("for a clock that is too far off: left out and reported", () => {
     expect(violations(row("federate", {}, { leftOut: true }))).toEqual([]);
     expect(violations(row("federate", {}, { leftOut: false }))).toHaveLength(1);
+  });
+
+  it("for all styles: targets are scraped in every interval", () => {
+    expect(violations(row("http-sd", {}, { unscraped: 20 }))).toEqual([]);
+    expect(violations(row("http-sd", {}, { unscraped: 21 }))).toEqual(["21 of 1000 intervals not scraped"]);
   });
 
   it("do not concern direct scraping", () => {

@@ -1,19 +1,23 @@
 import type { Row } from "./scenario.js";
 
-/** The largest error of sum(rate()). */
-const maxRateError = 0.02;
+/** The largest share of intervals in which a proxy does not scrape its targets, although nothing prevents it. */
+const maxUnscraped = 0.02;
 
 /**
  * Why a row does not meet the requirements, or an empty list. `/federate`: nothing lost, duplicated or wrong, and
  * whatever a node could not serve is reported. http-sd and static: nothing duplicated. All: sum(rate()) within 2 %.
  * Direct scraping is only the comparison.
+ *
+ * @param maxRateError the largest relative error of sum(rate()).
  */
-export function violations({ style, verdict, rates, leftOut }: Row): readonly string[] {
+export function violations(row: Row, maxRateError = 0.02): readonly string[] {
+  const { style, verdict, rates, leftOut, unscraped, intervals } = row;
   if (style === "direct") return [];
   const found: string[] = [];
   const none = style === "federate" ? (["lost", "duplicated", "wrong"] as const) : (["duplicated"] as const);
   for (const kind of none) if (verdict[kind] > 0) found.push(`${verdict[kind]} ${kind}`);
   if (verdict.expected === 0) found.push("nothing expected");
+  if (unscraped > maxUnscraped * intervals) found.push(`${unscraped} of ${intervals} intervals not scraped`);
   if (rates !== undefined && rates.compared === 0) found.push("no rates compared");
   if (rates !== undefined && rates.sum > maxRateError) found.push(`sum(rate()) ${percent(rates.sum)} off`);
   if (leftOut === false)

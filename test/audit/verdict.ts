@@ -201,7 +201,7 @@ export function judgePulled(
       const age = match === undefined || match.sample.timestamp !== undefined ? 0 : time - match.ended;
       latest = Math.max(latest, age);
       if (match === undefined) findings.add("wrong", text);
-      else if (before !== undefined && match.begun < before.begun) findings.add("wrong", `older: ${text}`);
+      else if (before !== undefined && match.ended < before.ended) findings.add("wrong", `older: ${text}`);
       else if (age > 2 * interval) findings.add("late", `${text}: ${age} ms`);
       before = match ?? before;
     }

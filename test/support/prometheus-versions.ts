@@ -10,7 +10,8 @@ const run = promisify(execFile);
 
 /** A server that scrapes and stores metrics, as a program of this machine. */
 export interface MetricsServer {
-  readonly name: ServerName;
+  /** A `ServerName`, or the version of another Prometheus. */
+  readonly name: string;
   readonly kind: "prometheus" | "victoriametrics";
   /** Its path. */
   readonly program: string;
@@ -51,10 +52,8 @@ export async function findServer(name: ServerName): Promise<MetricsServer | Miss
     kind: program === "prometheus" ? "prometheus" : "victoriametrics",
     program: path,
   });
-  if (program === "prometheus" && isOnPath(program)) {
-    const { stdout, stderr } = await run(program, ["--version"]);
-    if (version.test(/version (\S+)/.exec(stdout + stderr)?.[1] ?? "")) return found(program);
-  }
+  if (program === "prometheus" && isOnPath(program) && version.test(await prometheusVersion(program)))
+    return found(program);
   // Names the suite, so that a package of another one replaces it.
   const unpacked = join(cache, `${program}-${name}-${suite}`);
   if (existsSync(unpacked)) return found(unpacked);
@@ -67,6 +66,12 @@ export async function findServer(name: ServerName): Promise<MetricsServer | Miss
   } catch (error) {
     return { name, reason: `download failed: ${(error as Error).message}`, gone: false };
   }
+}
+
+/** The version of a Prometheus, such as `2.42.0+ds`. @param program name or path. */
+export async function prometheusVersion(program: string): Promise<string> {
+  const { stdout, stderr } = await run(program, ["--version"]);
+  return /version (\S+)/.exec(stdout + stderr)?.[1] ?? "unknown";
 }
 
 /** Downloads a package and copies its program to `path`. @returns the version that the suite has, if it is another one */
