@@ -10,6 +10,7 @@ import {
   serverNames,
 } from "../support/prometheus-versions.js";
 import { faults } from "./faults.js";
+import type { Group } from "./group.js";
 import { fullTimeline, type Row, runScenario } from "./scenario.js";
 import type { Style } from "./server.js";
 import { formatTable, violations } from "./table.js";
@@ -26,8 +27,11 @@ interface Task {
 if (process.send !== undefined) {
   const { fault: name, ...options } = JSON.parse(process.argv[2]!) as Task;
   const fault = faults.find((one) => one.name === name)!;
-  const rows = await runScenario({ ...options, fault, timeline: fullTimeline });
-  process.send(rows, () => process.exit());
+  const onGroup = (group: Group) =>
+    // The parent has ended.
+    process.on("disconnect", () => void group.stop().finally(() => process.exit(1)));
+  const rows = await runScenario({ ...options, fault, timeline: fullTimeline, onGroup });
+  process.send(rows, () => process.exit(0));
 } else {
   process.exitCode = await audit();
 }

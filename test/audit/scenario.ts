@@ -34,6 +34,8 @@ export interface ScenarioOptions {
   readonly styles: readonly Style[];
   readonly programs: readonly MetricsServer[];
   readonly timeline: Timeline;
+  /** Receives the group, to stop it if the run is aborted. */
+  onGroup?(group: Group): void;
 }
 
 /** One line of the table: a fault, as one server saw it in one style. */
@@ -63,8 +65,15 @@ const inexactName = "audit_odd_value";
 const maxOffset = 600;
 
 /** Runs sources, proxies and servers with one fault, and judges what the servers have stored. */
-export async function runScenario({ fault, styles, programs, timeline }: ScenarioOptions): Promise<Row[]> {
+export async function runScenario({
+  fault,
+  styles,
+  programs,
+  timeline,
+  onGroup,
+}: ScenarioOptions): Promise<Row[]> {
   const group = new Group();
+  onGroup?.(group);
   try {
     await group.start(fault, { HISTORY: "60" });
     await startServers(group, { fault, styles, programs });
