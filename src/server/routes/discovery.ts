@@ -1,11 +1,14 @@
 import type { IRouter } from "express";
 import { metricsPathOf } from "../../model/metrics-path.js";
+import type { PublishedTarget } from "../../model/publication.js";
+import type { ServiceLabels } from "../../model/service-labels.js";
 import { type Identity, instanceKeyOf } from "../../model/target.js";
-import { hasMetrics, type TargetStatus } from "../../model/target-status.js";
+import { hasMetrics } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
 import { sendJson, sendText } from "../responses/send.js";
 
 const prefix = "__meta_app_metrics_proxy_";
+const swarmPrefix = "__meta_dockerswarm_";
 
 /** One element of Prometheus' http_sd format. */
 export interface HttpSdGroup {
@@ -17,9 +20,9 @@ export interface HttpSdGroup {
  * `/discovery`: one target per replica, for Prometheus' http_sd_configs. The list is complete or else 503, because
  * Prometheus then keeps its last list.
  *
- * A replica is to be scraped at the ADVERTISE_ADDRESS of its node. Without that setting, replicas of this node are
- * listed with the host of the request. So are replicas of a node that published no address, because this node has
- * their metrics, too: then nothing is missed, but the lists of different nodes differ in the address.
+ * Each replica is scraped at the node that scrapes it: at its ADVERTISE_ADDRESS, or else at the host of the request.
+ * Replicas of other nodes are listed only if their node has published an ADVERTISE_ADDRESS. So the lists of all nodes
+ * together contain each replica at one address, and Prometheus scrapes it once.
  */
 export function discoveryRoute(router: IRouter, context: ServerContext): void {
   router.get("/discovery", (request, response) => {
@@ -38,47 +41,94 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
   });
 }
 
-/** Each replica once. A replica that this node has a target for is its own, even if another node scraped it last. */
+/** A target as its own node, or another one, lists it. */
+type ListedTarget = Pick<PublishedTarget, "id" | "title" | "image" | "labels"> & Identity;
+
+/** Each replica once. A replica that this node has a target for is its own, even if another node lists it, too. */
 function groupsOf({ cache, node, replication, targets }: ServerContext, address: string): HttpSdGroup[] {
-  const own = targets().filter(hasMetrics);
+  const services = new Map((cache.swarm?.services ?? []).map((service) => [service.id, service.labels]));
   // The name under which this node publishes, so that all nodes list the same.
   const name = replication().status?.origin ?? node();
-  const listed = new Set(own.map(({ target }) => instanceKeyOf(target)));
-  const others = cache.fresh().filter((scrape) => !cache.isOwn(scrape) && !listed.has(instanceKeyOf(scrape)));
-  return [
-    ...own.map((status) => groupOfTarget(status, address, name)),
-    ...others.map((scrape) => {
-      const advertised = cache.feed(scrape.origin)?.targetsDocument?.publication.advertise;
-      // Its target was up a moment ago, and has no further metadata here.
-      const labels = { ...commonLabels(scrape, scrape.origin), [`${prefix}state`]: "up" };
-      return { targets: [validAddress(advertised) ?? address], labels };
-    }),
-  ];
-}
-
-function groupOfTarget({ target, state }: TargetStatus, address: string, node: string): HttpSdGroup {
-  const labels: Record<string, string> = {
-    ...commonLabels(target, node),
-    [`${prefix}container`]: target.title,
-    [`${prefix}image`]: target.image ?? "",
-    [`${prefix}state`]: state,
-  };
-  for (const [name, value] of Object.entries(target.labels)) {
-    labels[`${prefix}label_${name.replace(/[^a-zA-Z0-9_]/g, "_")}`] = value;
+  const groups = new Map<string, HttpSdGroup>();
+  for (const { target, state } of targets().filter(hasMetrics)) {
+    groups.set(instanceKeyOf(target), groupOf(target, state, name, address, services));
   }
-  return { targets: [address], labels };
+  const served = new Map(cache.fresh().map((scrape) => [instanceKeyOf(scrape), scrape.origin]));
+  for (const { origin, target } of cache.targets()) {
+    const advertised = validAddress(cache.feed(origin)?.targetsDocument?.publication.advertise);
+    const key = instanceKeyOf(target);
+    if (advertised === undefined || cache.isOwn({ origin }) || !hasMetrics(target) || groups.has(key))
+      continue;
+    // After a move, two nodes may list the replica.
+    if ((served.get(key) ?? origin) !== origin) continue;
+    groups.set(key, groupOf(target, target.state, origin, advertised, services));
+  }
+  return [...groups.values()];
 }
 
-function commonLabels(identity: Identity, node: string): Record<string, string> {
-  const { job, names, replica, stack } = identity;
+function groupOf(
+  target: ListedTarget,
+  state: string,
+  node: string,
+  address: string,
+  services: ServiceLabels,
+): HttpSdGroup {
+  const { job, labels, names, replica, stack } = target;
   return {
-    __metrics_path__: metricsPathOf(job, replica),
-    [`${prefix}name`]: names[0] ?? job,
-    [`${prefix}service`]: job,
-    [`${prefix}stack`]: stack ?? "",
-    [`${prefix}replica`]: replica,
-    [`${prefix}node`]: node,
+    targets: [address],
+    labels: {
+      __metrics_path__: metricsPathOf(job, replica),
+      // After a move, only the new node has samples.
+      __param_own: "1",
+      [`${prefix}name`]: names[0] ?? job,
+      [`${prefix}service`]: job,
+      [`${prefix}stack`]: stack ?? "",
+      [`${prefix}replica`]: replica,
+      [`${prefix}node`]: node,
+      [`${prefix}container`]: target.title,
+      [`${prefix}image`]: target.image ?? "",
+      [`${prefix}state`]: state,
+      ...labelled(`${prefix}label_`, labels),
+      ...swarmLabels(target, node, services),
+    },
   };
+}
+
+/**
+ * The labels of a Swarm task as in the role `tasks` of Prometheus' dockerswarm_sd_configs, so that relabelling rules for
+ * it can be kept. Those of networks and published ports are missing, because Prometheus scrapes the proxy instead.
+ */
+function swarmLabels(
+  { id, labels, replica, scope }: ListedTarget,
+  node: string,
+  services: ServiceLabels,
+): Record<string, string> {
+  const label = (name: string) => labels[`com.docker.swarm.${name}`] ?? "";
+  if (label("service.name") === "") return {};
+  return {
+    [`${swarmPrefix}service_id`]: label("service.id"),
+    [`${swarmPrefix}service_name`]: label("service.name"),
+    [`${swarmPrefix}service_mode`]: scope,
+    [`${swarmPrefix}task_id`]: label("task.id"),
+    [`${swarmPrefix}task_slot`]: scope === "replicated" ? replica : "0",
+    [`${swarmPrefix}task_container_id`]: id.replace(/^docker:/, ""),
+    // Only running containers are targets.
+    [`${swarmPrefix}task_state`]: "running",
+    [`${swarmPrefix}task_desired_state`]: "running",
+    [`${swarmPrefix}node_id`]: label("node.id"),
+    [`${swarmPrefix}node_hostname`]: node,
+    ...labelled(`${swarmPrefix}service_label_`, services.get(label("service.id")) ?? {}),
+    ...labelled(`${swarmPrefix}container_label_`, labels),
+  };
+}
+
+/** Labels with names that Prometheus allows. */
+function labelled(start: string, labels: Readonly<Record<string, string>>): Record<string, string> {
+  const renamed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(labels)) {
+    renamed[start + name.replace(/[^a-zA-Z0-9_]/g, "_")] = value;
+  }
+  return renamed;
 }
 
 /** The text, if it is a valid target address. */

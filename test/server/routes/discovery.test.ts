@@ -31,6 +31,7 @@ describe("/discovery", () => {
         targets: ["node1.example.org:2137"],
         labels: {
           __metrics_path__: "/shop_web/1/metrics",
+          __param_own: "1",
           __meta_app_metrics_proxy_name: "web",
           __meta_app_metrics_proxy_service: "shop_web",
           __meta_app_metrics_proxy_stack: "shop",
@@ -80,43 +81,111 @@ describe("/discovery on other nodes", () => {
         ...targets,
       ],
     );
+  const web = { names: ["web", "shop_web"], job: "shop_web" };
 
-  it("lists each replica once, at the address of its node, or at this node's if that one published none", async () => {
-    const own = statusOf({}, { names: ["web", "shop_web"], job: "shop_web", replica: "1" });
-    const { get, put, node, clock } = await setUpServer({
-      targets: [own],
-      advertiseAddress: "node1.example.org:2137",
-    });
+  it("lists only the replicas of nodes with ADVERTISE_ADDRESS, each once", async () => {
+    const own = statusOf({}, { ...web, replica: "1" });
+    const { get, put, node, clock } = await setUpServer({ targets: [own] });
     put({ id: own.target.id });
     node("n2").advertise = "n2.example.org:2137";
     node("n4").advertise = "http://n4 /";
     node("n2").put({ id: "docker:2", replica: "2" });
     node("n3").put({ id: "docker:3", replica: "3" });
-    node("n4").put({ id: "docker:4", replica: "a b" });
+    node("n4").put({ id: "docker:4", replica: "4" });
+    node("n2").list({ id: "docker:6", replica: "6", state: "down" }, { id: "docker:7", state: "gone" });
+    node("n2").list({ id: "docker:8", replica: "8", state: "no metrics" });
     // It moved here from n2, which still lists it.
     node("n2").put({ id: "docker:5", replica: "1" });
-    const { text } = await get("/discovery");
-    expect(advertised(text)).toEqual([
-      ["/shop_web/1/metrics", "node1", "node1.example.org:2137"],
+    const { text } = await get("/discovery", { host: "node1:2137" });
+    const listed = [
+      ["/shop_web/1/metrics", "node1", "node1:2137"],
       ["/shop_web/2/metrics", "n2", "n2.example.org:2137"],
-      ["/shop_web/3/metrics", "n3", "node1.example.org:2137"],
-      ["/shop_web/a b/metrics", "n4", "node1.example.org:2137"],
-    ]);
+      ["/shop_web/6/metrics", "n2", "n2.example.org:2137"],
+    ];
+    expect(advertised(text)).toEqual(listed);
+    // The same as long as the node is known: its replicas look down, instead of disappearing.
     clock.advance(31);
-    expect(advertised((await get("/discovery")).text)).toHaveLength(1);
+    expect(advertised((await get("/discovery", { host: "node1:2137" })).text)).toEqual(listed);
   });
 
-  it("labels replicas of other nodes from their scrapes", async () => {
-    const { get, node } = await setUpServer({ advertiseAddress: "node1.example.org:2137" });
-    node("n2").put({ replica: "2" });
-    expect(JSON.parse((await get("/discovery")).text)[0].labels).toEqual({
-      __metrics_path__: "/shop_web/2/metrics",
-      __meta_app_metrics_proxy_name: "web",
-      __meta_app_metrics_proxy_service: "shop_web",
-      __meta_app_metrics_proxy_stack: "shop",
-      __meta_app_metrics_proxy_replica: "2",
-      __meta_app_metrics_proxy_node: "n2",
-      __meta_app_metrics_proxy_state: "up",
+  it("lists a replica that moved between other nodes at its new node", async () => {
+    const { get, node, clock } = await setUpServer();
+    for (const name of ["n2", "n3"]) node(name).advertise = `${name}:2137`;
+    node("n3").put({ id: "docker:3", startedAt: clock.now() - 60_000 });
+    node("n2").put({ id: "docker:2", startedAt: clock.now() - 10_000 });
+    expect(advertised((await get("/discovery")).text)).toEqual([["/shop_web/1/metrics", "n2", "n2:2137"]]);
+  });
+
+  it("labels a replica as its own node does", async () => {
+    const labels = { "com.docker.swarm.service.name": "shop_web", "team.name": "a" };
+    const target = { id: "docker:2", ...web, replica: "2", title: "shop_web.2.x", image: "web:1", labels };
+    const address = "n2.example.org:2137";
+    const own = await setUpServer({
+      targets: [statusOf({}, { ...target, scope: "replicated", stack: "shop" })],
+      advertiseAddress: address,
+      replication: { status: { ...replicationStatus, origin: "n2" } },
+    });
+    const other = await setUpServer();
+    other.node("n2").advertise = address;
+    other.node("n2").list(target);
+    const { text } = await other.get("/discovery");
+    expect(JSON.parse(text)).toHaveLength(1);
+    expect(JSON.parse(text)).toEqual(JSON.parse((await own.get("/discovery")).text));
+  });
+});
+
+describe("/discovery in Swarm mode", () => {
+  it("has the labels of dockerswarm_sd_configs", async () => {
+    const labels = {
+      "com.docker.swarm.service.id": "s1",
+      "com.docker.swarm.service.name": "shop_web",
+      "com.docker.swarm.task.id": "t1",
+      "com.docker.swarm.task.name": "shop_web.3.t1",
+      "com.docker.swarm.node.id": "nodeid1",
+      "com.docker.stack.namespace": "shop",
+    };
+    const target = { names: ["web"], job: "shop_web", replica: "3", scope: "replicated" as const, labels };
+    const global = {
+      id: "docker:2",
+      names: ["x"],
+      job: "x",
+      replica: "node1",
+      scope: "global" as const,
+      labels,
+    };
+    const { get, publisher } = await setUpServer({
+      targets: [statusOf({}, { ...target, id: "docker:abc" }), statusOf({}, global)],
+    });
+    publisher.swarm({
+      services: [{ id: "s1", name: "shop_web", labels: { "prometheus-job": "web" }, replicas: 3 }],
+      tasks: [],
+    });
+    const [first, second] = JSON.parse((await get("/discovery")).text);
+    const found = Object.entries(first.labels).filter(([name]) => name.startsWith("__meta_dockerswarm_"));
+    expect(Object.fromEntries(found)).toEqual({
+      __meta_dockerswarm_service_id: "s1",
+      __meta_dockerswarm_service_name: "shop_web",
+      __meta_dockerswarm_service_mode: "replicated",
+      __meta_dockerswarm_service_label_prometheus_job: "web",
+      __meta_dockerswarm_task_id: "t1",
+      __meta_dockerswarm_task_slot: "3",
+      __meta_dockerswarm_task_container_id: "abc",
+      __meta_dockerswarm_task_state: "running",
+      __meta_dockerswarm_task_desired_state: "running",
+      __meta_dockerswarm_node_id: "nodeid1",
+      __meta_dockerswarm_node_hostname: "node1",
+      __meta_dockerswarm_container_label_com_docker_swarm_service_id: "s1",
+      __meta_dockerswarm_container_label_com_docker_swarm_service_name: "shop_web",
+      __meta_dockerswarm_container_label_com_docker_swarm_task_id: "t1",
+      __meta_dockerswarm_container_label_com_docker_swarm_task_name: "shop_web.3.t1",
+      __meta_dockerswarm_container_label_com_docker_swarm_node_id: "nodeid1",
+      __meta_dockerswarm_container_label_com_docker_stack_namespace: "shop",
+    });
+    expect(second.labels).toMatchObject({
+      __meta_dockerswarm_service_mode: "global",
+      __meta_dockerswarm_task_slot: "0",
     });
   });
 });
+
+const replicationStatus = { manager: false, peers: [], cutOff: [], sharedNames: [], origins: [] };
