@@ -1,17 +1,19 @@
 import { createRequire } from "node:module";
-import { Command, Option } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { type Config, readConfig } from "../config/config.js";
 import type { Environment } from "../daemon/scanning.js";
 import { silentLogger } from "../logging.js";
 import { printable } from "../printable.js";
 import { healthcheck } from "./healthcheck.js";
-import type { ConfigStyle } from "./prometheus-config.js";
-import type { ProxyCredentials } from "./proxy-credentials.js";
+import type { ConfigOptions, ConfigReader, ConfigStyle } from "./prometheus-config.js";
 
 /** Of the output, in characters: the value of a setting may be long. */
 const maxLineLength = 100_000;
 
-const configStyles: readonly ConfigStyle[] = ["static", "federate", "http-sd"];
+const configStyles: readonly ConfigStyle[] = ["federate", "static", "http-sd"];
+const configReaders: readonly ConfigReader[] = ["prometheus", "victoriametrics"];
+/** The maximum of SCRAPE_INTERVAL. */
+const maxInterval = 3600;
 
 /**
  * The command line; all settings come from the environment. Each command loads its own modules, because loading all of
@@ -63,7 +65,7 @@ export function createProgram(): Command {
     .action(() => healthcheck(readConfig(process.env)));
   program
     .command("prometheus-config")
-    .description("print a Prometheus scrape configuration for running proxies")
+    .description("print a scrape configuration for Prometheus or VictoriaMetrics")
     .requiredOption(
       "--url <url...>",
       "URLs at which Prometheus reaches the proxies, such as http://node1:2137",
@@ -71,25 +73,42 @@ export function createProgram(): Command {
     .addOption(
       new Option(
         "--style <style>",
-        "static: one job per service; federate: one job for all metrics; http-sd: targets from the proxies",
+        "federate: one job for all metrics; static: one job per service; http-sd: targets from the proxies",
       )
         .choices(configStyles)
-        .default("static"),
+        .default("federate"),
     )
+    .addOption(
+      new Option("--for <program>", "what reads the configuration")
+        .choices(configReaders)
+        .default("prometheus"),
+    )
+    .option("--interval <seconds>", "SCRAPE_INTERVAL of the proxies", readInterval, 10)
     .option("--username <name>", "user for basic authentication")
     .option("--password-file <path>", "file with the password of the user")
     .option("--bearer-token-file <path>", "file with the bearer token")
     .option("--ca-file <path>", "certificate authority of the proxies")
     .option("--cert-file <path>", "client certificate")
     .option("--key-file <path>", "key of the client certificate")
-    .action(async ({ url, style, ...credentials }: PrometheusConfigOptions) => {
+    .action(async ({ url, style, for: reader, ...options }: PrometheusConfigOptions) => {
       const { prometheusConfig } = await import("./prometheus-config.js");
-      process.stdout.write(await prometheusConfig(url, style, credentials));
+      process.stdout.write(await prometheusConfig(url, style, { ...options, reader }));
     });
   return program;
 }
 
-type PrometheusConfigOptions = ProxyCredentials & { readonly url: string[]; readonly style: ConfigStyle };
+type PrometheusConfigOptions = ConfigOptions & {
+  readonly url: string[];
+  readonly style: ConfigStyle;
+  readonly for: ConfigReader;
+};
+
+/** @throws InvalidArgumentError */
+function readInterval(text: string): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (seconds >= 1 && seconds <= maxInterval) return seconds;
+  throw new InvalidArgumentError(`must be a whole number of seconds from 1 to ${maxInterval}.`);
+}
 
 async function environment(version: string, level?: Config["logLevel"]): Promise<Environment> {
   const { createLogger } = await import("../logging/create-logger.js");

@@ -8,9 +8,23 @@ import { hasMetrics } from "../model/target-status.js";
 import { type ProxyCredentials, requestSettings, scrapeSettings } from "./proxy-credentials.js";
 
 /** How Prometheus scrapes the proxies; see prometheusConfig. */
-export type ConfigStyle = "static" | "federate" | "http-sd";
+export type ConfigStyle = "federate" | "static" | "http-sd";
+
+/** The programs that read the configuration. */
+export type ConfigReader = "prometheus" | "victoriametrics";
+
+export interface ConfigOptions extends ProxyCredentials {
+  /** SCRAPE_INTERVAL of the proxies, in seconds. Default: 10, as of the proxies. */
+  readonly interval?: number;
+  readonly reader?: ConfigReader;
+}
 
 const timeout = 10_000;
+const defaultInterval = 10;
+/** Prometheus' default for scrape_timeout, in seconds. */
+const maxScrapeTimeout = 10;
+/** So that no sample is lost if one or two scrapes fail. */
+const intervalsOfHistory = 3;
 const prefix = "__meta_app_metrics_proxy_";
 
 const targetsSchema = z.object({
@@ -20,32 +34,44 @@ const targetsSchema = z.object({
 });
 
 /**
- * A Prometheus scrape configuration, in YAML, for the proxies at `urls`.
+ * A scrape configuration, in YAML with comments, for the proxies at `urls`.
  *
- * `static`: a job for each service. Its targets are the proxies that scrape it, or, if none of `urls` does, those that
- * serve it. `federate`: one job for all metrics with their own job, instance and time; requires Prometheus 2.39.
- * `http-sd`: one job whose targets Prometheus requests from the proxies.
+ * `federate`: one job for all metrics with their own job, instance and time. `static`: a job for each service. Its
+ * targets are the proxies that know it, each for what it scrapes itself; if no proxy of `urls` scrapes it, the first one
+ * that serves it. `http-sd`: one job whose targets Prometheus requests from the proxies.
  *
- * @param credentials used for requests to the proxies and included in the configuration, secrets as paths of files.
+ * Credentials are used for requests to the proxies and included in the configuration, secrets as paths of files.
+ *
  * @throws AppError if a URL or the credentials are invalid, or a proxy does not respond.
  */
 export async function prometheusConfig(
   urls: readonly string[],
-  style: ConfigStyle,
-  credentials: ProxyCredentials = {},
+  style: ConfigStyle = "federate",
+  { interval = defaultInterval, reader = "prometheus", ...credentials }: ConfigOptions = {},
 ): Promise<string> {
   const settings = scrapeSettings(credentials);
   const proxies = urls.map(parseProxy);
   if (new Set(proxies.map(({ protocol }) => protocol)).size > 1) {
     throw new AppError("--url: use either http or https for all proxies");
   }
+  const times = {
+    scrape_interval: `${interval}s`,
+    scrape_timeout: `${Math.min(interval, maxScrapeTimeout)}s`,
+  };
   const own = { job_name: "app-metrics-proxy", ...targetsIn(proxies) };
-  const jobs = { static: staticJobs, federate: federateJobs, "http-sd": httpSdJobs }[style];
-  const scrapeConfigs = [...(await jobs(proxies, credentials)), own].map((job) => ({ ...job, ...settings }));
-  // Proxies with the same scrapes may be one cycle apart. Without this setting, Prometheus would report the samples of
-  // the slower proxy as out of order, although it already has them.
-  const storage = style === "federate" ? { storage: { tsdb: { out_of_order_time_window: "10m" } } } : {};
-  return stringify({ ...storage, scrape_configs: scrapeConfigs }, { lineWidth: 0 });
+  const jobs = {
+    static: () => staticJobs(proxies, credentials),
+    federate: () => [federateJob(proxies, intervalsOfHistory * interval)],
+    "http-sd": () => [httpSdJob(proxies, settings)],
+  };
+  const scrapeConfigs = [...(await jobs[style]()), own].map(({ job_name, ...job }) => ({
+    job_name,
+    ...times,
+    ...job,
+    ...settings,
+  }));
+  const comments = commentsFor(style, reader).map((line) => `${`# ${line}`.trimEnd()}\n`);
+  return `${comments.join("")}${stringify({ scrape_configs: scrapeConfigs }, { lineWidth: 0 })}`;
 }
 
 function parseProxy(text: string): URL {
@@ -58,60 +84,55 @@ function parseProxy(text: string): URL {
   return url;
 }
 
-async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials): Promise<object[]> {
+async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials) {
   const request = requestSettings(credentials);
-  const scraped = new Map<string, URL[]>();
-  const served = new Map<string, URL[]>();
-  for (const proxy of proxies) {
-    const services = await servicesOf(proxy, request);
-    for (const service of services.scraped) scraped.set(service, [...(scraped.get(service) ?? []), proxy]);
-    for (const service of services.served) served.set(service, [...(served.get(service) ?? []), proxy]);
-  }
-  // Proxies that scrape a service replace those that only serve it.
-  const hosts = new Map([...served, ...scraped]);
+  const lists = await Promise.all(
+    proxies.map(async (proxy) => ({ proxy, ...(await servicesOf(proxy, request)) })),
+  );
   await request.dispatcher.close();
-  return [...hosts]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([service, proxiesOfService]) => ({
+  const services = new Set(lists.flatMap(({ scraped, served }) => [...scraped, ...served]));
+  return [...services].sort().map((service) => {
+    const isScraped = lists.some(({ scraped }) => scraped.has(service));
+    const all = lists.filter(({ known, served }) => known.has(service) || served.has(service));
+    const instance = { instance: ["always"] };
+    return {
       job_name: service,
       metrics_path: metricsPathOf(service),
-      ...targetsIn(proxiesOfService),
-    }));
-}
-
-async function federateJobs(proxies: readonly URL[]): Promise<object[]> {
-  return [{ job_name: "federate", metrics_path: "/federate", honor_labels: true, ...targetsIn(proxies) }];
-}
-
-async function httpSdJobs(proxies: readonly URL[], credentials: ProxyCredentials): Promise<object[]> {
-  const label = (source: string, target: string) => ({
-    source_labels: [`${prefix}${source}`],
-    target_label: target,
+      params: isScraped ? { own: ["1"], ...instance } : instance,
+      honor_labels: true,
+      // Every proxy that serves replicas of other nodes would add them to sums once more.
+      ...targetsIn((isScraped ? all : all.slice(0, 1)).map(({ proxy }) => proxy)),
+    };
   });
-  return [
-    {
-      job_name: "services",
-      ...schemeOf(proxies),
-      http_sd_configs: proxies.map((proxy) => ({
-        url: `${proxy.origin}/discovery`,
-        ...scrapeSettings(credentials),
-      })),
-      relabel_configs: [
-        label("service", "job"),
-        {
-          source_labels: [`${prefix}service`, `${prefix}replica`],
-          separator: ".",
-          target_label: "instance",
-        },
-        label("node", "node"),
-      ],
-    },
-  ];
+}
+
+function federateJob(proxies: readonly URL[], history: number) {
+  return {
+    job_name: "federate",
+    metrics_path: "/federate",
+    params: { history: [`${history}`] },
+    honor_labels: true,
+    honor_timestamps: true,
+    ...targetsIn(proxies),
+  };
+}
+
+function httpSdJob(proxies: readonly URL[], settings: object) {
+  const instance = [`${prefix}service`, `${prefix}replica`];
+  return {
+    job_name: "services",
+    ...schemeOf(proxies),
+    http_sd_configs: proxies.map((proxy) => ({ url: `${proxy.origin}/discovery`, ...settings })),
+    relabel_configs: [
+      { source_labels: [`${prefix}service`], target_label: "job" },
+      { source_labels: instance, separator: ".", target_label: "instance" },
+    ],
+  };
 }
 
 /**
- * The names of services on one proxy. `scraped`: with current or expected metrics on the node of the proxy. `served`:
- * all that the proxy serves, whichever node scrapes them.
+ * The names of services on one proxy. `scraped`: with current or expected metrics on the node of the proxy. `known`: the
+ * same on any node. `served`: all that the proxy serves, whichever node scrapes them.
  */
 async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSettings>) {
   try {
@@ -121,8 +142,10 @@ async function servicesOf(proxy: URL, settings: ReturnType<typeof requestSetting
     });
     if (statusCode !== 200) throw new AppError(`the response has status ${statusCode}`);
     const { targets, services } = targetsSchema.parse(await body.json());
-    const own = targets.filter((target) => target.provider !== undefined && hasMetrics(target));
-    return { scraped: new Set(own.map(({ job }) => job)), served: services.map(({ job }) => job) };
+    const known = targets.filter(hasMetrics);
+    const own = known.filter(({ provider }) => provider !== undefined);
+    const jobsOf = (list: readonly { job: string }[]) => new Set(list.map(({ job }) => job));
+    return { scraped: jobsOf(own), known: jobsOf(known), served: jobsOf(services) };
   } catch (cause) {
     throw new AppError(`cannot list the services of ${proxy.origin}`, { cause });
   }
@@ -138,4 +161,46 @@ function targetsIn(proxies: readonly URL[]): object {
 /** The scheme of a job, which all its targets share. Prometheus' default is http. */
 function schemeOf(proxies: readonly URL[]): { scheme?: string } {
   return proxies.every(({ protocol }) => protocol === "https:") ? { scheme: "https" } : {};
+}
+
+const federate = [
+  "One job for all services. Every sample has the job, the instance and the time of its source, so it is stored once,",
+  "however many proxies send it. List as many as you like.",
+  "",
+  "Must not change: honor_labels and honor_timestamps.",
+  "scrape_interval: at most the SCRAPE_INTERVAL of the proxies, so that no scrape is missed.",
+  "history: the seconds of samples in each response; 3 intervals, so that nothing is lost if one or two scrapes fail.",
+  'For restarts of up to ten minutes: HISTORY=600 on all proxies, and history: ["600"] here.',
+];
+
+const federateInPrometheus = [
+  "Do not set track_timestamps_staleness: whenever one proxy fails, it would hide the series of all nodes until their next",
+  "sample. Do not set out_of_order_time_window: one sample older than the window makes the whole scrape fail.",
+];
+
+const federateInVictoriaMetrics = [
+  "Run VictoriaMetrics with -dedup.minScrapeInterval=1ms (in a cluster vmselect and vmstorage), whatever scrapes: otherwise",
+  "it stores every sample several times. With 1ms, nothing else is removed.",
+];
+
+const statically = [
+  "One job per service. Each proxy serves the replicas that it scrapes itself (own), each sample with job and instance.",
+  "List all proxies, and print this again when there are new services or nodes.",
+  "",
+  "Must not change: honor_labels, own (otherwise replicas are counted once per proxy) and instance.",
+  "scrape_interval: the SCRAPE_INTERVAL of the proxies. With another one, rates vary from scrape to scrape.",
+];
+
+const httpSd = [
+  "The proxies list one target per replica. List all proxies, unless each has an ADVERTISE_ADDRESS.",
+  "",
+  "Must not change: job and instance. With a label for the node, a replica that moves would begin new series.",
+  "scrape_interval: the SCRAPE_INTERVAL of the proxies. With another one, rates vary from scrape to scrape.",
+];
+
+/** The comments of a printed configuration: what must not change, and why. */
+function commentsFor(style: ConfigStyle, reader: ConfigReader): readonly string[] {
+  if (style === "static") return statically;
+  if (style === "http-sd") return httpSd;
+  return [...federate, ...(reader === "prometheus" ? federateInPrometheus : federateInVictoriaMetrics)];
 }

@@ -15,9 +15,7 @@ interface ScrapeConfig {
 }
 
 interface Config {
-  readonly global?: object;
   readonly scrape_configs: readonly ScrapeConfig[];
-  readonly [key: string]: unknown;
 }
 
 /**
@@ -37,9 +35,10 @@ export async function configFor(
   direct: { readonly path: string; readonly addresses: readonly string[] },
 ): Promise<object> {
   const { style, server, urls, history } = options;
-  const args = ["prometheus-config", "--style", style, ...urls.flatMap((url) => ["--url", url])];
+  const named = ["--style", style, "--for", server.kind, "--interval", "1"];
+  const args = ["prometheus-config", ...named, ...urls.flatMap((url) => ["--url", url])];
   const { stdout } = await run(process.execPath, [resolve("dist/main.js"), ...args]);
-  const { scrape_configs, global, ...rest } = parse(stdout) as Config;
+  const { scrape_configs } = parse(stdout) as Config;
   const jobs = scrape_configs.map(({ http_sd_configs, ...job }) => ({
     ...job,
     ...(history !== undefined &&
@@ -49,8 +48,6 @@ export async function configFor(
     }),
   }));
   return {
-    global: { scrape_interval: "1s", scrape_timeout: "1s", ...global },
-    ...(server.kind === "prometheus" && rest),
     scrape_configs: [
       ...jobs,
       {

@@ -17,24 +17,28 @@ async function proxyWith(...jobs: string[]): Promise<string> {
 }
 
 describe("prometheusConfig", () => {
-  it("returns a job for each service, with the proxies that scrape it, and one for the proxies", async () => {
+  const times = { scrape_interval: "10s", scrape_timeout: "10s" };
+
+  it("returns a job for each service, with the proxies that know it, and one for the proxies", async () => {
     const one = await proxyWith("shop_web", "db");
     const two = await proxyWith("shop_web");
     const host = (url: string) => new URL(url).host;
+    const own = { ...times, params: { own: ["1"], instance: ["always"] }, honor_labels: true };
     expect(parse(await prometheusConfig([one, two], "static"))).toEqual({
       scrape_configs: [
-        { job_name: "db", metrics_path: "/db/metrics", static_configs: [{ targets: [host(one)] }] },
+        { job_name: "db", ...own, metrics_path: "/db/metrics", static_configs: [{ targets: [host(one)] }] },
         {
           job_name: "shop_web",
+          ...own,
           metrics_path: "/shop_web/metrics",
           static_configs: [{ targets: [host(one), host(two)] }],
         },
-        { job_name: "app-metrics-proxy", static_configs: [{ targets: [host(one), host(two)] }] },
+        { job_name: "app-metrics-proxy", ...times, static_configs: [{ targets: [host(one), host(two)] }] },
       ],
     });
   });
 
-  it("returns a job for a service of another node, with the proxies that serve it", async () => {
+  it("returns the same targets for a service on whichever node it runs, because it may move", async () => {
     const one = await setUpServer({ targets: [statusOf({}, { id: "db", job: "db", names: ["db"] })] });
     const two = await setUpServer();
     for (const { node } of [one, two]) {
@@ -44,25 +48,31 @@ describe("prometheusConfig", () => {
     const [first, second] = [`127.0.0.1:${one.port}`, `127.0.0.1:${two.port}`];
     const config = await prometheusConfig([`http://${first}`, `http://${second}`], "static");
     expect(parse(config).scrape_configs).toMatchObject([
-      { job_name: "db", static_configs: [{ targets: [first] }] },
-      { job_name: "shop_web", static_configs: [{ targets: [first, second] }] },
+      { job_name: "db", params: { own: ["1"] }, static_configs: [{ targets: [first, second] }] },
+      // No listed proxy scrapes it: with more than one, its replicas would be counted twice.
+      { job_name: "shop_web", params: { instance: ["always"] }, static_configs: [{ targets: [first] }] },
       { job_name: "app-metrics-proxy" },
     ]);
+    expect(parse(config).scrape_configs[1].params).not.toHaveProperty("own");
   });
 
-  it("returns one job with honor_labels for federate, without requests to the proxies", async () => {
-    expect(parse(await prometheusConfig(["https://node1:2137", "https://node2:2137"], "federate"))).toEqual({
-      storage: { tsdb: { out_of_order_time_window: "10m" } },
+  it("returns one job for federate, the default, without requests to the proxies", async () => {
+    const config = await prometheusConfig(["https://node1:2137", "https://node2:2137"]);
+    expect(parse(config)).toEqual({
       scrape_configs: [
         {
           job_name: "federate",
+          ...times,
           metrics_path: "/federate",
+          params: { history: ["30"] },
           honor_labels: true,
+          honor_timestamps: true,
           scheme: "https",
           static_configs: [{ targets: ["node1:2137", "node2:2137"] }],
         },
         {
           job_name: "app-metrics-proxy",
+          ...times,
           scheme: "https",
           static_configs: [{ targets: ["node1:2137", "node2:2137"] }],
         },
@@ -70,14 +80,38 @@ describe("prometheusConfig", () => {
     });
   });
 
-  it("returns one job for http-sd, whose instances are service and replica", async () => {
+  it("returns one job for http-sd, whose series stay the same if a replica moves", async () => {
     const { scrape_configs: jobs } = parse(await prometheusConfig(["http://node1:2137"], "http-sd"));
-    expect(jobs[0]).toMatchObject({ http_sd_configs: [{ url: "http://node1:2137/discovery" }] });
+    expect(jobs[0]).toMatchObject({ ...times, http_sd_configs: [{ url: "http://node1:2137/discovery" }] });
     expect(jobs[0].relabel_configs.map((rule: { target_label: string }) => rule.target_label)).toEqual([
       "job",
       "instance",
-      "node",
     ]);
+  });
+
+  it.each([
+    [1, "1s", "1s", "3"],
+    [60, "60s", "10s", "180"],
+  ])("uses the interval of the proxies: %i s", async (interval, scrape_interval, scrape_timeout, history) => {
+    const config = parse(await prometheusConfig(["http://node1:2137"], "federate", { interval }));
+    expect(config.scrape_configs).toMatchObject([
+      { scrape_interval, scrape_timeout, params: { history: [history] } },
+      { scrape_interval, scrape_timeout },
+    ]);
+  });
+
+  it("states in comments what must not change, and what VictoriaMetrics needs", async () => {
+    const url = await proxyWith("web");
+    for (const style of ["federate", "static", "http-sd"] as const) {
+      const config = await prometheusConfig([url], style);
+      expect(config).toMatch(/^# Must not change: /m);
+      expect(config).toMatch(/^# scrape_interval: /m);
+      for (const line of config.split("\n")) expect(line).not.toMatch(/\s$|^.{125}/);
+    }
+    expect(await prometheusConfig([url], "federate")).toMatch(/HISTORY=600 .*history: \["600"\]/);
+    const config = await prometheusConfig([url], "federate", { reader: "victoriametrics" });
+    expect(config).toContain("-dedup.minScrapeInterval=1ms");
+    expect(config).not.toContain("track_timestamps_staleness");
   });
 
   it.each([

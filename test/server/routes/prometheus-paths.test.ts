@@ -25,7 +25,7 @@ describeUnless(prometheusMissing(), "paths in the configuration of a real Promet
     );
     const { put, port } = await setUpServer({ targets });
     for (const [id, [job, replica]] of names.entries()) put({ id: `test:${id}`, names: [job], job, replica });
-    const printed = parse(await prometheusConfig([`http://127.0.0.1:${port}`], "static"));
+    const printed = parse(await prometheusConfig([`http://127.0.0.1:${port}`], "static", { interval: 1 }));
     const prometheus = await startPrometheus({
       config: {
         global: { scrape_interval: "1s", scrape_timeout: "1s" },
