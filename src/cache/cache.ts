@@ -5,7 +5,7 @@ import { type SwarmDocument, withScrapesUpTo } from "../model/publication.js";
 import { clockOffsetOf, inOrder, type Scrape } from "../model/scrape.js";
 import { evict } from "./eviction.js";
 import { type ExpiredTarget, ExpiredTargets } from "./expired-targets.js";
-import { Feed, type FeedListener, type HeldPublication } from "./feed.js";
+import { Feed, type FeedListener, type HeldPublication, memoryOf } from "./feed.js";
 import { type KnownTarget, NameIndex } from "./name-index.js";
 
 export interface CacheOptions {
@@ -101,7 +101,7 @@ export class Cache {
       this.#feeds.get(origin)?.skip(number);
       return [];
     }
-    if (!this.options.budget.take(held.size, origin)) {
+    if (!this.options.budget.take(memoryOf(held), origin)) {
       this.#reportEviction(origin);
       // A document of another node is requested again later: it may not be published again for a long time.
       if (kind === "batch" || origin === this.#own) this.#feeds.get(origin)?.skip(number);

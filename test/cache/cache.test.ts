@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
+import { memoryOf } from "../../src/cache/feed.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
 import type { Publication } from "../../src/model/publication.js";
 import {
@@ -35,7 +36,7 @@ function setUp(maxBytes = 1_000_000, options: { readonly scrapeMaxBytes?: number
 function bytesOf(cache: Cache): number {
   let bytes = 0;
   for (const feed of cache.feeds()) {
-    for (const { size } of feed.publications()) bytes += size;
+    for (const publication of feed.publications()) bytes += memoryOf(publication);
     for (const number of feed.scrapes.numbers) bytes += feed.scrapes.gzipOf(number)!.length;
   }
   return bytes;
@@ -316,6 +317,13 @@ describe("retention", () => {
     expect(budget.used).toBe(used);
   });
 
+  it("counts the memory of attempts, which is much more than their JSON", () => {
+    const { budget, add } = setUp();
+    const attempts = Array.from({ length: 100 }, (_, index) => success(`docker:${index}`, 1 + index));
+    add(batch(101, attempts));
+    expect(budget.used).toBeGreaterThan(100 * 500);
+  });
+
   it("forgets an origin after twice HISTORY, and remembers its targets for an hour", () => {
     const { cache, clock, budget, add, addScrape } = setUp();
     const ended = publishedTarget({ id: "docker:2", replica: "2", state: "gone" });
@@ -373,7 +381,7 @@ describe("retention", () => {
 
 describe("memory", () => {
   it("evicts the oldest scrapes of the largest origin, and reports it once", () => {
-    const { cache, clock, logger, budget, add, addScrape } = setUp(20_000);
+    const { cache, clock, logger, budget, add, addScrape } = setUp(26_000);
     const big = Buffer.alloc(3000);
     add(targetsDocument(1, [publishedTarget()]));
     add(targetsDocument(1, [publishedTarget()], { origin: "node2" }));
@@ -391,7 +399,7 @@ describe("memory", () => {
     budget.give(14_000);
     const lines = logger.lines.filter(({ level }) => level === "error");
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatchObject({ fields: { origin: "node1", maxBytes: 20_000 } });
+    expect(lines[0]).toMatchObject({ fields: { origin: "node1", maxBytes: 26_000 } });
     clock.advance(60_001);
     cache.expire();
     cache.expire();

@@ -53,7 +53,7 @@ describe("eviction", () => {
         fc.array(fc.array(flood, { maxLength: 12 }), { minLength: 1, maxLength: 8 }),
         fc.boolean(),
         (cycles, ownFirst) => {
-          const { cache, budget, clock, publish, serves } = setUp(60_000);
+          const { cache, budget, clock, publish, serves } = setUp(200_000);
           if (ownFirst) cache.ownFeed("own");
           for (const origin of ["n1", "n2"]) publish(origin, 4, 500);
           if (!ownFirst) cache.ownFeed("own");

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Feed } from "../../src/cache/feed.js";
+import { Feed, memoryOf } from "../../src/cache/feed.js";
 import { isLocal, scrapesNamedBy } from "../../src/model/publication.js";
 import {
   batch,
@@ -149,13 +149,13 @@ describe("Feed", () => {
     feed.add(first!);
     feed.add(older!);
     expect(feed.targets.map(({ id }) => id)).toEqual(["t5"]);
-    expect(freed()).toBe(older!.size);
+    expect(freed()).toBe(memoryOf(older!));
     feed.add(newer!);
     expect(feed.targets.map(({ id }) => id)).toEqual(["t6"]);
     expect(feed.targetsDocument?.bytes).toBe(newer!.bytes);
-    expect(freed()).toBe(older!.size + first!.size);
+    expect(freed()).toBe(memoryOf(older!) + memoryOf(first!));
     feed.add(newer!);
-    expect(freed()).toBe(older!.size + first!.size + newer!.size);
+    expect(freed()).toBe(memoryOf(older!) + memoryOf(first!) + memoryOf(newer!));
   });
 
   it("ignores a batch that it has already", () => {
@@ -165,7 +165,7 @@ describe("Feed", () => {
     feed.add({ ...one });
     expect(feed.publications()).toHaveLength(1);
     expect(feed.scrapes.attemptsOf("a")).toHaveLength(1);
-    expect(freed()).toBe(one.size);
+    expect(freed()).toBe(memoryOf(one));
     expect(completed).toEqual([10]);
   });
 
@@ -201,9 +201,9 @@ describe("Feed", () => {
     feed.remove(feed.batchesBefore(at + 1000));
     expect(feed.publications()).toEqual([other]);
     expect(feed.scrapes.numbers).toEqual([1]);
-    expect(freed()).toBe(one.size + b.length);
+    expect(freed()).toBe(memoryOf(one) + b.length);
     feed.clear();
-    expect(freed()).toBe(one.size + b.length + other.size + a.length);
+    expect(freed()).toBe(memoryOf(one) + b.length + memoryOf(other) + a.length);
   });
 
   it("no longer waits for a batch that expired", () => {

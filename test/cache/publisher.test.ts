@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { decodePublication } from "../../src/archive/publication-json.js";
 import { Cache } from "../../src/cache/cache.js";
-import type { HeldPublication } from "../../src/cache/feed.js";
+import { type HeldPublication, memoryOf } from "../../src/cache/feed.js";
 import { Publisher } from "../../src/cache/publisher.js";
 import type { AttemptResult } from "../../src/cache/publisher-options.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
@@ -464,7 +464,7 @@ describe("Publisher", () => {
     expect(feed().scrapes.numbers).toHaveLength(3);
     const bytes = feed()
       .publications()
-      .reduce((sum, { size }) => sum + size, 0);
+      .reduce((sum, held) => sum + memoryOf(held), 0);
     expect(budget.used).toBe(bytes + feed().scrapes.bytes);
     const sent = feed().publicationsAbove(known);
     const reader = await readerOf(sent, cache, clock.monotonic());
@@ -535,7 +535,7 @@ describe("Publisher", () => {
       cache.expire();
       const bytes = feed()
         .publications()
-        .reduce((sum, { size }) => sum + size, 0);
+        .reduce((sum, held) => sum + memoryOf(held), 0);
       expect(budget.used).toBe(bytes + feed().scrapes.bytes);
     }
     clock.advance(history * 1000 + 1);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { differences, memoryOf, type SimNode, Simulation, wronglyServed } from "./simulation.js";
+import { differences, memoryOfNode, type SimNode, Simulation, wronglyServed } from "./simulation.js";
 
 /** More runs, such as REPLICATION_RUNS=5000, take as much longer. */
 const runs = Number(process.env["REPLICATION_RUNS"] ?? 12);
@@ -145,7 +145,7 @@ function allDifferences(simulation: Simulation): string[] {
 
 function expectMemory(simulation: Simulation): void {
   for (const node of simulation.nodes.values()) {
-    const { used, held } = memoryOf(node);
+    const { used, held } = memoryOfNode(node);
     expect(`${node.key} ${used}`).toBe(`${node.key} ${held}`);
   }
 }

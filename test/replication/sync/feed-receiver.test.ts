@@ -5,7 +5,7 @@ import { encodePublication } from "../../../src/archive/publication-json.js";
 import { targetKeyOf } from "../../../src/archive/target-key.js";
 import { maxOrigins } from "../../../src/replication/wire/messages.js";
 import { hello } from "./hello.js";
-import { memoryOf, type RawPeer, type SimNode, Simulation } from "./simulation.js";
+import { memoryOfNode, type RawPeer, type SimNode, Simulation } from "./simulation.js";
 
 const text = Buffer.from("# a scrape of some length\nup 1\n");
 const gzip = gzipSync(text);
@@ -76,7 +76,7 @@ describe("a scrape that a batch names", () => {
     await sendScrape(base + 1);
     expect(node.running.cache.feed("o")?.held).toBe(base + 3);
     expect(node.running.cache.feed("o")?.scrapes.gzipOf(base + 1)).toEqual(gzip);
-    const { used, held } = memoryOf(node);
+    const { used, held } = memoryOfNode(node);
     expect(used).toBe(held);
   });
 
@@ -109,7 +109,7 @@ describe("a scrape that a batch names", () => {
     await publish(base + 3, [base + 1]);
     expect(fetched()).toEqual([base + 1]);
     expect(node.running.cache.feed("o")?.held).toBe(base + 3);
-    const { used, held } = memoryOf(node);
+    const { used, held } = memoryOfNode(node);
     expect(used).toBe(held);
     expect(peer.error).toBeUndefined();
   });
@@ -129,7 +129,7 @@ describe("a scrape that a batch names", () => {
     await peer.channels.send({ kind: "absent", origin: "o", numbers: [base + 1] });
     await memory.directions[1].messages.deliver();
     await simulation.deliver();
-    const { used, held } = memoryOf(node);
+    const { used, held } = memoryOfNode(node);
     expect(used).toBe(held);
   });
 });
@@ -152,7 +152,7 @@ describe("timeouts", () => {
     await wait(3, () => sendScrape(sent++));
     expect(peer.error?.reason).toBe("timeout");
     expect(peer.error?.message).toContain("60 s");
-    const { used, held } = memoryOf(node);
+    const { used, held } = memoryOfNode(node);
     expect(used).toBe(held);
   });
 });

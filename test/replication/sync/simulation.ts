@@ -2,7 +2,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { vi } from "vitest";
 import type { StreamedMember } from "../../../src/archive/tar-reader.js";
 import { Cache } from "../../../src/cache/cache.js";
-import type { HeldPublication } from "../../../src/cache/feed.js";
+import { type HeldPublication, memoryOf } from "../../../src/cache/feed.js";
 import { Publisher } from "../../../src/cache/publisher.js";
 import type { Logger } from "../../../src/logging.js";
 import { MemoryBudget } from "../../../src/memory-budget.js";
@@ -599,11 +599,11 @@ export function wronglyServed(simulation: Simulation): string[] {
 }
 
 /** Memory that a node has taken, and what it holds. */
-export function memoryOf({ running: { budget, cache } }: SimNode): { used: number; held: number } {
+export function memoryOfNode({ running: { budget, cache } }: SimNode): { used: number; held: number } {
   let held = 0;
   for (const feed of cache.feeds()) {
     held += feed.scrapes.bytes;
-    for (const { size } of feed.publications()) held += size;
+    for (const publication of feed.publications()) held += memoryOf(publication);
   }
   return { used: budget.used, held };
 }
