@@ -15,6 +15,8 @@ type Replica = KnownTarget | Set<KnownTarget>;
 /** The targets of all origins that have not ended, by their names and replicas. */
 export class NameIndex {
   readonly #byName = new Map<string, Map<string, Replica>>();
+  /** The replicas with several targets, each with its name. */
+  readonly #shared = new Map<Set<KnownTarget>, string>();
 
   add(known: KnownTarget): void {
     const { replica } = known.target;
@@ -22,8 +24,13 @@ export class NameIndex {
       const replicas = this.#byName.get(name) ?? new Map<string, Replica>();
       this.#byName.set(name, replicas);
       const others = replicas.get(replica);
-      if (others instanceof Set) others.add(known);
-      else replicas.set(replica, others === undefined ? known : new Set([others, known]));
+      if (others === undefined) {
+        replicas.set(replica, known);
+        continue;
+      }
+      const all = others instanceof Set ? others.add(known) : new Set([others, known]);
+      replicas.set(replica, all);
+      if (all.size > 1) this.#shared.set(all, name);
     }
   }
 
@@ -33,9 +40,21 @@ export class NameIndex {
     for (const name of namesOf(known)) {
       const replicas = this.#byName.get(name);
       const others = replicas?.get(replica);
-      if (others instanceof Set) others.delete(known);
+      if (others instanceof Set) {
+        others.delete(known);
+        if (others.size < 2) this.#shared.delete(others);
+      }
       if (others === known || (others instanceof Set && others.size === 0)) replicas?.delete(replica);
       if (replicas?.size === 0) this.#byName.delete(name);
+    }
+  }
+
+  /** The targets that have the same job and replica as others, by instance. */
+  *rivals(): Generator<readonly KnownTarget[]> {
+    for (const [targets, name] of this.#shared) {
+      // Under a short name, there may be replicas of other services.
+      const rivals = [...targets].filter(({ target }) => target.job === name);
+      if (rivals.length > 1) yield rivals;
     }
   }
 

@@ -1,10 +1,13 @@
 import type { Cache } from "../cache/cache.js";
 import { findNameClashes, type NameClash } from "../cache/name-clashes.js";
+import type { KnownTarget } from "../cache/name-index.js";
+import { findShadowed, type ShadowedTarget, withShadowed } from "../cache/shadowed-targets.js";
 import { limitLines } from "../logging/limit-lines.js";
 import type { Logger } from "../logging.js";
 import { systemClock as clock } from "../model/clock.js";
 import { clockTolerance, maxClockOffset } from "../model/clock-offset.js";
-import { hasMetrics, type TargetStatus, targetStates } from "../model/target-status.js";
+import { instanceOf } from "../model/target.js";
+import { hasMetrics, shownStates } from "../model/target-status.js";
 import { type Metrics, toSeconds } from "../telemetry/metrics.js";
 import type { Telemetry } from "../telemetry.js";
 import { type ObservedServices, observeServices } from "./observe-services.js";
@@ -20,7 +23,7 @@ export interface ObservedParts extends Omit<ObservedServices, "metrics"> {
 export function observe(parts: ObservedParts): void {
   const { telemetry, cache, targets, diskFailing, mergeConflicts } = parts;
   const { metrics } = telemetry;
-  observeTargets(metrics, targets);
+  observeTargets(metrics, () => withShadowed(targets(), cache));
   metrics.observe("cache_entries", "Scrapes in the cache.", () => cache.totals.scrapes);
   metrics.observe(
     "cache_bytes",
@@ -42,6 +45,11 @@ export function observe(parts: ObservedParts): void {
     () => findNameClashes(cache.services()).length,
   );
   metrics.observe(
+    "shadowed_targets",
+    "Targets of all nodes that are not served, because another one with the same job and instance is.",
+    () => findShadowed(cache).length,
+  );
+  metrics.observe(
     "merge_conflicts",
     "Metric families and damaged scrapes of single replicas that current responses omit.",
     mergeConflicts,
@@ -50,9 +58,11 @@ export function observe(parts: ObservedParts): void {
   metrics.addProcess();
 }
 
-function observeTargets(metrics: Metrics, targets: () => readonly TargetStatus[]): void {
-  metrics.observeStates("targets", "Targets on this node by state.", targetStates, targets);
-  const observeEach = (name: string, help: string, read: (status: TargetStatus) => number | undefined) =>
+type ShownStatus = ReturnType<typeof withShadowed>[number];
+
+function observeTargets(metrics: Metrics, targets: () => readonly ShownStatus[]): void {
+  metrics.observeStates("targets", "Targets on this node by state.", shownStates, targets);
+  const observeEach = (name: string, help: string, read: (status: ShownStatus) => number | undefined) =>
     metrics.observeSeries(name, help, ["name", "replica"], () =>
       targets()
         .filter(hasMetrics)
@@ -102,19 +112,21 @@ function observeOrigins(metrics: Metrics, cache: Cache): void {
   );
 }
 
-/** Reports name conflicts and clock offsets, each once while it lasts. */
+/** Reports name conflicts, shadowed targets and clock offsets, each once while it lasts. */
 export function createReporter(logger: Logger, cache: Cache): () => void {
   const reportClashes = clashReporter(limitLines(logger, () => clock.monotonic()));
+  const reportShadowed = shadowReporter(logger);
   const reportClocks = clockReporter(logger);
   return () => {
     reportClashes(findNameClashes(cache.services()));
+    reportShadowed(findShadowed(cache));
     reportClocks(cache.clockOffsets());
   };
 }
 
 /** Seconds below which a clock counts as correct again; the difference avoids repeated reports. */
 const correctAgain = clockTolerance / 2;
-/** A line names so many nodes, because a peer can publish as any number of nodes. */
+/** A line names so many nodes or targets, because a peer can publish as any number of nodes. */
 const maxNames = 5;
 
 export function clockReporter(logger: Logger): (offsets: ReadonlyMap<string, number>) => void {
@@ -161,5 +173,41 @@ export function clashReporter(logger: Logger): (clashes: readonly NameClash[]) =
         logger.warn("several services share a name: use their full names", { name, jobs });
     }
     reported = new Set(current.keys());
+  };
+}
+
+/** Reports shadowed targets when they begin and end to be: all of a cycle in one line. */
+export function shadowReporter(logger: Logger): (shadowed: readonly ShadowedTarget[]) => void {
+  let reported = new Map<string, string>();
+  return (all) => {
+    const current = new Map(all.map((each) => [keyOf(each), instanceOf(each.shadowed.target)]));
+    const begun = all.filter((each) => !reported.has(keyOf(each)));
+    const ended = [...reported].filter(([key]) => !current.has(key)).map(([, instance]) => instance);
+    if (begun.length > 0) {
+      logger.warn("targets with the same job and instance as another one are not served", {
+        targets: begun.length,
+        examples: begun.slice(0, maxNames).map(describeShadowed),
+      });
+    }
+    if (ended.length > 0) {
+      logger.info("targets no longer have the same job and instance as another one, or are gone", {
+        targets: ended.length,
+        instances: [...new Set(ended)].slice(0, maxNames),
+      });
+    }
+    reported = current;
+  };
+}
+
+function keyOf({ shadowed: { origin, target } }: ShadowedTarget): string {
+  return `${origin}\n${target.id}`;
+}
+
+function describeShadowed({ shadowed, served }: ShadowedTarget): object {
+  const placeOf = ({ origin, target }: KnownTarget) => `${target.title} on ${origin}`;
+  return {
+    instance: instanceOf(shadowed.target),
+    shadowed: placeOf(shadowed),
+    served: placeOf(served),
   };
 }

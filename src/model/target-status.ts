@@ -8,6 +8,10 @@ import type { Target } from "./target.js";
 export const targetStates = ["up", "down", "no metrics", "pending", "unreachable", "disabled"] as const;
 export type TargetState = (typeof targetStates)[number];
 
+/** The states in `/targets` and metrics. `shadowed`: up, but another target with the same job and instance is served. */
+export const shownStates = [...targetStates, "shadowed"] as const;
+export type ShownState = (typeof shownStates)[number];
+
 /** A target with the outcome of its last scrape. */
 export interface TargetStatus {
   readonly target: Target;

@@ -54,6 +54,18 @@ describe("NameIndex", () => {
     expect([...index.names()]).toEqual([]);
   });
 
+  it("lists the targets that have the same job and replica as others", () => {
+    const [one, other, third] = [known(), known(), known({ replica: "2" })];
+    const { index } = setUp(one, third, known({ names: ["web"], job: "blog_web" }));
+    expect([...index.rivals()]).toEqual([]);
+    index.add(other);
+    expect([...index.rivals()]).toEqual([[one, other]]);
+    index.delete(one);
+    expect([...index.rivals()]).toEqual([]);
+    index.add(one);
+    expect([...index.rivals()]).toEqual([[other, one]]);
+  });
+
   it("accepts a name that occurs twice", () => {
     const web = known({ names: ["web", "web"] });
     const { index, found } = setUp(web);

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
-import { clashReporter, clockReporter, createReporter, observe } from "../../src/daemon/observe.js";
+import { findShadowed } from "../../src/cache/shadowed-targets.js";
+import {
+  clashReporter,
+  clockReporter,
+  createReporter,
+  observe,
+  shadowReporter,
+} from "../../src/daemon/observe.js";
 import { silentLogger } from "../../src/logging.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
 import { systemClock as clock } from "../../src/model/clock.js";
@@ -12,7 +19,12 @@ import { FeedWriter } from "../support/scrapes.js";
 function setUp() {
   const budget = new MemoryBudget(1024 * 1024);
   const cache = new Cache({ clock, budget, staleAfter: 30, history: 60, logger: silentLogger });
-  const node = (origin: string) => new FeedWriter(origin, { cache, clock, budget });
+  const nodes = new Map<string, FeedWriter>();
+  const node = (origin: string) => {
+    const known = nodes.get(origin) ?? new FeedWriter(origin, { cache, clock, budget });
+    nodes.set(origin, known);
+    return known;
+  };
   return { cache, node };
 }
 
@@ -34,6 +46,65 @@ describe("the reporter of name conflicts", () => {
     report([clash]);
     expect(lines).toHaveLength(3);
   });
+});
+
+describe("the reporter of shadowed targets", () => {
+  it("reports the targets of a cycle in one line, when they begin and end to be shadowed", () => {
+    const { cache, node } = setUp();
+    const { logger, lines } = recordingLogger();
+    const report = shadowReporter(logger);
+    const reported = () => {
+      lines.length = 0;
+      report(findShadowed(cache));
+      return lines.map(({ level, fields }) => [level, fields]);
+    };
+    const replicas = Array.from({ length: 7 }, (_, index) => `${index}`);
+    for (const replica of replicas) node("n2").put({ id: `docker:${replica}`, replica, startedAt: 1000 });
+    expect(reported()).toEqual([]);
+    for (const replica of replicas)
+      node("n3").put({ id: `docker:${replica}`, replica, startedAt: 1_000_000 });
+    const examples = replicas.slice(0, 5).map((replica) => ({
+      instance: `shop_web.${replica}`,
+      shadowed: `docker:${replica} on n2`,
+      served: `docker:${replica} on n3`,
+    }));
+    expect(reported()).toEqual([["warn", { targets: 7, examples }]]);
+    expect(reported()).toEqual([]);
+    node("n3").unlist("docker:0");
+    expect(reported()).toEqual([["info", { targets: 1, instances: ["shop_web.0"] }]]);
+    for (const replica of replicas) node("n3").unlist(`docker:${replica}`);
+    const instances = ["shop_web.1", "shop_web.2", "shop_web.3", "shop_web.4", "shop_web.5"];
+    expect(reported()).toEqual([["info", { targets: 6, instances }]]);
+    expect(reported()).toEqual([]);
+  });
+});
+
+it("metrics count shadowed targets, and describe only the target that is served", async () => {
+  const { cache, node } = setUp();
+  cache.ownFeed("node1");
+  node("node1").put({ id: "docker:1", startedAt: 1000 });
+  node("node1").put({ id: "docker:2", startedAt: 1_000_000 });
+  const { metrics, ...telemetry } = createTelemetry("0.0.0");
+  observe({
+    telemetry: { metrics, ...telemetry },
+    cache,
+    targets: () => [
+      statusOf({ lastDuration: 0.25 }, { id: "docker:2", job: "shop_web" }),
+      statusOf({ lastDuration: 0.5 }, { id: "docker:1", job: "shop_web" }),
+    ],
+    desiredReplicas: () => new Map(),
+    diskFailing: () => false,
+    mergeConflicts: () => 0,
+  });
+  const lines = (await telemetry.expose()).text.split("\n");
+  expect(lines).toEqual(
+    expect.arrayContaining([
+      "app_metrics_proxy_shadowed_targets 1",
+      'app_metrics_proxy_targets{state="up"} 1',
+      'app_metrics_proxy_targets{state="shadowed"} 1',
+      'app_metrics_proxy_target_last_scrape_duration_seconds{name="shop_web",replica="1"} 0.25',
+    ]),
+  );
 });
 
 describe("the reporter of clocks", () => {

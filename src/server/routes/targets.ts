@@ -1,6 +1,7 @@
 import type { IRouter } from "express";
 import { findNameClashes } from "../../cache/name-clashes.js";
 import type { KnownTarget } from "../../cache/name-index.js";
+import { findShadowed } from "../../cache/shadowed-targets.js";
 import { maxClockOffset } from "../../model/clock-offset.js";
 import type { PublishedTarget } from "../../model/publication.js";
 import type { PeerStatus } from "../../model/replication-status.js";
@@ -16,6 +17,7 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
   router.get("/targets", (_request, response) => {
     const fresh = cache.fresh();
     const others = cache.all().filter((scrape) => !cache.isOwn(scrape));
+    const shadows = new Map(findShadowed(cache).map(({ shadowed, served }) => [keyOf(shadowed), served]));
     sendJson(response, {
       node: context.node(),
       version: context.version,
@@ -24,10 +26,10 @@ export function targetsRoute(router: IRouter, context: ServerContext): void {
       nameClashes: findNameClashes(cache.services()),
       mergeConflicts: responses.omissions(),
       targets: [
-        ...context.targets().map((status) => targetJson(context, status)),
+        ...context.targets().map((status) => targetJson(context, status, shadows)),
         ...[...cache.targets()]
           .filter((known) => !cache.isOwn(known) || known.target.state === "gone")
-          .map((known) => publishedTargetJson(context, known)),
+          .map((known) => publishedTargetJson(context, known, shadows)),
       ],
       ...replicationJson(context),
       replicated: others.map((scrape) => replicatedJson(context, scrape)),
@@ -53,16 +55,31 @@ function stateJson(failing: ProviderStatus["failing"]): object {
     : { ok: false, failingSince: isoTime(failing.since), reason: failing.reason };
 }
 
-function targetJson(context: ServerContext, status: TargetStatus): object {
+/** The targets that are served instead of shadowed ones, by the keys of these. */
+type Shadows = ReadonlyMap<string, KnownTarget>;
+
+function keyOf({
+  origin,
+  target,
+}: {
+  readonly origin: string;
+  readonly target: { readonly id: string };
+}): string {
+  return `${origin}\n${target.id}`;
+}
+
+function targetJson(context: ServerContext, status: TargetStatus, shadows: Shadows): object {
   const { cache, node } = context;
   const { target } = status;
+  const origin = cache.own ?? node();
   const scrape = cache.own === undefined ? undefined : cache.feed(cache.own)?.scrapes.newestOf(target.id);
   return {
-    node: cache.own ?? node(),
+    node: origin,
     provider: target.provider,
     ...metadataJson(target),
     state: status.state,
     reason: status.reason,
+    ...shadowJson(shadows.get(keyOf({ origin, target }))),
     problems: target.problems.length === 0 ? undefined : target.problems,
     url: status.url,
     auth: target.fetch.kind === "http" ? target.fetch.auth : undefined,
@@ -75,19 +92,32 @@ function targetJson(context: ServerContext, status: TargetStatus): object {
 }
 
 /** A target of another node, or one that ended, as its node published it, with times by the clock of its node. */
-function publishedTargetJson(context: ServerContext, { origin, target, scrape }: KnownTarget): object {
+function publishedTargetJson(context: ServerContext, known: KnownTarget, shadows: Shadows): object {
+  const { origin, target, scrape } = known;
   const attempts = context.cache.feed(origin)?.scrapes.attemptsOf(target.id) ?? [];
   return {
     node: origin,
     ...metadataJson(target),
     state: target.state,
     reason: target.reason,
+    ...shadowJson(shadows.get(keyOf(known))),
     since: isoTime(target.since),
     url: target.url,
     lastScrape: isoTime(attempts.at(-1)?.scrapedAt),
     lastSuccess: isoTime(scrape?.scrapedAt),
     lastDurationSeconds: attempts.at(-1)?.duration,
     entry: scrape && entryJson(context, scrape),
+  };
+}
+
+/** What replaces state and reason of a shadowed target. */
+function shadowJson(served: KnownTarget | undefined): object {
+  if (served === undefined) return {};
+  const { id, title } = served.target;
+  return {
+    state: "shadowed",
+    reason: `not served: ${title} on node ${served.origin} has the same job and instance`,
+    shadowedBy: { node: served.origin, id, title },
   };
 }
 

@@ -133,6 +133,51 @@ describe("/targets for targets of other nodes", () => {
   });
 });
 
+describe("/targets for two targets with one job and instance", () => {
+  const statesOf = async (get: (path: string) => Promise<{ text: string }>) =>
+    JSON.parse((await get("/targets")).text).targets.map(
+      ({ node, id, state, reason, shadowedBy }: Record<string, unknown>) => ({
+        node,
+        id,
+        state,
+        reason,
+        shadowedBy,
+      }),
+    );
+
+  it("has the state shadowed and the other's name for the one that is not served, on this node or another", async () => {
+    const { get, put, node, clock } = await setUpServer({ targets: [statusOf({}, { id: "docker:own" })] });
+    put({ id: "docker:own", startedAt: clock.now() - 60_000 });
+    node("n2").put({ id: "docker:2", startedAt: clock.now() - 120_000 });
+    node("n3").put({ id: "docker:3", startedAt: clock.now() - 20_000 });
+    const shadowed = {
+      state: "shadowed",
+      reason: "not served: docker:3 on node n3 has the same job and instance",
+      shadowedBy: { node: "n3", id: "docker:3", title: "docker:3" },
+    };
+    expect(await statesOf(get)).toEqual([
+      { node: "node1", id: "docker:own", ...shadowed },
+      { node: "n2", id: "docker:2", ...shadowed },
+      { node: "n3", id: "docker:3", state: "up" },
+    ]);
+    clock.advance(10);
+    node("n3").list({ id: "docker:3", state: "gone" });
+    expect((await statesOf(get)).map(({ state }: { state: string }) => state)).toEqual([
+      "up",
+      "shadowed",
+      "gone",
+    ]);
+  });
+
+  it("has the state of a target that is down", async () => {
+    const { get, node } = await setUpServer();
+    node("n2").put({ id: "docker:2", startedAt: 1000 });
+    node("n3").put({ id: "docker:3", startedAt: 1_000_000 });
+    node("n2").list({ id: "docker:2", state: "down", reason: "timeout" });
+    expect(await statesOf(get)).toMatchObject([{ state: "down", reason: "timeout" }, { state: "up" }]);
+  });
+});
+
 it("/targets lists an ended target of this node as gone", async () => {
   const { get, put, publisher } = await setUpServer();
   const { id } = put();
