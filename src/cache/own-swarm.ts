@@ -1,6 +1,15 @@
-import { faultOfService } from "../archive/publication-json.js";
+import { faultOfService, maxPublicationBytes } from "../archive/publication-json.js";
 import type { Logger } from "../logging.js";
 import type { SwarmDocumentContent, SwarmService } from "../model/publication.js";
+import { metricsLabels } from "../model/service-labels.js";
+
+/** Characters of JSON up to which all labels are published. In bytes, that is less than receivers accept. */
+const maxTextLength = maxPublicationBytes / 4;
+
+/** A service with only those labels that decide what is scraped. The others are for `/discovery`. */
+function reduced(service: SwarmService): SwarmService {
+  return { ...service, labels: metricsLabels(service.labels) };
+}
 
 /** The swarm as this manager publishes it. */
 export class OwnSwarm {
@@ -24,9 +33,12 @@ export class OwnSwarm {
     const text = JSON.stringify(content);
     if (text === this.#text) return false;
     this.#text = text;
+    const allFit = text.length <= maxTextLength;
     this.#content = {
       ...content,
-      services: content.services.filter((service) => this.#isPublishable(service)),
+      services: content.services
+        .map((service) => (allFit && faultOfService(service) === undefined ? service : reduced(service)))
+        .filter((service) => this.#isPublishable(service)),
     };
     return true;
   }

@@ -87,7 +87,7 @@ export interface SwarmDocument extends PublicationHeader {
 export interface SwarmService {
   readonly id: string;
   readonly name: string;
-  /** Its `deploy.labels` for metrics; see `metricsLabels`. */
+  /** Its `deploy.labels`; those for metrics if all labels of all services exceed a limit. */
   readonly labels: Readonly<Record<string, string>>;
   /** Desired replicas; of a global service, the number of eligible nodes. Absent for jobs, and if unknown. */
   readonly replicas?: number;

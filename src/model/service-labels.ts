@@ -12,8 +12,9 @@ export function metricsLabels(labels: Readonly<Record<string, string>>): Record<
   );
 }
 
+/** The labels that concern metrics: a peer publishes the others, too, but they must not replace those of Docker. */
 export function serviceLabelsOf(services: readonly SwarmService[]): ServiceLabels {
-  return new Map(services.map(({ id, labels }) => [id, labels]));
+  return new Map(services.map(({ id, labels }) => [id, metricsLabels(labels)]));
 }
 
 /** The labels of a container and its service. Labels of the container take precedence. */

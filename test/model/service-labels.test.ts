@@ -16,12 +16,14 @@ describe("the labels of a service", () => {
     expect(withServiceLabels(container, undefined)).toBe(container);
   });
 
-  it("are published only if they concern metrics", () => {
+  it("apply only if they concern metrics", () => {
     const labels = {
       "metrics.enable": "false",
       "prometheus.io/port": "80",
-      "com.docker.stack.namespace": "shop",
+      "com.docker.swarm.service.name": "another",
     };
-    expect(metricsLabels(labels)).toEqual({ "metrics.enable": "false", "prometheus.io/port": "80" });
+    const concerned = { "metrics.enable": "false", "prometheus.io/port": "80" };
+    expect(metricsLabels(labels)).toEqual(concerned);
+    expect(serviceLabelsOf([{ id: "1", name: "a", labels }]).get("1")).toEqual(concerned);
   });
 });

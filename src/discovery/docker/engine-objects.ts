@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { ProxyTask, SwarmService } from "../../model/publication.js";
-import { metricsLabels } from "../../model/service-labels.js";
 
 /** A network that a container is on. */
 export interface ContainerNetwork {
@@ -116,7 +115,7 @@ export const proxyTasks = z
       }),
   );
 
-/** The services of the swarm, with their labels for metrics and desired replicas. */
+/** The services of the swarm, with their labels and desired replicas. */
 export const swarmServices = z.array(
   z
     .object({
@@ -144,7 +143,7 @@ export const swarmServices = z.array(
       return {
         id: ID,
         name: Spec?.Name ?? ID,
-        labels: metricsLabels(Spec?.Labels ?? {}),
+        labels: Spec?.Labels ?? {},
         ...(replicas !== undefined && { replicas }),
       };
     }),

@@ -17,13 +17,13 @@ describe("services", () => {
   it("have a name, labels, and the number of desired tasks", async () => {
     engine.swarm = {
       services: [
-        service("shop_web", { "metrics.port": "80" }, { Replicated: { Replicas: 3 } }),
+        service("shop_web", { "metrics.port": "80", team: "a" }, { Replicated: { Replicas: 3 } }),
         service("shop_idle", {}, { Replicated: { Replicas: 0 } }),
       ],
       tasks: [],
     };
     expect(await api.services(signal)).toEqual([
-      { id: "id-of-shop_web", name: "shop_web", labels: { "metrics.port": "80" }, replicas: 3 },
+      { id: "id-of-shop_web", name: "shop_web", labels: { "metrics.port": "80", team: "a" }, replicas: 3 },
       { id: "id-of-shop_idle", name: "shop_idle", labels: {}, replicas: 0 },
     ]);
   });
