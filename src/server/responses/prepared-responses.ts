@@ -53,7 +53,8 @@ export class PreparedResponses {
   /** Inflates scrapes and knows the damaged ones. */
   readonly reader: ScrapeReader;
   readonly bodies: HeldBodies;
-  readonly #queue: WorkQueue;
+  /** The works that prepare responses. */
+  readonly queue: WorkQueue;
   /** The least recently used first. */
   readonly #kept = new Map<string, Kept>();
   readonly #pending = new Map<string, Pending>();
@@ -88,13 +89,13 @@ export class PreparedResponses {
     );
     memory.addEvictor((bytesNeeded) => this.#evict(bytesNeeded));
     this.bodies = new HeldBodies(memory);
-    this.#queue = new WorkQueue(memory, scheduler);
+    this.queue = new WorkQueue(memory, scheduler);
   }
 
   /** Whether these scrapes can be merged into one response. */
   canMerge(scrapes: readonly Scrape[]): boolean {
     const parts = scrapes.map((scrape) => ({ scrape }));
-    return scrapes.length <= maxMergedScrapes && this.#queue.canRun(bytesFor({ kind: "text", parts }));
+    return scrapes.length <= maxMergedScrapes && this.queue.canRun(bytesFor({ kind: "text", parts }));
   }
 
   /**
@@ -127,7 +128,7 @@ export class PreparedResponses {
     let work = this.#checks.get(gzip);
     if (work === undefined) {
       const bytes = Math.min(2 * size, maxCheckBytes);
-      work = this.#queue.add({ name, bytes, start: ({ cpu }) => this.reader.check(scrape, cpu) });
+      work = this.queue.add({ name, bytes, start: ({ cpu }) => this.reader.check(scrape, cpu) });
       this.#checks.set(gzip, work);
       work.onEnd(() => this.#checks.delete(gzip));
     }
@@ -144,20 +145,20 @@ export class PreparedResponses {
   #fitting(parts: readonly FederatedAttempt[]): readonly FederatedAttempt[] {
     const readable = parts.map((part) => {
       const { scrape } = part;
-      if (scrape === undefined || this.#queue.canRun(bytesFor({ kind: "federate", parts: [part] })))
+      if (scrape === undefined || this.queue.canRun(bytesFor({ kind: "federate", parts: [part] })))
         return part;
       this.#slow.add(scrape, "scrape is too large for MEMORY_MAX_BYTES");
       return { ...part, scrape: undefined };
     });
-    return withFittingHistory(readable, (bytes) => this.#queue.canRun(bytes));
+    return withFittingHistory(readable, (bytes) => this.queue.canRun(bytes));
   }
 
   /** @param omitted how many attempts of the history do not fit into memory. */
   #add(key: string, request: ResponseRequest, omitted: number): QueuedWork<PreparedResponse> {
     const { name, parts } = request;
     const bytes = bytesFor(request);
-    if (!this.#queue.canRun(bytes)) throw new UnavailableError("too large to merge");
-    const work = this.#queue.add({
+    if (!this.queue.canRun(bytes)) throw new UnavailableError("too large to merge");
+    const work = this.queue.add({
       name,
       bytes,
       start: (resources) => this.#prepare(key, request, omitted, resources),

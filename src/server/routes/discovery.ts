@@ -5,7 +5,8 @@ import type { ServiceLabels } from "../../model/service-labels.js";
 import { type Identity, instanceKeyOf } from "../../model/target.js";
 import { hasMetrics } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
-import { sendJson, sendText } from "../responses/send.js";
+import { arrayPieces, jsonType, Listings } from "../responses/listings.js";
+import { sendText } from "../responses/send.js";
 
 const prefix = "__meta_app_metrics_proxy_";
 const swarmPrefix = "__meta_dockerswarm_";
@@ -25,7 +26,8 @@ export interface HttpSdGroup {
  * together contain each replica at one address, and Prometheus scrapes it once.
  */
 export function discoveryRoute(router: IRouter, context: ServerContext): void {
-  router.get("/discovery", (request, response) => {
+  const listings = new Listings(context.responses);
+  router.get("/discovery", async (request, response) => {
     const failing = context.providers().find((provider) => provider.failing !== undefined);
     const address = context.advertiseAddress ?? validAddress(request.headers.host);
     const missing = context.notReady();
@@ -36,7 +38,11 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
     } else if (address === undefined) {
       sendText(response, 400, "no address to list: set ADVERTISE_ADDRESS or send a Host header");
     } else {
-      sendJson(response, groupsOf(context, address));
+      await listings.send(request, response, {
+        key: address,
+        contentType: jsonType,
+        pieces: () => arrayPieces(groupsOf(context, address)),
+      });
     }
   });
 }
@@ -45,25 +51,34 @@ export function discoveryRoute(router: IRouter, context: ServerContext): void {
 type ListedTarget = Pick<PublishedTarget, "id" | "title" | "image" | "labels"> & Identity;
 
 /** Each replica once. A replica that this node has a target for is its own, even if another node lists it, too. */
-function groupsOf({ cache, node, replication, targets }: ServerContext, address: string): HttpSdGroup[] {
+function* groupsOf(
+  { cache, node, replication, targets }: ServerContext,
+  address: string,
+): Generator<HttpSdGroup> {
   const services = new Map((cache.swarm?.services ?? []).map((service) => [service.id, service.labels]));
   // The name under which this node publishes, so that all nodes list the same.
   const name = replication().status?.origin ?? node();
-  const groups = new Map<string, HttpSdGroup>();
+  const listed = new Set<string>();
   for (const { target, state } of targets().filter(hasMetrics)) {
-    groups.set(instanceKeyOf(target), groupOf(target, state, name, address, services));
+    listed.add(instanceKeyOf(target));
+    yield groupOf(target, state, name, address, services);
   }
-  const served = new Map(cache.fresh().map((scrape) => [instanceKeyOf(scrape), scrape.origin]));
+  /** The node whose scrape is served, by replica. */
+  const serving = new Map<string, string | undefined>();
   for (const { origin, target } of cache.targets()) {
     const advertised = validAddress(cache.feed(origin)?.targetsDocument?.publication.advertise);
     const key = instanceKeyOf(target);
-    if (advertised === undefined || cache.isOwn({ origin }) || !hasMetrics(target) || groups.has(key))
+    if (advertised === undefined || cache.isOwn({ origin }) || !hasMetrics(target) || listed.has(key))
       continue;
     // After a move, two nodes may list the replica.
-    if ((served.get(key) ?? origin) !== origin) continue;
-    groups.set(key, groupOf(target, target.state, origin, advertised, services));
+    if (!serving.has(key)) {
+      const { job, replica } = target;
+      serving.set(key, cache.named(job, replica).find((scrape) => scrape.job === job)?.origin);
+    }
+    if ((serving.get(key) ?? origin) !== origin) continue;
+    listed.add(key);
+    yield groupOf(target, target.state, origin, advertised, services);
   }
-  return [...groups.values()];
 }
 
 function groupOf(

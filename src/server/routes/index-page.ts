@@ -4,12 +4,19 @@ import type { PeerStatus } from "../../model/replication-status.js";
 import { printable } from "../../printable.js";
 import type { ServerContext } from "../context.js";
 
+/** The most services on the page; `/targets` lists all. */
+const maxServices = 1000;
+
 /** `/`: a plain page of links, with the state of the other nodes. */
 export function indexPageRoute(router: IRouter, context: ServerContext): void {
   const { version, node, cache } = context;
   router.get("/", (_request, response) => {
-    const names = [...cache.index.names()].filter((name) => cache.index.hasScrape(name)).sort();
-    const services = names.map((name) => {
+    const names: string[] = [];
+    for (const name of cache.index.names()) {
+      if (names.length === maxServices) break;
+      if (cache.index.hasScrape(name)) names.push(name);
+    }
+    const services = names.sort().map((name) => {
       const path = `/${encodeURIComponent(name)}/metrics`;
       return `<li><a href="${escapeHtml(path)}">${escapeHtml(name)}</a></li>`;
     });
