@@ -2,9 +2,9 @@ import type { ServerResponse } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import type { Request, Response } from "express";
+import type { Request } from "express";
 import { inflateAtOnce } from "../../fetch/inflate-at-once.js";
-import { printableJson, printableLines } from "../../printable.js";
+import { printableLines } from "../../printable.js";
 import type { HeldBodies } from "./held-bodies.js";
 import { overloaded } from "./work-queue.js";
 
@@ -17,11 +17,6 @@ export function sendText(response: ServerResponse, status: number, text: string)
   response.statusCode = status;
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
   response.end(`${printableLines(text)}\n`);
-}
-
-/** Sends JSON, printable in a terminal. */
-export function sendJson(response: Response, value: unknown): void {
-  response.type("json").send(printableJson(value));
 }
 
 /** An exposition, ready to be sent. */

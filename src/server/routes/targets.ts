@@ -9,44 +9,62 @@ import { ageOf, type Scrape } from "../../model/scrape.js";
 import { instanceOf } from "../../model/target.js";
 import type { ProviderStatus, TargetStatus } from "../../model/target-status.js";
 import type { ServerContext } from "../context.js";
-import { sendJson } from "../responses/send.js";
+import { jsonType, Listings, objectPieces } from "../responses/listings.js";
 
 /** `/targets`: the targets of all nodes, this node's first, its providers, and its peers, as JSON. */
 export function targetsRoute(router: IRouter, context: ServerContext): void {
-  const { cache, responses } = context;
-  router.get("/targets", (_request, response) => {
-    const fresh = cache.fresh();
-    const others = cache.all().filter((scrape) => !cache.isOwn(scrape));
-    const shadows = new Map(findShadowed(cache).map(({ shadowed, served }) => [keyOf(shadowed), served]));
-    sendJson(response, {
-      node: context.node(),
-      version: context.version,
-      providers: context.providers().map(({ name, failing }) => ({ name, ...stateJson(failing) })),
-      services: servicesJson(fresh),
-      nameClashes: findNameClashes(cache.services()),
-      mergeConflicts: responses.omissions(),
-      targets: [
-        ...context.targets().map((status) => targetJson(context, status, shadows)),
-        ...[...cache.targets()]
-          .filter((known) => !cache.isOwn(known) || known.target.state === "gone")
-          .map((known) => publishedTargetJson(context, known, shadows)),
-      ],
-      ...replicationJson(context),
-      replicated: others.map((scrape) => replicatedJson(context, scrape)),
-    });
+  const listings = new Listings(context.responses);
+  router.get("/targets", async (request, response) => {
+    const pieces = () => objectPieces(targetsJson(context));
+    await listings.send(request, response, { key: "", contentType: jsonType, pieces });
   });
 }
 
-/** The services with fresh scrapes, by full name. */
-function servicesJson(scrapes: readonly Scrape[]): object[] {
-  const services = new Map<string, { names: Set<string>; replicas: string[] }>();
-  for (const { job, names, replica } of scrapes) {
-    const service = services.get(job) ?? { names: new Set(), replicas: [] };
-    services.set(job, service);
-    for (const name of names) service.names.add(name);
-    service.replicas.push(replica);
+/** The fields of `/targets`. Those that grow with the number of targets are generators. */
+function targetsJson(context: ServerContext): Readonly<Record<string, unknown>> {
+  const { cache, responses } = context;
+  const shadows = new Map(findShadowed(cache).map(({ shadowed, served }) => [keyOf(shadowed), served]));
+  return {
+    node: context.node(),
+    version: context.version,
+    providers: context.providers().map(({ name, failing }) => ({ name, ...stateJson(failing) })),
+    services: servicesJson(context),
+    nameClashes: findNameClashes(cache.services()),
+    mergeConflicts: responses.omissions(),
+    targets: allTargetsJson(context, shadows),
+    ...replicationJson(context),
+    replicated: allReplicatedJson(context),
+  };
+}
+
+function* allTargetsJson(context: ServerContext, shadows: Shadows): Generator<object> {
+  const { cache, targets } = context;
+  for (const status of targets()) yield targetJson(context, status, shadows);
+  for (const known of cache.targets()) {
+    if (!cache.isOwn(known) || known.target.state === "gone")
+      yield publishedTargetJson(context, known, shadows);
   }
-  return [...services].map(([job, { names, replicas }]) => ({ job, names: [...names], replicas }));
+}
+
+function* allReplicatedJson(context: ServerContext): Generator<object> {
+  for (const known of context.cache.targets()) {
+    if (known.scrape !== undefined && !context.cache.isOwn(known))
+      yield replicatedJson(context, known.scrape);
+  }
+}
+
+/** The services with fresh scrapes, by full name. */
+function* servicesJson({ cache }: ServerContext): Generator<object> {
+  for (const [job, scrapes] of cache.services()) {
+    const names = new Set<string>();
+    const replicas: string[] = [];
+    for (const scrape of scrapes) {
+      if (scrape?.job !== job) continue;
+      for (const name of scrape.names) names.add(name);
+      replicas.push(scrape.replica);
+    }
+    if (replicas.length > 0) yield { job, names: [...names], replicas };
+  }
 }
 
 function stateJson(failing: ProviderStatus["failing"]): object {
