@@ -1,6 +1,9 @@
+import { writeFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Daemon } from "../../src/daemon/daemon.js";
+import { recordingLogger } from "../support/daemon.js";
 import { promtoolFault } from "../support/promtool.js";
 import { answerWith, startTarget } from "../support/target-server.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -50,7 +53,7 @@ describe("a pair of proxies over HTTP", () => {
     answers.one = "";
     await expect.poll(() => get(two, "/one/metrics"), { timeout: 20_000 }).toBe("200 ");
     expect(await get(one, "/one/metrics")).toBe("200 ");
-    expect(await get(two, "/federate")).toMatch(/^200 two\{[^\n]*\n$/);
+    expect(await get(two, "/federate")).not.toMatch(/^one[ {]/m);
     expect(await json(two, "/targets")).toMatchObject({
       targets: expect.arrayContaining([
         expect.objectContaining({ node: originOne, job: "one", state: "up" }),
@@ -145,6 +148,57 @@ describe("a pair of proxies over HTTP", () => {
       replication: { peers: expect.arrayContaining([expect.objectContaining({ lastReason: "connect" })]) },
     });
   });
+});
+
+it("two proxies serve the same one of two targets with one job and instance, and report the other", {
+  timeout: 60_000,
+}, async () => {
+  const [httpOne, httpTwo, sshOne, sshTwo] = (await freePorts(4)) as [number, number, number, number];
+  const { logger, lines } = recordingLogger();
+  const start = async (name: string, http: number, ssh: number) => {
+    const target = await startTarget(answerWith(`${name} 1\n`));
+    const folder = tempFolder();
+    const file = join(folder, "targets.json");
+    const labels = { job: "node", instance: "host1" };
+    writeFileSync(file, JSON.stringify([{ targets: [`127.0.0.1:${target.port}`], labels }]));
+    const settings = {
+      SSHPASS: "a long enough secret",
+      PEERS: `127.0.0.1:${sshOne},127.0.0.1:${sshTwo}`,
+      LISTEN_ADDRESS: `127.0.0.1:${http}`,
+      SSH_LISTEN_ADDRESS: `127.0.0.1:${ssh}`,
+      TARGETS_FILE: file,
+    };
+    return startWhole(folder, name, target.port, settings, logger);
+  };
+  const one = await start("one", httpOne, sshOne);
+  await expect.poll(() => get(one, "/node/metrics"), { timeout: 20_000 }).toBe("200 one 1\n");
+  const two = await start("two", httpTwo, sshTwo);
+  const states = async (proxy: Daemon) => {
+    const { targets } = (await json(proxy, "/targets")) as { targets: Record<string, unknown>[] };
+    return Object.fromEntries(targets.map(({ node, state, shadowedBy }) => [node, { state, shadowedBy }]));
+  };
+  const [first, second] = [httpOne, httpTwo].map((port) => `${hostname()}@127.0.0.1:${port}`);
+  const expected = {
+    [first!]: { state: "up" },
+    [second!]: { state: "shadowed", shadowedBy: expect.objectContaining({ node: first }) },
+  };
+  for (const proxy of [one, two])
+    await expect.poll(() => states(proxy), { timeout: 20_000 }).toMatchObject(expected);
+  // Several cycles of each.
+  const served = new Set<string>();
+  for (let round = 0; round < 20; round++) {
+    for (const proxy of [one, two]) served.add(await get(proxy, "/node/metrics"));
+    await new Promise((resolve) => setTimeout(resolve, 150));
+  }
+  expect([...served]).toEqual(["200 one 1\n"]);
+  const metrics = await get(two, "/metrics");
+  expect(metrics).toContain("\napp_metrics_proxy_shadowed_targets 1\n");
+  expect(metrics).toContain('\napp_metrics_proxy_targets{state="shadowed"} 1\n');
+  await one.stop();
+  await expect.poll(() => get(two, "/node/metrics"), { timeout: 20_000 }).toBe("200 two 1\n");
+  // Each proxy reports it once.
+  const reports = lines.filter(({ message }) => message.startsWith("targets with the same job and instance"));
+  expect(reports).toHaveLength(2);
 });
 
 describe("a proxy without PEERS", () => {
