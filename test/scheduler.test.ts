@@ -22,7 +22,7 @@ function* spin(steps: number, onStep = (): void => undefined): Work<number> {
 describe("while a hostile exposition", () => {
   it.each([
     ["is merged", () => merge([source], "text")],
-    ["is federated", () => new Federation().add(source)],
+    ["is federated", () => new Federation("text").add(source)],
     ["is converted", () => toText(Buffer.from(`${hostile}# EOF\n`))],
   ])("%s, other work runs", async (_, work) => {
     let done = false;

@@ -1,15 +1,19 @@
 import { ByteSink } from "./byte-sink.js";
 import { LINE_FEED } from "./bytes.js";
 import { Declarations } from "./declarations.js";
-import { writeMetadata } from "./metadata.js";
+import type { Format } from "./format.js";
+import { type Metadata, writeMetadata } from "./metadata.js";
 import { type MetricType, ownerBySuffix } from "./metric-type.js";
+import { writeTimestamp } from "./number.js";
 import { SampleCopier } from "./sample-copier.js";
 import { toByteString, writeSeries } from "./series.js";
 import type { Source } from "./source.js";
 import { inSteps, type Steps } from "./steps.js";
 
 /** An attempt to scrape a target. */
-export interface Report extends Required<Pick<Source, "labels" | "timestamp">> {
+export interface Report extends Pick<Source, "labels"> {
+  /** Start in milliseconds since the Unix epoch. */
+  readonly timestamp: number;
   readonly up: boolean;
   /** In seconds. */
   readonly duration: number;
@@ -31,21 +35,27 @@ const reportMetrics = new Map<string, { readonly help: string; readonly read: (r
 ]);
 
 /**
- * Produces one exposition in text format 0.0.4 from many sources, one source at a time. It remembers only the names of
- * families and metrics, so memory does not grow with the output.
+ * Produces one exposition from many sources, one source at a time. It remembers only the names of families and metrics,
+ * so memory does not grow with the output.
  *
  * The output contains every sample of every source, except those that would be in the same series as
  * a metric about scrapes. HELP and TYPE
  * precede the first sample of a family and are not repeated, even if a later source declares another type. That
- * satisfies Prometheus and strict parsers.
+ * satisfies Prometheus, and strict parsers of the text format. Strict parsers of OpenMetrics require contiguous families.
  */
 export class Federation {
   private readonly sink = new ByteSink(0);
-  private readonly copier = new SampleCopier(this.sink, "text", false);
-  private readonly families = new FederatedFamilies();
+  private readonly copier: SampleCopier;
+  private readonly families: FederatedFamilies;
   private hasReports = false;
   /** Output bytes per input byte of the previous source. */
   private growth = 1.5;
+
+  /** @param into OpenMetrics only if all sources are OpenMetrics. */
+  constructor(private readonly into: Format) {
+    this.copier = new SampleCopier(this.sink, into, false);
+    this.families = new FederatedFamilies(into);
+  }
 
   /**
    * Writes the metrics about scrapes. To be called before the first source. The caller owns the returned bytes.
@@ -53,17 +63,17 @@ export class Federation {
    * @param reports for each series in the order of their timestamps.
    */
   *report(reports: readonly Report[]): Steps<Buffer> {
-    const { families, sink } = this;
+    const { families, into, sink } = this;
     sink.renew(300 * reports.length);
     if (reports.length === 0) return sink.written();
     this.hasReports = true;
     families.begin();
     for (const [name, { help, read }] of reportMetrics) {
-      const declarations = new Declarations("text", "text");
+      const declarations = new Declarations(into, into);
       declarations.add({ family: name, metadata: { type: "gauge", help } });
       sink.write(families.introduce(name, declarations));
       yield* inSteps(reports, (report) => {
-        sink.write(`${seriesOf(name, report)} ${read(report)} ${report.timestamp}\n`);
+        sink.write(`${seriesOf(name, report)} ${read(report)} ${writeTimestamp(report.timestamp, into)}\n`);
       });
     }
     return sink.written();
@@ -75,7 +85,7 @@ export class Federation {
    */
   *add(source: Source): Steps<Buffer> {
     const { families, sink } = this;
-    const declarations = new Declarations(source.format, "text");
+    const declarations = new Declarations(source.format, this.into);
     const { length } = source.bytes;
     sink.renew(1.02 * this.growth * length);
     families.begin();
@@ -98,6 +108,11 @@ export class Federation {
     }
     if (length > 0) this.growth = sink.length / length;
     return sink.written();
+  }
+
+  /** What follows the last source. */
+  end(): Buffer {
+    return Buffer.from(this.into === "openmetrics" ? "# EOF\n" : "");
   }
 }
 
@@ -123,7 +138,7 @@ function* removeLines(sink: ByteSink, start: string): Steps<void> {
   sink.length = to + bytes.length - from;
 }
 
-/** The families of the output so far, as a strict parser of the text format sees them. */
+/** The families of the output so far, as a strict parser sees them. */
 class FederatedFamilies {
   /** By name; unknown if no type was declared before the first sample. */
   private readonly types = new Map<string, MetricType>();
@@ -131,6 +146,8 @@ class FederatedFamilies {
   private readonly metrics = new Set<string>();
   /** What the current source has added. */
   private added: { set: Map<string, unknown> | Set<string>; name: string }[] = [];
+
+  constructor(private readonly into: Format) {}
 
   begin(): void {
     this.added = [];
@@ -146,18 +163,19 @@ class FederatedFamilies {
     if (this.metrics.has(name)) return "";
     this.metrics.add(name);
     this.added.push({ set: this.metrics, name });
-    const family = ownerBySuffix(name, types, "text")?.family ?? name;
-    const metadata = this.declare(family, families.get(family)?.type, families.get(family)?.metadata.help);
+    const family = ownerBySuffix(name, types, this.into)?.family ?? name;
+    const declaration = families.get(family);
+    const metadata = this.declare(family, { ...declaration?.metadata, type: declaration?.type });
     // If the family could not be declared, parsers treat these samples as a family of their own.
-    this.declare(name, undefined, undefined);
+    this.declare(name, {});
     return metadata;
   }
 
-  private declare(family: string, type: MetricType | undefined, help: string | undefined): string {
+  private declare(family: string, metadata: Metadata): string {
     // Parsers treat the name `x_count` as part of the histogram `x`, also in HELP and TYPE.
-    if (this.types.has(family) || ownerBySuffix(family, this.types, "text")) return "";
-    this.types.set(family, type ?? "unknown");
+    if (this.types.has(family) || ownerBySuffix(family, this.types, this.into)) return "";
+    this.types.set(family, metadata.type ?? "unknown");
     this.added.push({ set: this.types, name: family });
-    return writeMetadata(family, { type, help }, "text");
+    return writeMetadata(family, metadata, this.into);
   }
 }

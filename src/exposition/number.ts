@@ -1,4 +1,5 @@
 import { DOT, LOWER_E, MINUS, PLUS, skipDigits, ZERO } from "./bytes.js";
+import type { Format } from "./format.js";
 
 /*
  * Validates numbers as Prometheus reads them (Go's strconv, without hexadecimal floats and underscores). It works on
@@ -69,6 +70,16 @@ function isWord(bytes: Buffer, start: number, word: string): boolean {
     if ((bytes[start + index]! | 0x20) !== word.charCodeAt(index)) return false;
   }
   return true;
+}
+
+/**
+ * Writes a timestamp, which OpenMetrics has in seconds. Prometheus multiplies them by 1000 and truncates. If rounding
+ * would lose a millisecond, as from the year 2038 on, half a millisecond is added.
+ */
+export function writeTimestamp(milliseconds: number, format: Format): string {
+  if (format === "text") return String(milliseconds);
+  const seconds = milliseconds / 1000;
+  return String(Math.trunc(seconds * 1000) === milliseconds ? seconds : (milliseconds + 0.5) / 1000);
 }
 
 /**

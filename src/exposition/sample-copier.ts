@@ -2,7 +2,7 @@ import type { ByteSink } from "./byte-sink.js";
 import { BRACE_OPEN, HASH, isBlank, LINE_FEED, NUL, skipBlanks, viewOf } from "./bytes.js";
 import type { Format } from "./format.js";
 import { type MetadataLine, MetadataReader } from "./metadata.js";
-import { toMilliseconds } from "./number.js";
+import { toMilliseconds, writeTimestamp } from "./number.js";
 import { bitsOf, Followers, offsetIn, placeIn, SampleShape } from "./sample-shape.js";
 import { SampleTail } from "./sample-tail.js";
 import { SeriesReader } from "./series-reader.js";
@@ -129,7 +129,7 @@ export class SampleCopier {
     this.entered = undefined;
     this.followers = this.firstShapes;
     this.stamps = timestamp !== undefined;
-    this.lineEnd = toInsert(timestamp === undefined ? "\n" : ` ${timestamp}\n`);
+    this.lineEnd = toInsert(timestamp === undefined ? "\n" : ` ${writeTimestamp(timestamp, this.into)}\n`);
   }
 
   private use(bytes: Buffer): void {
@@ -250,8 +250,10 @@ export class SampleCopier {
   private writeEnd(): void {
     const { bytes, sink, tail } = this;
     if (tail.timeEnd === 0) {
+      const exemplar = tail.hasExemplar && this.into === "openmetrics";
       sink.reserve(this.lineEnd.length);
-      sink.copy(this.lineEnd.view, 0, this.lineEnd.length);
+      sink.copy(this.lineEnd.view, 0, this.lineEnd.length - Number(exemplar));
+      if (exemplar) sink.append(bytes.subarray(tail.valueEnd, tail.lineEnd + 1));
     } else {
       const time = bytes.toString("latin1", tail.timeStart, tail.timeEnd);
       sink.write(` ${this.format !== this.into ? toMilliseconds(time) : time}\n`);

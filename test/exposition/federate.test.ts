@@ -2,9 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Federation } from "../../src/exposition/federate.js";
 import type { Format } from "../../src/exposition/format.js";
+import { toMilliseconds, writeTimestamp } from "../../src/exposition/number.js";
 import type { Source } from "../../src/exposition/source.js";
 import { atOnce } from "../support/at-once.js";
 import { type ReadSample, readExposition, sampleKey } from "../support/exposition-reader.js";
+import { openMetricsFault } from "../support/openmetrics-check.js";
 import { validate } from "../support/validate.js";
 import { openMetricsExposition, textExposition } from "./arbitrary.js";
 import { familiesExposition, similarExposition } from "./families-arbitrary.js";
@@ -20,13 +22,13 @@ const source = (content: string, instance: string, timestamp?: number, format: F
 });
 
 function federate(...sources: Source[]): string {
-  const federation = new Federation();
+  const federation = new Federation("text");
   return sources.map((one) => atOnce(federation.add(one)).toString()).join("");
 }
 
 describe("Federation", () => {
   it("forgets a source that is ended early", () => {
-    const federation = new Federation();
+    const federation = new Federation("text");
     const metadata = "# HELP a b\n# TYPE a counter\n";
     const steps = federation.add(source(`${metadata}${"a 1\n".repeat(10_000)}`, "x.1"));
     steps.next();
@@ -74,7 +76,7 @@ f{job="shop_web",instance="x.3"} 5
   });
 
   it("writes the metrics about scrapes, and leaves out series that would be the same", () => {
-    const federation = new Federation();
+    const federation = new Federation("text");
     const about = { timestamp: 5, up: true, duration: 0.0014, samples: 2 };
     const from = source('up{} 1\nscrape_samples_scraped_total 2\n {"up"} 3 6\nup{x="y"} 4', "x");
     const reports = [{ ...about, labels: from.labels }];
@@ -96,7 +98,7 @@ up{job="shop_web",instance="x",x="y"} 4
   });
 
   it("writes nothing about no scrapes", () => {
-    const federation = new Federation();
+    const federation = new Federation("text");
     expect(atOnce(federation.report([])).length).toBe(0);
     expect(atOnce(federation.add(source("up 1\n", "x"))).toString()).toContain("} 1\n");
   });
@@ -123,6 +125,45 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
 `);
   });
 
+  it("keeps exemplars and units in OpenMetrics, with timestamps in seconds", () => {
+    const federation = new Federation("openmetrics");
+    const text = `# TYPE a_seconds counter
+# UNIT a_seconds seconds
+# HELP a_seconds b
+a_seconds_total 1 # {c="d"} 1 1600000000.5
+a_seconds_total{e="f"} 2 1600000000.5 # {c="d"} 1
+a_seconds_total{instance="g"} 3 # {} 1
+a_seconds_created 1
+`;
+    const from = source(text, "x", 1700000000001, "openmetrics");
+    const report = { labels: from.labels, timestamp: 1700000000000, up: true, duration: 1, samples: 4 };
+    const output = Buffer.concat([
+      atOnce(federation.report([report])),
+      atOnce(federation.add(from)),
+      federation.end(),
+    ]).toString();
+    expect(output).toContain('\nup{job="shop_web",instance="x"} 1 1700000000\n');
+    expect(output.slice(output.indexOf("# TYPE a_"))).toBe(`# TYPE a_seconds counter
+# UNIT a_seconds seconds
+# HELP a_seconds b
+a_seconds_total{job="shop_web",instance="x"} 1 1700000000.001 # {c="d"} 1 1600000000.5
+a_seconds_total{job="shop_web",instance="x",e="f"} 2 1600000000.5 # {c="d"} 1
+a_seconds_total{job="shop_web",instance="x",exported_instance="g"} 3 1700000000.001 # {} 1
+a_seconds_created{job="shop_web",instance="x"} 1 1700000000.001
+# EOF
+`);
+    expect(openMetricsFault(output)).toBeUndefined();
+  });
+
+  it("writes seconds that Prometheus converts to the same milliseconds as those of the text format", () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1e12, max: 4e12 }), (milliseconds) => {
+        expect(toMilliseconds(writeTimestamp(milliseconds, "openmetrics"))).toBe(String(milliseconds));
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
   it("rewrites samples that strict parsers reject", () => {
     expect(federate(source('a {b="c\nd" ,}1\t\n\n# TYPE a gauge\n', "x", 5))).toBe(
       'a{job="shop_web",instance="x",b="c\\nd"} 1 5\n',
@@ -139,7 +180,7 @@ a_total{job="shop_web",instance="y"} 3 1700000000000
   });
 
   it("does not change earlier output when it adds a source", () => {
-    const federation = new Federation();
+    const federation = new Federation("text");
     const first = atOnce(federation.add(source("a 1\n", "x")));
     atOnce(federation.add(source("b 2\n", "y")));
     expect(first.toString()).toBe('a{job="shop_web",instance="x"} 1\n');

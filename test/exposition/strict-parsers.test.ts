@@ -208,7 +208,7 @@ function twice({ bytes, format }: Pick<Source, "bytes" | "format">): Source[] {
 }
 
 function federate(sources: readonly Source[]): Buffer {
-  const federation = new Federation();
+  const federation = new Federation("text");
   return Buffer.concat(
     sources.map((source) => atOnce(federation.add({ ...source, timestamp: 1700000000000 }))),
   );

@@ -29,6 +29,8 @@ export interface Merging {
 export interface Federating {
   readonly kind: "federate";
   readonly parts: readonly FederatedAttempt[];
+  /** OpenMetrics only if all scrapes are OpenMetrics. */
+  readonly into: Format;
   /** Distinguishes responses that are made of the same targets. */
   readonly variant: string;
 }
@@ -125,7 +127,7 @@ export function* prepare(
   try {
     const made =
       preparation.kind === "federate"
-        ? yield* federate(preparing, preparation.parts, collector, cpu)
+        ? yield* federate(preparing, preparation, collector, cpu)
         : yield* mergeAll(preparing, preparation, preparation.kind, collector, cpu);
     return { ...made, gzip: yield* collector.end(), size: collector.size };
   } finally {
@@ -178,11 +180,11 @@ function* mergeAll(
 /** Every sample of all attempts, and the metrics about scrapes. Damaged and slow scrapes are omitted. */
 function* federate(
   { reader, slow, limits }: Preparing,
-  parts: readonly FederatedAttempt[],
+  { parts, into }: Federating,
   collector: GzipCollector,
   cpu: CpuTime,
 ): Work<Made> {
-  const federation = new Federation();
+  const federation = new Federation(into);
   const reports = parts
     .filter(({ isReported }) => isReported)
     .map((part) => ({ ...part, labels: labelsOf(part), timestamp: part.scrapedAt }));
@@ -212,7 +214,8 @@ function* federate(
       slow.add(scrape, `scrape ${error.message}`);
     }
   }
-  return { contentType: contentTypes.text, sources, omissions: [], omittedHistory };
+  yield* collector.add(federation.end());
+  return { contentType: contentTypes[into], sources, omissions: [], omittedHistory };
 }
 
 function labelsOf(identity: Pick<Scrape, "job" | "replica">): Source["labels"] {

@@ -107,7 +107,7 @@ export class PreparedResponses {
   async get(given: ResponseRequest): Promise<PreparedResponse> {
     const { client } = given;
     const request = given.kind === "federate" ? { ...given, parts: this.#fitting(given.parts) } : given;
-    const variant = request.kind === "federate" ? request.variant : request.identified;
+    const variant = request.kind === "federate" ? `${request.into} ${request.variant}` : request.identified;
     const { parts } = request;
     const key = [request.kind, variant, ...new Set(parts.map(targetKeyOfPart))].join("\n");
     const kept = this.#kept.get(key);

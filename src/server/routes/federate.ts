@@ -3,9 +3,12 @@ import { clockOffsets, clockTolerance, hasUsableClock } from "../../model/clock-
 import type { ServerContext } from "../context.js";
 import { type FederatedAttempt, selectAttempts } from "../responses/attempt-history.js";
 import { explainMissing, firstUnknown } from "../responses/explain-missing.js";
+import { acceptReader, chooseFormat } from "../responses/negotiate.js";
+import { formatOf } from "../responses/scrape-reader.js";
 import { acceptsGzip, queryValues, sendExposition, sendText, signalOf } from "../responses/send.js";
 
 const maxNames = 1000;
+const readAccept = acceptReader();
 /** The name of the work for several services. No service has it. */
 const allServices = "";
 /** The maximum number of origins in the header X-Clock-Offset; `/targets` lists them all. */
@@ -81,13 +84,15 @@ async function send(
   const { clock, responses } = context;
   const parts = attempts.filter((attempt) => hasUsableClock(attempt, clock));
   const client = signalOf(response);
-  const prepared = await responses.get({ name, variant, kind: "federate", parts, client });
+  const formats = parts.flatMap(({ scrape }) => (scrape === undefined ? [] : [formatOf(scrape)]));
+  const into = chooseFormat(readAccept(request.headers.accept), formats);
+  const prepared = await responses.get({ name, variant, kind: "federate", into, parts, client });
   const omitted = prepared.omittedHistory;
   await sendExposition(response, prepared, {
     gzipped: acceptsGzip(request),
     bodies: responses.bodies,
     headers: {
-      Vary: "Accept-Encoding",
+      Vary: "Accept, Accept-Encoding",
       ...clockHeader(attempts, context),
       ...(omitted === 0 ? {} : { "X-History-Omitted": String(omitted) }),
     },

@@ -128,7 +128,7 @@ function checkUse(bytes: Buffer, format: Format, samples: number): void {
     isValid(text, "text", undefined, "converted output is valid");
   }
   const federated = atOnce(
-    new Federation().add({
+    new Federation("text").add({
       bytes,
       format,
       labels: [

@@ -95,7 +95,7 @@ function checkMerge(sources: readonly Source[], into: Format): void {
 }
 
 function checkFederation(sources: readonly Source[]): void {
-  const federation = new Federation();
+  const federation = new Federation("text");
   const bytes = Buffer.concat(sources.map((source) => atOnce(federation.add({ ...source, timestamp: 1 }))));
   const verdict = validate(bytes, "text");
   const samples = sources.reduce((sum, { bytes: one, format }) => {

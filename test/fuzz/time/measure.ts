@@ -86,6 +86,6 @@ function* validate(sources: readonly Source[]): Steps<void> {
 }
 
 function* federate(sources: readonly Source[]): Steps<void> {
-  const federation = new Federation();
+  const federation = new Federation("text");
   for (const source of sources) yield* federation.add({ ...source, timestamp: 1_700_000_000_000 });
 }

@@ -47,7 +47,13 @@ function setUp({ maxBytes = 8 * megabyte, onRead = (_scrape: Scrape): void => un
       isReported: true,
       isHistory: false,
     });
-    return responses.get({ ...about, kind, variant: "", parts: scrapes.map(attemptOf) });
+    return responses.get({
+      ...about,
+      kind,
+      into: "text" as const,
+      variant: "",
+      parts: scrapes.map(attemptOf),
+    });
   };
   return { memory, responses, get, replaced };
 }

@@ -30,9 +30,11 @@ describe("/federate", () => {
     const { get, put, node } = await setUpServer();
     put({ text: "", samples: 0 });
     node("n2").put({ id: "docker:2", replica: "2", text: "# HELP a Nothing yet.\n", samples: 0 });
-    expect(await get("/federate")).toMatchObject({ status: 200, text: "" });
+    const { status, text } = await get("/federate");
+    expect(status).toBe(200);
+    expect(withoutReports(text)).toBe("");
     put({ id: "docker:3", job: "db", names: ["db"], text: "b 1\n" });
-    expect((await get("/federate")).text).toMatch(/^b\{job="db",instance="db\.1"\} 1 \d+\n$/);
+    expect(withoutReports((await get("/federate")).text)).toMatch(/^b\{job="db",instance="db\.1"\} 1 \d+\n$/);
     expect((await get("/web/federate")).status).toBe(200);
   });
 
@@ -164,6 +166,27 @@ describe("/federate with origins whose clocks differ", () => {
       }
     },
   );
+});
+
+describe("/federate as OpenMetrics", () => {
+  const contentType = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+  const accept = { accept: "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5" };
+
+  it("keeps exemplars if all sources have that format and the client accepts it, with the same times", async () => {
+    const { get, put, clock } = await setUpServer();
+    const text = '# TYPE a counter\na_total 1 # {b="c"} 1\n# EOF\n';
+    for (const replica of ["1", "2"]) put({ id: `docker:${replica}`, replica, contentType, text });
+    const { headers, text: sent } = await get("/federate", accept);
+    expect(headers["content-type"]).toBe(contentType);
+    const line = (replica: string) =>
+      `a_total{job="shop_web",instance="shop_web.${replica}"} 1 ${clock.now() / 1000} # {b="c"} 1\n`;
+    expect(sent.endsWith(`# TYPE a counter\n${line("1")}${line("2")}# EOF\n`)).toBe(true);
+    expect((await get("/federate", { accept: "text/plain" })).text).toContain(`1"} 1 ${clock.now()}\n`);
+    put({ id: "docker:3", replica: "3", text: "plain 1\n" });
+    const mixed = await get("/federate", accept);
+    expect(mixed.headers["content-type"]).toMatch(/^text\/plain/);
+    expect(mixed.text).not.toContain("# {");
+  });
 });
 
 describe("/federate?history=", () => {
