@@ -165,7 +165,7 @@ function schemeOf(proxies: readonly URL[]): { scheme?: string } {
 
 const federate = [
   "One job for all services. Every sample has the job, the instance and the time of its source, so it is stored once,",
-  "however many proxies send it. List as many as you like.",
+  "however many proxies send it. List all nodes: the metrics of global services are not replicated.",
   "",
   "Must not change: honor_labels and honor_timestamps.",
   "scrape_interval: at most the SCRAPE_INTERVAL of the proxies, so that no scrape is missed.",
