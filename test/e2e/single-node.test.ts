@@ -49,6 +49,9 @@ describeOnEngine("the proxy on a node with a real Docker engine", () => {
       app("labelled", ["exporter", "7000"], {
         labels: { "metrics.port": "7000", "metrics.name": "by-label" },
       }),
+      app("labelled-alike", ["exporter", "7000"], {
+        labels: { "metrics.port": "7000", "metrics.name": "by-label" },
+      }),
       app("bad-label", ["exporter"], { labels: { "metrics.port": "abc" } }),
       app("switched-off", ["exporter"], { labels: { "metrics.enable": "false" } }),
       app("restarted", ["exporter"]),
@@ -104,6 +107,16 @@ describeOnEngine("the proxy on a node with a real Docker engine", () => {
       await expect.poll(served(name), { timeout: 10_000 }).toContain(`\n${family}`);
       const exposition = await proxy.client.metrics(name);
       expect(await promtoolFault(exposition)).toBeUndefined();
+    });
+
+    it("serves both of two containers with one metrics.name", async () => {
+      for (const container of ["labelled", "labelled-alike"]) {
+        await expect
+          .poll(served(`by-label/node-1.${container}`), { timeout: 10_000 })
+          .toContain("\napp_requests_total");
+        const instance = `instance="by-label.node-1.${container}"`;
+        await expect.poll(served("by-label"), { timeout: 10_000 }).toContain(instance);
+      }
     });
 
     it("serves current values", async () => {
