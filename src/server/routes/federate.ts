@@ -49,12 +49,13 @@ async function respondFor(
 ): Promise<void> {
   const { cache, clock } = context;
   const histories = queryValues(request.url, "history");
-  const history = histories.length === 0 ? undefined : Number(histories[0] || Number.NaN);
-  if (histories.length > 1 || (history !== undefined && !(history > 0 && history <= cache.options.history))) {
-    const limit = `a number of seconds above 0, and at most ${cache.options.history}, which is HISTORY`;
-    sendText(response, 400, `history must be ${limit}: ?history=60`);
+  const seconds = Number(histories[0] || Number.NaN);
+  if (histories.length > 1 || (histories.length === 1 && !(seconds > 0 && Number.isFinite(seconds)))) {
+    sendText(response, 400, "history must be a number of seconds above 0, once: ?history=60");
     return;
   }
+  // A node with a lower HISTORY, such as one that is not restarted yet, sends what it has.
+  const history = histories.length === 0 ? undefined : Math.min(seconds, cache.options.history);
   const attempts = selectAttempts(cache, clock, {
     ...(names.length === 0 ? {} : { names: new Set(names) }),
     ...(history === undefined ? {} : { history }),
