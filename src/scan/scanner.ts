@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import pLimit, { type LimitFunction } from "p-limit";
 import type { Publisher } from "../cache/publisher.js";
 import { DeadlineError, withDeadline } from "../deadline.js";
@@ -49,6 +50,8 @@ export class Scanner {
     this.#book = new TargetBook(options.publisher, options.logger, options.interval);
     this.#limit = pLimit(options.concurrency);
     options.signal.addEventListener("abort", () => this.#stop(), { once: true });
+    // Each scrape in progress listens.
+    setMaxListeners(0, options.signal);
   }
 
   /**
