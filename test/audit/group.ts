@@ -39,6 +39,8 @@ export class Group {
   /** Where the replica that moves runs on each node. Only one of them is up. */
   readonly movers = new Map<Node, Source>();
   readonly outages: Outage[] = [];
+  /** When scraping failed although the node was running. */
+  readonly failures: Outage[] = [];
   /** When the servers that store samples were down. */
   readonly serverOutages: Outage[] = [];
   servers: readonly Server[] = [];
@@ -60,6 +62,7 @@ export class Group {
   }
 
   /** The names of all sources, and of those that a node scrapes at the start. */
+  readonly targets = layout;
   readonly names = layout.map(({ name }) => name as string);
   namesOn(node: Node): readonly string[] {
     return layout.filter((one) => one.node === node).map(({ name }) => name);
@@ -108,9 +111,11 @@ export class Group {
   /** Runs a fault during which nobody can scrape these sources. */
   readonly outage = async (who: "victim" | "mover" | "node a", run: () => Promise<void>): Promise<void> => {
     const sources = { victim: ["victim1"], mover: ["mover1"], "node a": this.namesOn("a") }[who];
-    const from = Date.now() - inFlight;
+    const begun = Date.now();
     await run();
-    this.outages.push({ sources, from, to: Date.now() + recovery });
+    const ended = Date.now();
+    this.outages.push({ sources, from: begun - inFlight, to: ended + recovery });
+    if (who === "victim") this.failures.push({ sources, from: begun, to: ended });
   };
 
   /** Runs a fault during which nothing is stored. */

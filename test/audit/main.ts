@@ -85,7 +85,7 @@ async function audit(): Promise<number> {
   console.log(formatTable(sorted));
   for (const row of sorted) {
     if (!values.verbose && violations(row).length === 0) continue;
-    const examples = [...row.verdict.examples, ...(row.rates?.examples ?? [])];
+    const examples = [...row.verdict.examples, ...(row.up?.examples ?? []), ...(row.rates?.examples ?? [])];
     for (const example of examples) console.log(`${row.fault}, ${row.style}, ${row.server}: ${example}`);
   }
   for (const failure of failures) console.log(`FAILED: ${failure}`);

@@ -6,6 +6,7 @@ import { configFor } from "./printed-config.js";
 import { type RateErrors, rateErrors } from "./rates.js";
 import { Server, type Style } from "./server.js";
 import { counterName, keptValues } from "./sources.js";
+import { judgeUp, type UpQuestion, type UpVerdict } from "./up.js";
 import {
   countUnscraped,
   type Emission,
@@ -13,6 +14,7 @@ import {
   judgeTimestamped,
   type Question,
   type SentSample,
+  type StoredSeries,
   type Verdict,
 } from "./verdict.js";
 
@@ -48,6 +50,8 @@ export interface Row {
   readonly intervals: number;
   readonly unscraped: number;
   readonly rates: RateErrors | undefined;
+  /** Of `/federate`. */
+  readonly up?: UpVerdict;
   /** Whether the samples of the node that is off were left out and reported, where they must be. */
   readonly leftOut?: boolean;
 }
@@ -159,6 +163,9 @@ async function judge(group: Group, { name: fault, clock }: Fault, timeline: Time
       verdict,
       unscraped,
       rates: rateErrors({ ...rateQuestion, rates, outages }),
+      ...(federate && {
+        up: await judgeUpOf(server, group, { ...common, offset, tolerance, tooFar }, latest),
+      }),
       ...(federate && reported !== undefined && { leftOut: reported }),
     });
     rows.push({
@@ -170,6 +177,27 @@ async function judge(group: Group, { name: fault, clock }: Fault, timeline: Time
     });
   }
   return rows;
+}
+
+/** Judges `up` of the sources, as stored with their own job and instance. */
+async function judgeUpOf(
+  server: Server,
+  group: Group,
+  common: Pick<UpQuestion, "from" | "to" | "interval" | "offset" | "tolerance"> & {
+    readonly tooFar: readonly string[];
+  },
+  latest: number,
+): Promise<UpVerdict> {
+  const all = await server.samples('up{by=""}', common.from - 2 * settling, latest);
+  const stored = new Map<string, StoredSeries[]>();
+  for (const { name, job, instance } of group.targets) {
+    if (common.tooFar.includes(name)) continue;
+    const isOwn = ({ labels }: StoredSeries) =>
+      labels["job"] === job && labels["instance"] === `${job}.${instance}`;
+    stored.set(name, all.filter(isOwn));
+  }
+  const { failures, outages } = group;
+  return judgeUp({ ...common, emissions: emissionsOf(group, ""), stored, failures, outages });
 }
 
 /** What the sources sent to a client, without the series of one name. */

@@ -33,6 +33,11 @@ describe("the requirements", () => {
     expect(found).toEqual(["1 lost", "2 duplicated", "3 wrong"]);
   });
 
+  it("for federate: the same for up", () => {
+    const up = { lost: 1, duplicated: 0, wrong: 0, examples: [] };
+    expect(violations(row("federate", {}, { up }))).toEqual(["1 of up lost"]);
+  });
+
   it("for http-sd and static: nothing duplicated", () => {
     for (const style of ["http-sd", "static"] as const) {
       expect(violations(row(style, { lost: 1, wrong: 1 }))).toEqual([]);

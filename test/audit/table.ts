@@ -4,18 +4,20 @@ import type { Row } from "./scenario.js";
 const maxUnscraped = 0.02;
 
 /**
- * Why a row does not meet the requirements, or an empty list. `/federate`: nothing lost, duplicated or wrong, and
- * whatever a node could not serve is reported. http-sd and static: nothing duplicated. All: sum(rate()) within 2 %.
+ * Why a row does not meet the requirements, or an empty list. `/federate`: nothing lost, duplicated or wrong, `up`
+ * included, and whatever a node could not serve is reported. http-sd and static: nothing duplicated. All: sum(rate()) within 2 %.
  * Direct scraping is only the comparison.
  *
  * @param maxRateError the largest relative error of sum(rate()).
  */
 export function violations(row: Row, maxRateError = 0.02): readonly string[] {
-  const { style, verdict, rates, leftOut, unscraped, intervals } = row;
+  const { style, verdict, rates, up, leftOut, unscraped, intervals } = row;
   if (style === "direct") return [];
   const found: string[] = [];
   const none = style === "federate" ? (["lost", "duplicated", "wrong"] as const) : (["duplicated"] as const);
   for (const kind of none) if (verdict[kind] > 0) found.push(`${verdict[kind]} ${kind}`);
+  for (const kind of ["lost", "duplicated", "wrong"] as const)
+    if (up !== undefined && up[kind] > 0) found.push(`${up[kind]} of up ${kind}`);
   if (verdict.expected === 0) found.push("nothing expected");
   if (unscraped > maxUnscraped * intervals) found.push(`${unscraped} of ${intervals} intervals not scraped`);
   if (rates !== undefined && rates.compared === 0) found.push("no rates compared");
@@ -37,6 +39,7 @@ const columns: readonly (readonly [title: string, cell: (row: Row) => string])[]
   ["latest", ({ verdict }) => `${verdict.latest.toFixed(1)} s`],
   ["identities", ({ verdict }) => String(verdict.identities)],
   ["unscraped", ({ unscraped }) => String(unscraped)],
+  ["up", ({ up }) => (up === undefined ? "" : String(up.lost + up.duplicated + up.wrong))],
   ["rate", ({ rates }) => (rates === undefined ? "" : percent(rates.single))],
   ["sum(rate)", ({ rates }) => (rates === undefined ? "" : percent(rates.sum))],
   ["", (row) => violations(row).join("; ")],

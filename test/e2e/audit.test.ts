@@ -53,7 +53,7 @@ describeUnless(reason, "what is stored through the proxies, compared with direct
     const stored = rows.filter(({ server, style }) => server === name && style !== "direct");
     expect(stored.length).toBeGreaterThan(0);
     for (const row of stored) {
-      const examples = row.verdict.examples.join("\n");
+      const examples = [...row.verdict.examples, ...(row.up?.examples ?? [])].join("\n");
       expect(violations(row, maxRateError), `${row.style}\n${examples}`).toEqual([]);
     }
   });
