@@ -136,8 +136,15 @@ async function judge(group: Group, { name: fault, clock }: Fault, timeline: Time
     const [latest, earliest] = [now + ahead + settling, begun - settling];
     const stored = await server.samples(`{${names},by=""}`, earliest, latest);
     const question: Question = { ...common, emissions: emissions(""), stored, outages };
+    const up = federate
+      ? await judgeUpOf(server, group, { ...common, offset, tolerance, tooFar }, latest)
+      : undefined;
+    const failed = up?.failed ?? [];
     const verdict = federate
-      ? judgeTimestamped(question, { offset, tolerance, leftOut: tooFar })
+      ? judgeTimestamped(
+          { ...question, outages: [...outages, ...failed] },
+          { offset, tolerance, leftOut: tooFar },
+        )
       : judgePulled(question, { maxAge, tolerance, counter: counterName });
     const directQuestion: Question = {
       ...common,
@@ -161,11 +168,9 @@ async function judge(group: Group, { name: fault, clock }: Fault, timeline: Time
       ...base,
       style,
       verdict,
-      unscraped,
+      unscraped: unscraped + failed.length,
       rates: rateErrors({ ...rateQuestion, rates, outages }),
-      ...(federate && {
-        up: await judgeUpOf(server, group, { ...common, offset, tolerance, tooFar }, latest),
-      }),
+      ...(up !== undefined && { up }),
       ...(federate && reported !== undefined && { leftOut: reported }),
     });
     rows.push({

@@ -34,7 +34,7 @@ describe("the requirements", () => {
   });
 
   it("for federate: the same for up", () => {
-    const up = { lost: 1, duplicated: 0, wrong: 0, examples: [] };
+    const up = { lost: 1, duplicated: 0, wrong: 0, failed: [], examples: [] };
     expect(violations(row("federate", {}, { up }))).toEqual(["1 of up lost"]);
   });
 

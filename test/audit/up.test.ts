@@ -3,7 +3,7 @@ import { judgeUp, type UpQuestion } from "./up.js";
 
 const start = 1_000_000;
 const times = Array.from({ length: 20 }, (_, index) => start + index * 1000);
-const none = { lost: 0, duplicated: 0, wrong: 0, examples: [] };
+const none = { lost: 0, duplicated: 0, wrong: 0, failed: [], examples: [] };
 /** Scraping fails from here to there. */
 const failing = (time: number) => time >= times[5]! && time <= times[12]!;
 const failures = [{ sources: ["a"], from: times[5]! - 100, to: times[12]! + 100 }];
@@ -46,10 +46,17 @@ it("finds lost samples, of responses and of failures", () => {
 it("finds duplicated and wrong samples", () => {
   const twice = [...correct, [times[1]! + 40, 1] as const];
   expect(judgeUp(question(twice))).toMatchObject({ lost: 0, duplicated: 1, wrong: 0 });
-  const down = correct.map(([time, value], index) => [time, index === 1 ? 0 : value] as const);
-  expect(judgeUp(question(down))).toMatchObject({ wrong: 1 });
   const up = correct.map(([time, value], index) => [time, index === 8 ? 1 : value] as const);
   expect(judgeUp(question(up))).toMatchObject({ wrong: 1 });
+});
+
+it("returns attempts that failed although the source responded", () => {
+  const down = correct.map(([time, value], index) => [time, index === 1 ? 0 : value] as const);
+  const { failed, ...counts } = judgeUp(question(down));
+  expect(counts).toMatchObject({ lost: 0, duplicated: 0, wrong: 0 });
+  expect(failed).toHaveLength(1);
+  expect(failed[0]!.from).toBeLessThan(times[1]!);
+  expect(failed[0]!.to).toBeGreaterThan(times[1]! + 20);
 });
 
 it("does not expect attempts of a node that is down, and permits 0 around an outage", () => {
