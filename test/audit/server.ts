@@ -77,13 +77,19 @@ export class Server {
     clearTimeout(kill);
   }
 
-  /** The raw samples of a selector in a period, in milliseconds since 1970. */
+  /**
+   * The raw samples of a selector in a period, in milliseconds since 1970. Like Prometheus, without markers of the ends of
+   * series, which VictoriaMetrics returns as NaN.
+   */
   async samples(selector: string, from: number, to: number): Promise<StoredSeries[]> {
     const range = Math.ceil((to - from) / 1000);
+    const isMarker = (value: string) => this.program.kind === "victoriametrics" && value === "NaN";
     const result = await this.#query("query", { query: `${selector}[${range}s]`, time: String(to / 1000) });
     return result.map(({ metric, values }) => ({
       labels: metric,
-      samples: values.map(([time, value]) => [Math.round(time * 1000), numberOf(value)] as const),
+      samples: values
+        .filter(([, value]) => !isMarker(value))
+        .map(([time, value]) => [Math.round(time * 1000), numberOf(value)] as const),
     }));
   }
 

@@ -140,7 +140,7 @@ function oddSamples(src: string, value: number, now: number): Sample[] {
     gauge({ __name__: "audit_own", ...ownLabels }, value),
     histogram("audit_histogram_bucket", { le: "0.5" }, value),
     histogram("audit_histogram_bucket", { le: "+Inf" }, 2 * value),
-    histogram("audit_histogram_sum", {}, value / 3),
+    histogram("audit_histogram_sum", {}, value / 4),
     histogram("audit_histogram_count", {}, 2 * value),
     gauge({ __name__: "audit_stamped" }, value, now - 300),
     // Does not change for five seconds.

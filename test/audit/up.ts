@@ -43,16 +43,19 @@ export function judgeUp(question: UpQuestion): UpVerdict {
   for (const [source, series] of stored) {
     const samples = series
       .flatMap((one) => one.samples)
-      .map(([time, value]) => ({ time: time - offset(source), value }));
-    const own = emissions.filter((emission) => emission.source === source);
+      .map(([time, value]) => ({ time: time - offset(source), value }))
+      .sort((a, b) => a.time - b.time);
+    const own = emissions.filter((emission) => emission.source === source).sort((a, b) => a.begun - b.begun);
     const attempts = own.map((emission) => ({ ...emission, matches: 0 }));
     for (const { time, value } of samples) {
       const text = `${source} ${value} @ ${time}`;
-      const match = attempts
-        .filter(({ begun, ended }) => time >= begun - tolerance && time <= ended + tolerance)
-        .sort((a, b) => Math.abs(a.begun - time) - Math.abs(b.begun - time))[0];
+      const possible = attempts.filter(
+        ({ begun, ended, complete }) => complete && time >= begun - tolerance && time <= ended + tolerance,
+      );
+      // Samples and attempts are in ascending order.
+      const match = possible.find(({ matches }) => matches === 0) ?? possible[0];
       if (value === 1) {
-        if (match?.complete !== true) note("wrong", text);
+        if (match === undefined) note("wrong", text);
         else if (++match.matches > 1) note("duplicated", text);
       } else if (!overlaps([...failures, ...outages], source, time, time)) {
         failed.push({ sources: [source], from: time - 100, to: time + maxDuration });

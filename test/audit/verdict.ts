@@ -132,13 +132,13 @@ export function judgeTimestamped(
     }
     noteLostValues(question, labels, samples.length, findings);
     for (const [time, value] of samples) {
-      const match = closest(sent.get(String(valueKey(value))) ?? [], (candidate) => {
+      const possible = (sent.get(valueKey(value)) ?? []).filter((candidate) => {
         const { timestamp } = candidate.sample;
-        if (timestamp !== undefined) return timestamp === time ? 0 : undefined;
-        const ahead = offset(candidate.source);
-        const distance = distanceTo(time - ahead, candidate.begun, candidate.ended);
-        return distance <= tolerance ? distance : undefined;
+        if (timestamp !== undefined) return timestamp === time;
+        return distanceTo(time - offset(candidate.source), candidate.begun, candidate.ended) <= tolerance;
       });
+      // Times are in ascending order, so that each sample of a value that does not change has the earliest one left.
+      const match = possible.find(({ matches }) => matches === 0) ?? possible[0];
       const text = `${key} ${value} @ ${time}`;
       if (match === undefined) findings.add("wrong", text);
       else {
@@ -193,7 +193,7 @@ export function judgePulled(
     let before: Candidate | undefined;
     for (const [time, value] of samples) {
       const text = `${key} ${value} @ ${time}`;
-      const match = closest(sent.get(String(valueKey(value))) ?? [], ({ sample, begun, ended }) => {
+      const match = closest(sent.get(valueKey(value)) ?? [], ({ sample, begun, ended }) => {
         if (sample.timestamp !== undefined) return sample.timestamp === time ? 0 : undefined;
         return begun <= time + tolerance && time - ended <= maxAge ? Math.abs(time - ended) : undefined;
       });
