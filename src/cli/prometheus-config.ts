@@ -61,7 +61,7 @@ export async function prometheusConfig(
   const own = { job_name: "app-metrics-proxy", ...targetsIn(proxies) };
   const jobs = {
     static: () => staticJobs(proxies, credentials),
-    federate: () => [federateJob(proxies, intervalsOfHistory * interval)],
+    federate: () => [federateJob(proxies, intervalsOfHistory * interval, reader)],
     "http-sd": () => [httpSdJob(proxies, settings)],
   };
   const scrapeConfigs = [...(await jobs[style]()), own].map(({ job_name, ...job }) => ({
@@ -106,13 +106,14 @@ async function staticJobs(proxies: readonly URL[], credentials: ProxyCredentials
   });
 }
 
-function federateJob(proxies: readonly URL[], history: number) {
+function federateJob(proxies: readonly URL[], history: number, reader: ConfigReader) {
   return {
     job_name: "federate",
     metrics_path: "/federate",
     params: { history: [`${history}`] },
     honor_labels: true,
     honor_timestamps: true,
+    ...(reader === "victoriametrics" && { no_stale_markers: true }),
     ...targetsIn(proxies),
   };
 }
@@ -181,6 +182,7 @@ const federateInPrometheus = [
 const federateInVictoriaMetrics = [
   "Run VictoriaMetrics with -dedup.minScrapeInterval=1ms (in a cluster vmselect and vmstorage), whatever scrapes: otherwise",
   "it stores every sample several times. With 1ms, nothing else is removed.",
+  "no_stale_markers must not change: whenever one proxy fails, markers would end the series of all nodes.",
 ];
 
 const statically = [

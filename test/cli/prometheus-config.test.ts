@@ -112,6 +112,9 @@ describe("prometheusConfig", () => {
     const config = await prometheusConfig([url], "federate", { reader: "victoriametrics" });
     expect(config).toContain("-dedup.minScrapeInterval=1ms");
     expect(config).not.toContain("track_timestamps_staleness");
+    // Otherwise, a proxy that fails ends the series of all nodes.
+    expect(parse(config).scrape_configs[0]).toMatchObject({ job_name: "federate", no_stale_markers: true });
+    expect(await prometheusConfig([url], "federate")).not.toContain("no_stale_markers:");
   });
 
   it.each([
