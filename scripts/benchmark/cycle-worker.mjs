@@ -9,6 +9,7 @@ import { MemoryBudget } from "../../dist/memory-budget.js";
 import { systemClock as clock } from "../../dist/model/clock.js";
 import { createHttpScraper } from "../../dist/scan/http-scraper.js";
 import { Scanner } from "../../dist/scan/scanner.js";
+import { Scheduler } from "../../dist/scheduler.js";
 import { createTelemetry } from "../../dist/telemetry.js";
 import { handleRuns } from "./worker.mjs";
 
@@ -28,6 +29,7 @@ const scanner = new Scanner({
     keepAlive: config.scrapeInterval + config.scrapeTimeout,
     maxBytes: config.scrapeMaxBytes,
     userAgent: "app-metrics-proxy/benchmark",
+    scheduler: new Scheduler(),
   }),
   publisher: new Publisher({
     ...common,

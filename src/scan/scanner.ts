@@ -199,7 +199,7 @@ export class Scanner {
   async #scrape(record: TargetRecord): Promise<void> {
     if (record.busy || record.urls.length === 0) return;
     record.busy = true;
-    const { signal } = this.#options;
+    const { signal } = record.ending;
     let scrape: Promise<void> | undefined;
     const start = () => (scrape = this.#scrapeNow(record));
     try {
