@@ -23,7 +23,7 @@ const log = new DiskLog({ ...common, folder: config.cacheDir, cache, maxScrapeBy
 await log.load();
 cache.addListener({ onComplete: (held) => log.append(held) });
 const scanner = new Scanner({
-  providers: [createFileProvider(config.targetsFile, config.metricsPath)],
+  providers: [createFileProvider(config.targetsFile, config.metricsPath, () => "benchmark")],
   scraper: createHttpScraper({
     timeout: config.scrapeTimeout,
     keepAlive: config.scrapeInterval + config.scrapeTimeout,
