@@ -53,7 +53,10 @@ describe("a pair of proxies over HTTP", () => {
     answers.one = "";
     await expect.poll(() => get(two, "/one/metrics"), { timeout: 20_000 }).toBe("200 ");
     expect(await get(one, "/one/metrics")).toBe("200 ");
-    expect(await get(two, "/federate")).not.toMatch(/^one[ {]/m);
+    const federated = await get(two, "/federate");
+    expect(federated).not.toMatch(/^one[ {]/m);
+    expect(federated).toMatch(/^up\{job="one",[^\n]*\} 1 \d+$/m);
+    expect(federated).toMatch(/^scrape_samples_scraped\{job="one",[^\n]*\} 0 \d+$/m);
     expect(await json(two, "/targets")).toMatchObject({
       targets: expect.arrayContaining([
         expect.objectContaining({ node: originOne, job: "one", state: "up" }),
