@@ -55,11 +55,11 @@ function* allReplicatedJson(context: ServerContext): Generator<object> {
 
 /** The services with fresh scrapes, by full name. */
 function* servicesJson({ cache }: ServerContext): Generator<object> {
-  for (const [job, scrapes] of cache.services()) {
+  for (const job of [...cache.index.names()].sort()) {
     const names = new Set<string>();
     const replicas: string[] = [];
-    for (const scrape of scrapes) {
-      if (scrape?.job !== job) continue;
+    for (const scrape of cache.named(job)) {
+      if (scrape.job !== job) continue;
       for (const name of scrape.names) names.add(name);
       replicas.push(scrape.replica);
     }
