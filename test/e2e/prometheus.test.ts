@@ -46,6 +46,8 @@ class Pair {
   readonly #begun = Date.now();
   readonly provider = fakeProvider();
   readonly urls: string[] = [];
+  /** Whether the exporters respond with an error. */
+  isFailing = false;
   #exporter: Server | undefined;
   #servers: HttpServer[] = [];
   #scraper: Scraper | undefined;
@@ -54,6 +56,10 @@ class Pair {
 
   async start(): Promise<void> {
     this.#exporter = createServer((_request, response) => {
+      if (this.isFailing) {
+        response.writeHead(500).end();
+        return;
+      }
       const value = ((Date.now() - this.#begun) / 1000) * slope;
       response.setHeader("content-type", "text/plain; version=0.0.4");
       response.end(
@@ -231,6 +237,10 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
         expect(metric["instance"]).toMatch(/^shop_web\.[1-6]$/);
         expect(Math.abs(value - seconds / interval)).toBeLessThanOrEqual(1);
       }
+      // Every scrape of a replica has its own up; Prometheus adds one of each proxy.
+      const ups = await prometheusQuery(prometheus, `sum_over_time(up{job="shop_web"}[${seconds}s])`);
+      expect(ups).toHaveLength(6);
+      for (const { value } of ups) expect(Math.abs(value - seconds / interval)).toBeLessThanOrEqual(1);
       // The difference between two samples is exact; rate() extrapolates to the ends of its range.
       const rates = await prometheusQuery(prometheus, `irate(work_total[${seconds}s])`);
       for (const { value } of rates) expect(Math.abs(value / slope - 1)).toBeLessThan(0.01);
@@ -248,6 +258,53 @@ describeUnless(prometheusMissing(), "a real Prometheus", () => {
     },
     (federateSeconds + 60) * 1000,
   );
+
+  it("gets what it missed through the history, failed scrapes of a replica included", async () => {
+    let reachable = true;
+    const gate = createServer(async (request, response) => {
+      const upstream = await fetch(new URL(request.url!, pair.urls[0]));
+      response.writeHead(reachable ? 200 : 503, { "content-type": upstream.headers.get("content-type")! });
+      response.end(await upstream.text());
+    });
+    await new Promise<void>((resolve) => gate.listen(0, "127.0.0.1", resolve));
+    try {
+      const { port } = gate.address() as AddressInfo;
+      const job = {
+        job_name: "federate",
+        scrape_interval: "1s",
+        scrape_timeout: "1s",
+        metrics_path: "/federate",
+        params: { history: ["20"] },
+        honor_labels: true,
+        static_configs: [{ targets: [`127.0.0.1:${port}`] }],
+      };
+      const prometheus = await start(JSON.stringify({ scrape_configs: [job] }));
+      const samplesIn = async (query: string) =>
+        (await prometheusQuery(prometheus, query)).map(({ value }) => value);
+      await until(async () => (await samplesIn("work_total")).length === 6, 20);
+      await sleep(4000);
+      reachable = false;
+      pair.isFailing = true;
+      await sleep(3 * interval * 1000);
+      pair.isFailing = false;
+      await sleep(3 * interval * 1000);
+      reachable = true;
+      await sleep(2 * interval * 1000);
+      // As many attempts as in the same time without a gap, and those that failed are visible.
+      const attempts = await samplesIn('count_over_time(up{job="shop_web"}[16s])');
+      expect(attempts).toHaveLength(6);
+      for (const count of attempts) expect(Math.abs(count - 16 / interval)).toBeLessThanOrEqual(2);
+      const failed = await samplesIn(`count_over_time(up{job="shop_web"}[16s]) - sum_over_time(up[16s])`);
+      for (const count of failed) expect(Math.abs(count - 3)).toBeLessThanOrEqual(2);
+      const samples = await samplesIn("count_over_time(work_total[16s])");
+      for (const count of samples) expect(Math.abs(count - (16 / interval - 3))).toBeLessThanOrEqual(2);
+      const own = await (await fetch(`${prometheus.url}/metrics`)).text();
+      expect(own).toContain("\nprometheus_target_scrapes_sample_duplicate_timestamp_total 0\n");
+    } finally {
+      gate.closeAllConnections();
+      gate.close();
+    }
+  }, 90_000);
 
   it("follows replicas that start and end through /discovery", async () => {
     const config = withFastRefresh(await prometheusConfig(pair.urls, "http-sd", { interval: 1 }));
