@@ -1,6 +1,7 @@
 import type { Cache } from "../../cache/cache.js";
 import type { KnownTarget } from "../../cache/name-index.js";
 import type { TimedAttempt } from "../../cache/target-scrapes.js";
+import { inSteps, type Steps } from "../../exposition/steps.js";
 import type { Clock } from "../../model/clock.js";
 import { succeeded } from "../../model/publication.js";
 import { compareNaturally, onePerInstance, type Scrape } from "../../model/scrape.js";
@@ -9,6 +10,8 @@ import { hasMetrics } from "../../model/target-status.js";
 
 /** Of more targets with one job and instance, the latest are used. A container that restarts all the time has many. */
 const maxTargetsOfInstance = 100;
+/** More instances are not sorted: that would take too long in one step. */
+const maxSorted = 10_000;
 
 /** A target with its attempts, oldest first. */
 interface Tried extends Pick<KnownTarget, "origin" | "target" | "scrape"> {
@@ -40,29 +43,51 @@ export interface Selection {
 }
 
 /**
- * The attempts for a response of `/federate`, ordered by instance, then by timestamp. Without a history, these are of
+ * The attempts for a response of `/federate`, ordered by instance (up to 10,000), then by timestamp. Without a history, these are of
  * each instance the attempt with the newest fresh scrape, and, if that is another one, the last attempt, which is the
  * one that is reported. A history includes targets that have ended. Containers that never had metrics are not included:
  * nobody expects them to be up.
  */
-export function selectAttempts(cache: Cache, clock: Clock, selection: Selection): FederatedAttempt[] {
-  const { names, history } = selection;
+export function* selectAttempts(cache: Cache, clock: Clock, selection: Selection): Steps<FederatedAttempt[]> {
+  const { history } = selection;
   const instances = new Map<string, Tried[]>();
-  for (const { origin, target, scrape } of cache.targets()) {
-    if (names !== undefined && !target.names.some((name) => names.has(name))) continue;
-    if (history === undefined && target.state === "gone") continue;
+  yield* inSteps(candidates(cache, selection), ({ origin, target, scrape }) => {
     const attempts = cache.feed(origin)?.scrapes.attemptsOf(target.id) ?? [];
-    if (!hasMetrics(target) && !attempts.some(succeeded)) continue;
+    if (attempts.length === 0 || (!hasMetrics(target) && !attempts.some(succeeded))) return;
     const key = instanceKeyOf(target);
     const known = { origin, target, scrape, attempts };
     const others = instances.get(key);
     if (others === undefined) instances.set(key, [known]);
     else others.push(known);
-  }
+  });
   const since = history === undefined ? undefined : clock.monotonic() - history * 1000;
-  return [...instances]
-    .sort(([a], [b]) => compareNaturally(a, b))
-    .flatMap(([, targets]) => attemptsOfInstance(cache, targets, since));
+  const ordered = [...instances];
+  if (ordered.length <= maxSorted) ordered.sort(([a], [b]) => compareNaturally(a, b));
+  const selected: FederatedAttempt[] = [];
+  yield* inSteps(ordered, ([, targets]) => {
+    for (const attempt of attemptsOfInstance(cache, targets, since)) selected.push(attempt);
+  });
+  return selected;
+}
+
+/** The targets with one of the names. The index does not have those that have ended. */
+function* candidates(cache: Cache, { names, history }: Selection): Generator<KnownTarget> {
+  if (names === undefined || history !== undefined) {
+    for (const known of cache.targets()) {
+      const { target } = known;
+      if (history === undefined && target.state === "gone") continue;
+      if (names === undefined || names.has(target.job) || target.names.some((name) => names.has(name)))
+        yield known;
+    }
+    return;
+  }
+  const found = new Set<KnownTarget>();
+  for (const name of names) {
+    for (const targets of cache.index.replicas(name)) {
+      for (const known of targets) if (!found.has(known)) yield known;
+      for (const known of targets) found.add(known);
+    }
+  }
 }
 
 /** @param since start of the history on the monotonic clock. */

@@ -47,7 +47,7 @@ async function respondFor(
   response: Response,
   names: readonly string[],
 ): Promise<void> {
-  const { cache, clock } = context;
+  const { cache, clock, scheduler } = context;
   const histories = queryValues(request.url, "history");
   const seconds = Number(histories[0] || Number.NaN);
   if (histories.length > 1 || (histories.length === 1 && !(seconds > 0 && Number.isFinite(seconds)))) {
@@ -56,11 +56,12 @@ async function respondFor(
   }
   // A node with a lower HISTORY, such as one that is not restarted yet, sends what it has.
   const history = histories.length === 0 ? undefined : Math.min(seconds, cache.options.history);
-  const attempts = selectAttempts(cache, clock, {
+  const selection = {
     ...(names.length === 0 ? {} : { names: new Set(names) }),
     ...(history === undefined ? {} : { history }),
-  });
-  const found = new Set(names.length === 0 ? [] : attempts.flatMap((attempt) => attempt.names));
+  };
+  const attempts = await scheduler.run(selectAttempts(cache, clock, selection), signalOf(response));
+  const found = new Set(names.length === 0 ? [] : attempts.flatMap(({ names, job }) => [...names, job]));
   const missing = names.filter((name) => !found.has(name));
   const unknown = missing.length === 0 ? undefined : firstUnknown(context, missing);
   const explained = unknown ?? (attempts.length === 0 ? missing[0] : undefined);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { targetKeyOf } from "../../../src/archive/target-key.js";
+import { systemClock } from "../../../src/model/clock.js";
 import { selectAttempts } from "../../../src/server/responses/attempt-history.js";
+import { atOnce } from "../../support/at-once.js";
 import { setUpServer } from "../../support/http-server.js";
 
 /** A server whose cache has the scrapes of the node n2, and a function that lists attempts in one line each. */
@@ -12,7 +14,7 @@ async function setUp(history = 60) {
   const fail = (id: string) =>
     n2.publish([{ target: targetKeyOf(id), ago: 0, duration: 0.5, outcome: { reason: "refused" } }]);
   const list = (selection: Parameters<typeof selectAttempts>[2] = {}) =>
-    selectAttempts(cache, clock, selection).map(
+    atOnce(selectAttempts(cache, clock, selection)).map(
       ({ id, scrapedAt, up, scrape, isReported, isHistory }) =>
         `${id} ${(scrapedAt - begun) / 1000} ${up ? "up" : "down"}${scrape === undefined ? "" : " samples"}` +
         `${isReported ? " reported" : ""}${isHistory ? " history" : ""}`,
@@ -121,6 +123,17 @@ describe("the attempts of /federate", () => {
     n2.put({ id: "docker:2", job: "db", names: ["db"] });
     expect(list({ names: new Set(["web", "shop_web"]) })).toEqual(["docker:1 0 up samples reported"]);
     expect(list()).toHaveLength(2);
+  });
+
+  it("of one name are found without a look at the targets of others", async () => {
+    const { n2, cache } = await setUp();
+    n2.put();
+    cache.targets = () => {
+      throw new Error("not needed");
+    };
+    const selection = { names: new Set(["web", "shop_web", "none"]) };
+    const steps = selectAttempts(cache, systemClock, selection);
+    expect(atOnce(steps).map(({ id }) => id)).toEqual(["docker:1"]);
   });
 
   it("of one instance with many targets cost limited time", async () => {
