@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Row } from "./scenario.js";
-import { formatTable, violations } from "./table.js";
+import { formatTable, sampleViolations, violations } from "./table.js";
 import type { Verdict } from "./verdict.js";
 
 function row(style: Row["style"], verdict: Partial<Verdict> = {}, fields: Partial<Row> = {}): Row {
@@ -62,6 +62,12 @@ describe("the requirements", () => {
   it("for all styles: targets are scraped in every interval", () => {
     expect(violations(row("http-sd", {}, { unscraped: 20 }))).toEqual([]);
     expect(violations(row("http-sd", {}, { unscraped: 21 }))).toEqual(["21 of 1000 intervals not scraped"]);
+  });
+
+  it("for samples do not depend on the load of the machine", () => {
+    const rates = { single: 1, sum: 1, compared: 0, examples: [] };
+    expect(sampleViolations(row("federate", {}, { rates, unscraped: 500 }))).toEqual([]);
+    expect(sampleViolations(row("federate", { lost: 1 }))).toEqual(["1 lost"]);
   });
 
   it("do not concern direct scraping", () => {
