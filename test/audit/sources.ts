@@ -15,6 +15,9 @@ export type Speed = "fast" | "slow" | "too slow";
 
 const delays: Readonly<Record<Speed, number>> = { fast: 0, slow: 350, "too slow": 30_000 };
 
+/** Milliseconds after a response in which its client may still close the connection. */
+const closingTime = 200;
+
 export interface SourceOptions {
   /** Identifies it: the label `src` of all its samples. */
   readonly name: string;
@@ -91,8 +94,13 @@ export class Source {
       this.#emissions.set(client, list);
       const emission = { source: this.name, begun, ended: now, complete: false, samples };
       list.push(emission);
+      const { socket } = request;
       response.on("finish", () => {
-        emission.complete = true;
+        // A client that ran out of time closes the connection, which a busy machine may show after the response.
+        const check = () => {
+          emission.complete = !socket.destroyed;
+        };
+        setTimeout(() => setImmediate(check), closingTime);
       });
       response.writeHead(200, { "content-type": textType });
       response.end(text);
