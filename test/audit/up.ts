@@ -1,4 +1,4 @@
-import type { Outage, Question, StoredSeries } from "./verdict.js";
+import { type Outage, precision, type Question, type StoredSeries } from "./verdict.js";
 
 /** The judgement of `up`. */
 export interface UpVerdict {
@@ -50,7 +50,7 @@ export function judgeUp(question: UpQuestion): UpVerdict {
     for (const { time, value } of samples) {
       const text = `${source} ${value} @ ${time}`;
       const possible = attempts.filter(
-        ({ begun, ended, complete }) => complete && time >= begun - tolerance && time <= ended + tolerance,
+        ({ begun, ended, complete }) => complete && time >= begun - tolerance && time <= ended + precision,
       );
       // Samples and attempts are in ascending order.
       const match = possible.find(({ matches }) => matches === 0) ?? possible[0];

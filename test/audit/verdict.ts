@@ -64,6 +64,8 @@ export interface Verdict {
 
 /** Labels that the ways to scrape set differently: who scraped what, and where. */
 const identityLabel = /^((exported_)*(job|instance)|by|node)$/;
+/** Milliseconds by which a timestamp, the begin of a scrape, may be after the response. */
+export const precision = 300;
 const maxExamples = 6;
 const seconds = 1000;
 
@@ -105,7 +107,7 @@ class Findings {
  * - lost: a sample that a source sent completely, within the time and outside of outages, and that is not stored.
  * - duplicated: a sample that is stored again, at another time or in another series.
  * - wrong: a stored sample whose series or value was never sent, or not around its timestamp (by the clock of the node
- *   that scraped it, within `tolerance`), or not with exactly this explicit timestamp.
+ *   that scraped it, at most `tolerance` before the request), or not with exactly this explicit timestamp.
  *
  * @param options.offset how far the clock of the node that scrapes a source is ahead.
  * @param options.leftOut sources of which nothing has to be stored.
@@ -135,7 +137,8 @@ export function judgeTimestamped(
       const possible = (sent.get(valueKey(value)) ?? []).filter((candidate) => {
         const { timestamp } = candidate.sample;
         if (timestamp !== undefined) return timestamp === time;
-        return distanceTo(time - offset(candidate.source), candidate.begun, candidate.ended) <= tolerance;
+        const own = time - offset(candidate.source);
+        return own >= candidate.begun - tolerance && own <= candidate.ended + precision;
       });
       // Times are in ascending order, so that each sample of a value that does not change has the earliest one left.
       const match = possible.find(({ matches }) => matches === 0) ?? possible[0];
@@ -297,10 +300,6 @@ function closest(
     if (distance !== undefined && distance < least) [best, least] = [candidate, distance];
   }
   return best;
-}
-
-function distanceTo(time: number, from: number, to: number): number {
-  return Math.max(0, from - time, time - to);
 }
 
 /** Splits ascending times where two are further apart than `gap`. */
