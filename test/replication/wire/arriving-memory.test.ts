@@ -55,3 +55,15 @@ it("ends what takes longer than 15 s, but only if others wait", async () => {
   (await next)();
   memory.tick();
 });
+
+it("lets as much wait as may arrive at once", async () => {
+  const memory = new ArrivingMemory(1000 * kib, clockAt());
+  const release = await memory.take(1000 * kib, never);
+  const waiting = memory.take(900 * kib, never);
+  await expect(memory.take(200 * kib, never)).rejects.toMatchObject({ reason: "limit" });
+  const last = memory.take(100 * kib, never);
+  release();
+  for (const one of [waiting, last]) (await one)();
+  expect(memory.used).toBe(0);
+  (await memory.take(1000 * kib, never))();
+});
