@@ -5,7 +5,8 @@ import { type SwarmDocument, withScrapesUpTo } from "../model/publication.js";
 import { clockOffsetOf, inOrder, type Scrape } from "../model/scrape.js";
 import { evict } from "./eviction.js";
 import { type ExpiredTarget, ExpiredTargets } from "./expired-targets.js";
-import { Feed, type FeedListener, type HeldPublication, memoryOf } from "./feed.js";
+import { Feed, type FeedListener } from "./feed.js";
+import { type HeldPublication, memoryOf } from "./held-publication.js";
 import { type KnownTarget, NameIndex } from "./name-index.js";
 
 export interface CacheOptions {

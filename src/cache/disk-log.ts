@@ -6,7 +6,7 @@ import type { TarMember } from "../archive/tar-writer.js";
 import { describeError } from "../errors.js";
 import { scrapesNamedBy } from "../model/publication.js";
 import { prepareCacheFolder } from "./cache-folder.js";
-import type { HeldPublication } from "./feed.js";
+import type { HeldPublication } from "./held-publication.js";
 import {
   type DiskLogOptions,
   documentKey,

@@ -6,7 +6,7 @@ import type { MemoryBudget } from "../memory-budget.js";
 import type { Clock } from "../model/clock.js";
 import type { Publication } from "../model/publication.js";
 import type { Cache } from "./cache.js";
-import type { HeldPublication } from "./feed.js";
+import type { HeldPublication } from "./held-publication.js";
 import { type SegmentMember, SegmentReader } from "./segment.js";
 
 /** A segment of this size is closed. */

@@ -1,6 +1,7 @@
 import { maxAttempts } from "../archive/batch-columns.js";
 import { type Attempt, type Batch, isLocal, succeeded } from "../model/publication.js";
-import { type HeldPublication, timedAttempts } from "./feed.js";
+import { timedAttempts } from "./feed.js";
+import type { HeldPublication } from "./held-publication.js";
 import type { TimedAttempt } from "./target-scrapes.js";
 
 /** An attempt of this node that no batch names yet. */

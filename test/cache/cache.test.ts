@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Cache } from "../../src/cache/cache.js";
-import { memoryOf } from "../../src/cache/feed.js";
+import { memoryOf } from "../../src/cache/held-publication.js";
 import { MemoryBudget } from "../../src/memory-budget.js";
 import type { Publication } from "../../src/model/publication.js";
 import {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Feed, memoryOf } from "../../src/cache/feed.js";
+import { Feed } from "../../src/cache/feed.js";
+import { memoryOf } from "../../src/cache/held-publication.js";
 import { isLocal, scrapesNamedBy } from "../../src/model/publication.js";
 import {
   batch,

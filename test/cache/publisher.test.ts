@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { decodePublication } from "../../src/archive/publication-json.js";
 import { Cache } from "../../src/cache/cache.js";
-import { type HeldPublication, memoryOf } from "../../src/cache/feed.js";
+import { type HeldPublication, memoryOf } from "../../src/cache/held-publication.js";
 import { Publisher } from "../../src/cache/publisher.js";
 import type { AttemptResult } from "../../src/cache/publisher-options.js";
 import { MemoryBudget } from "../../src/memory-budget.js";

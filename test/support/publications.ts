@@ -2,7 +2,7 @@ import { crc32, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { encodePublication } from "../../src/archive/publication-json.js";
 import { targetKeyOf } from "../../src/archive/target-key.js";
-import type { HeldPublication } from "../../src/cache/feed.js";
+import type { HeldPublication } from "../../src/cache/held-publication.js";
 import type { Logger } from "../../src/logging.js";
 import type { Clock } from "../../src/model/clock.js";
 import type {

@@ -2,7 +2,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { vi } from "vitest";
 import type { StreamedMember } from "../../../src/archive/tar-reader.js";
 import { Cache } from "../../../src/cache/cache.js";
-import { type HeldPublication, memoryOf } from "../../../src/cache/feed.js";
+import { type HeldPublication, memoryOf } from "../../../src/cache/held-publication.js";
 import { Publisher } from "../../../src/cache/publisher.js";
 import type { Logger } from "../../../src/logging.js";
 import { MemoryBudget } from "../../../src/memory-budget.js";
