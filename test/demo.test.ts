@@ -11,7 +11,7 @@ const demo = join(import.meta.dirname, "../scripts/lib/demo.mjs");
 const names = ["memory", "cpu", "network", "demo-process"];
 
 it("the demo starts two proxies that serve each other's metrics, even after one stops, and leaves no files", {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const folder = tempFolder();
   const port = await freePort();
@@ -32,7 +32,7 @@ it("the demo starts two proxies that serve each other's metrics, even after one 
   const statuses = (port: number) =>
     Promise.all(names.map(async (name) => (await fetch(`http://127.0.0.1:${port}/${name}/metrics`)).status));
 
-  await vi.waitFor(() => expect(output).toContain("Press Ctrl-C to stop everything."), { timeout: 30_000 });
+  await vi.waitFor(() => expect(output).toContain("Press Ctrl-C to stop everything."), { timeout: 60_000 });
   expect(await statuses(port)).toEqual([200, 200, 200, 200]);
   expect(await statuses(port + 1)).toEqual([200, 200, 200, 200]);
 

@@ -84,7 +84,7 @@ async function startPair() {
 async function announce(proxies) {
   const own = exporters.targets.map(({ labels }) => labels.job);
   const paths = urls.flatMap((url) => own.map((name) => `${url}/${name}/metrics`));
-  const until = performance.now() + (3 * interval + 10) * 1000;
+  const until = performance.now() + (3 * interval + 40) * 1000;
   while (performance.now() < until) {
     if (stop.signal.aborted) return;
     const responses = await Promise.all(paths.map(request));
