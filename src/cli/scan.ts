@@ -9,14 +9,9 @@ import { AppError } from "../errors.js";
  */
 export async function scan(environment: Environment, print: (line: string) => void): Promise<void> {
   const stopping = new AbortController();
-  const { config } = environment;
-  // A cycle takes an interval at most.
-  const scrapeInterval = Math.max(config.scrapeInterval, config.scrapeTimeout + 1);
-  const scanning = await createScanning(
-    { ...environment, config: { ...config, scrapeInterval } },
-    stopping.signal,
-  );
+  const scanning = await createScanning(environment, stopping.signal);
   await scanning.cycle();
+  await scanning.scanner.firstScan;
   stopping.abort();
   scanning.publisher.stop();
   await scanning.scraper.close();

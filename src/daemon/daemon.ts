@@ -124,11 +124,14 @@ async function startParts(environment: Environment, unlock: () => Promise<void>)
     clock,
     run: async () => {
       await scanning.cycle();
-      scanned = true;
       cache.expire();
       report();
-      replicating.afterScan();
+      if (scanned) replicating.afterScan();
     },
+  });
+  void scanner.firstScan.then(() => {
+    scanned = true;
+    replicating.afterScan();
   });
 
   // Last, so that the cache is served even if the engine hangs.

@@ -39,6 +39,13 @@ export class Scanner {
   readonly #book: TargetBook;
   readonly #limit: LimitFunction;
   readonly #failing = new Map<string, { readonly since: number; readonly reason: string }>();
+  readonly #inProgress = new Map<TargetRecord, Promise<void>>();
+  #isFirst = true;
+  #endFirst = (): void => {};
+  /** Resolves when all targets that the first cycle found have been scraped, successfully or not. */
+  readonly firstScan = new Promise<void>((resolve) => {
+    this.#endFirst = resolve;
+  });
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Names of the providers that are about to list their targets. */
   readonly #soon = new Set<string>();
@@ -66,11 +73,18 @@ export class Scanner {
     telemetry.lastScan.set(clock.now() / 1000);
     const known = this.#book.all();
     telemetry.scrapesSkipped.inc(known.filter(({ busy }) => busy).length);
-    const idle = providers.filter(({ name }) => !this.#listing.has(name));
+    const isFirst = this.#isFirst;
+    this.#isFirst = false;
+    const listed = isFirst ? providers : providers.filter(({ name }) => !this.#listing.has(name));
     const scrapes = Promise.all([
       this.#scrapeAll(known),
-      ...idle.map(async (provider) => this.#scrapeAll(await this.#list(provider))),
+      ...listed.map(async (provider) =>
+        this.#scrapeAll(await (this.#listing.get(provider.name) ?? this.#list(provider))),
+      ),
     ]);
+    // Events may have started some scrapes before.
+    if (isFirst)
+      scrapes.then(() => Promise.all(this.#inProgress.values())).then(this.#endFirst, this.#endFirst);
     await withDeadline(interval * 1000, signal, () => scrapes).catch((error) => {
       if (!(error instanceof DeadlineError) && !signal.aborted) throw error;
     });
@@ -199,15 +213,20 @@ export class Scanner {
   async #scrape(record: TargetRecord): Promise<void> {
     if (record.busy || record.urls.length === 0) return;
     record.busy = true;
+    const ended = this.#scrapeInTurn(record).finally(() => {
+      record.busy = false;
+      this.#inProgress.delete(record);
+    });
+    this.#inProgress.set(record, ended);
+    await ended;
+  }
+
+  async #scrapeInTurn(record: TargetRecord): Promise<void> {
     const { signal } = record.ending;
     let scrape: Promise<void> | undefined;
     const start = () => (scrape = this.#scrapeNow(record));
-    try {
-      await this.#limit(() => withDeadline(this.#slotMs(), signal, start).catch(() => undefined));
-      await scrape;
-    } finally {
-      record.busy = false;
-    }
+    await this.#limit(() => withDeadline(this.#slotMs(), signal, start).catch(() => undefined));
+    await scrape;
   }
 
   async #scrapeNow(record: TargetRecord): Promise<void> {

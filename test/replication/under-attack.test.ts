@@ -1,6 +1,6 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, expect, it } from "vitest";
+import { beforeAll, expect, it, onTestFinished } from "vitest";
 import { type BuiltProxy, requireBuild, startBuiltProxy } from "../support/built-proxy.js";
 import { startTarget, type TargetServer, textType } from "../support/target-server.js";
 import { tempFolder } from "../support/temp-folder.js";
@@ -119,6 +119,7 @@ it("a proxy under all attacks on its SSH port replicates on time, counts the att
   const timer = setInterval(() => {
     peak = Math.max(peak, victim.proxy.memory());
   }, 50);
+  onTestFinished(() => clearInterval(timer));
   const late: number[] = [];
   for (let count = 0; count < cycles; count++) late.push(...(await cycle()));
   await expect.poll(() => uncounted(victim), soon).toEqual([]);

@@ -166,6 +166,67 @@ describe("a cycle", () => {
     expect(listeners).toBeLessThan(10);
   });
 
+  it("is the first scan, which ends when all its targets were scraped, also those of a list in progress", async () => {
+    vi.useFakeTimers();
+    let ended = false;
+    let respond = () => {};
+    const scraper: Scraper = {
+      scrape: () =>
+        new Promise((_, reject) => {
+          respond = () => reject(new ScrapeError("timeout", "no complete response"));
+        }),
+      close: async () => undefined,
+    };
+    const provider = fakeProvider();
+    let list = () => {};
+    const stopping = new AbortController();
+    provider.list = () =>
+      new Promise((resolve) => {
+        list = () => resolve([targetAt("http://127.0.0.1:9100/metrics")]);
+      });
+    const parts = {
+      clock: systemClock,
+      logger: silentLogger,
+      budget: new MemoryBudget(64 * 1024 * 1024),
+      history: 600,
+    };
+    const cache = new Cache({ ...parts, staleAfter: 30 });
+    const publisher = new Publisher({
+      ...parts,
+      cache,
+      origin: () => "node1",
+      instance: "an instance",
+      travels: () => true,
+    });
+    const scanner = new Scanner({
+      providers: [provider],
+      scraper,
+      publisher,
+      clock: systemClock,
+      logger: silentLogger,
+      telemetry: createTelemetry("0.0.0"),
+      interval: 1,
+      concurrency: 1,
+      signal: stopping.signal,
+    });
+    void scanner.firstScan.then(() => {
+      ended = true;
+    });
+    void scanner.cycle();
+    await vi.advanceTimersByTimeAsync(1500);
+    void scanner.cycle();
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(ended).toBe(false);
+    list();
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(ended).toBe(false);
+    respond();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(ended).toBe(true);
+    stopping.abort();
+    publisher.stop();
+  });
+
   it("ends within the interval, and counts the targets that are still being scraped", async () => {
     const { ends, exposition } = await startsOf({
       interval: 10,
